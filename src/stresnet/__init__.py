@@ -1,0 +1,1 @@
+"""Spatiotemporal Residual Networks for video action recognition."""

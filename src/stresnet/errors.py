@@ -1,0 +1,77 @@
+"""Every error that stresnet raises on purpose.
+
+    StresnetError
+    ├── UsageError          an argument makes no sense                        exit code 2
+    ├── DatasetError        a folder, list or split cannot be used            exit code 2
+    ├── WeightsError        a model file or folder cannot be used             exit code 2
+    ├── EnvironmentProblem  disk, device or a missing extra                   exit code 3
+    ├── VideoError          one video cannot be read                          exit code 1
+    ├── StoreError          one prepared video is damaged or made otherwise   exit code 1
+    └── TrainingError       training cannot go on                             exit code 1
+
+A message says what was found, what was expected, and what mends it:
+
+>>> raise VideoError("clip.mp4: holds no video stream (audio only)",
+...                  remedy="remove it from the folder")
+Traceback (most recent call last):
+stresnet.errors.VideoError: clip.mp4: holds no video stream (audio only). Fix: remove it ...
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StresnetError(Exception):
+    """Base of all; `exit_code` is what the command line returns for it."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, problem: str, *, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem}. Fix: {remedy}" if remedy else problem)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Worker processes send errors home; keyword arguments do not survive the default pickling.
+        return (_rebuild, (type(self), self.problem, self.remedy))
+
+
+def _rebuild(kind: type[StresnetError], problem: str, remedy: str) -> StresnetError:
+    return kind(problem, remedy=remedy)
+
+
+class UsageError(StresnetError):
+    """An argument makes no sense."""
+
+    exit_code = 2
+
+
+class DatasetError(StresnetError):
+    """A folder, list or split of videos cannot be used as it is."""
+
+    exit_code = 2
+
+
+class WeightsError(StresnetError):
+    """A model file or folder cannot be used: unreadable, or it fits another network."""
+
+    exit_code = 2
+
+
+class EnvironmentProblem(StresnetError):
+    """The machine lacks something: disk space, a device, an optional dependency."""
+
+    exit_code = 3
+
+
+class VideoError(StresnetError):
+    """One video cannot be read; the others are not affected."""
+
+
+class StoreError(StresnetError):
+    """One prepared video is damaged, or was made with other parameters."""
+
+
+class TrainingError(StresnetError):
+    """Training cannot go on; the last good checkpoint is kept."""
