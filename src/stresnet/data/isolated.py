@@ -1,0 +1,94 @@
+"""Jobs in worker processes, where what kills a worker costs one job and no more.
+
+`concurrent.futures` gives up all its jobs when one worker dies, and here one may: decoders crash
+on forged files, and the system kills what takes too much memory.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, TypeAlias, TypeVar
+
+from stresnet.errors import StresnetError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+Line: TypeAlias = "Connection[Any, Any]"  # to a worker: jobs go there, outcomes come back
+
+
+class JobCrashed(Exception):
+    """A job raised what is no `StresnetError`, or its process died."""
+
+
+def run_isolated(
+    function: Callable[[Job], Result], jobs: Iterable[Job], *, workers: int
+) -> Generator[tuple[Job, Result | StresnetError | JobCrashed], None, None]:
+    """Yield each job with `function(job)`, or with what went wrong, in the order of completion.
+
+    Function, jobs and results travel by pickle. When this generator is closed or interrupted, the
+    jobs under way are ended; they clean up after themselves.
+
+    Args:
+        workers: processes at a time, at least 1.
+    """
+    waiting = deque(jobs)
+    idle: list[tuple[Line, SpawnProcess]] = []
+    busy: dict[Line, tuple[SpawnProcess, Job]] = {}
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < workers:
+                line, process = idle.pop() if idle else _start(function)
+                job = waiting.popleft()
+                with suppress(ConnectionError):  # the worker is dead; its line tells so below
+                    line.send(job)
+                busy[line] = process, job
+            ready = wait(busy)
+            for line in [line for line in busy if line in ready]:
+                process, job = busy.pop(line)
+                try:
+                    outcome = line.recv()
+                    idle.append((line, process))
+                except (EOFError, ConnectionError):
+                    process.join()
+                    outcome = JobCrashed(f"its process died (exit code {process.exitcode})")
+                yield job, outcome
+    finally:
+        for line, _ in idle:
+            line.close()
+        for process, _ in busy.values():
+            process.terminate()
+        for process in [process for _, process in idle] + [process for process, _ in busy.values()]:
+            process.join()
+
+
+def _start(function: Callable[[Job], Result]) -> tuple[Line, SpawnProcess]:
+    context = multiprocessing.get_context("spawn")  # forks break threads, ours and the libraries'
+    line, workers_end = context.Pipe()
+    process = context.Process(target=_work, args=(workers_end, function), daemon=True)
+    process.start()
+    workers_end.close()  # here, so that the line breaks when the worker dies
+    return line, process
+
+
+def _work(line: Line, function: Callable[[Job], Result]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that files are removed
+    with suppress(EOFError, ConnectionError):  # the parent is done with us, or dead
+        while True:
+            line.send(_outcome(function, line.recv()))
+
+
+def _outcome(function: Callable[[Job], Result], job: Job) -> Result | StresnetError | JobCrashed:
+    try:
+        return function(job)
+    except StresnetError as error:
+        return error
+    except Exception as error:  # as text, since not every exception survives pickling
+        return JobCrashed(f"{type(error).__name__}: {error}")

@@ -1,0 +1,36 @@
+"""Numbers from scores (N, K) and true class indices (N,)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.floating]
+Indices = NDArray[np.integer]
+
+
+def top_k_accuracy(scores: Scores, truth: Indices, k: int = 1) -> float:
+    """Fraction of videos whose true class is among the k best scores."""
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return float((best == truth[:, None]).any(axis=1).mean())
+
+
+def confusion(scores: Scores, truth: Indices) -> NDArray[np.int64]:
+    """(K, K) counts: row = true class, column = best-scored class."""
+    classes = scores.shape[1]
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (truth, scores.argmax(axis=1)), 1)
+    return counts
+
+
+def mean_class_accuracy(scores: Scores, truth: Indices) -> float:
+    """Mean over the classes that occur of the accuracy within the class."""
+    counts = confusion(scores, truth)
+    occurring = counts.sum(axis=1) > 0
+    return float((np.diag(counts)[occurring] / counts.sum(axis=1)[occurring]).mean())
+
+
+def softmax(scores: Scores) -> NDArray[np.float64]:
+    """Probabilities over the last axis."""
+    shifted = np.exp(scores.astype(np.float64) - scores.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))

@@ -1,0 +1,40 @@
+"""Flow as bytes, the way the authors' gpu_flow stores it: ±20 px on 256 levels.
+
+The network sees the byte minus 128, so 128 is its "no motion". 0 px is 127.5 on the byte scale
+and rounds to 128; one level is 40/255 = 0.157 px.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+# Flow beyond ±BOUND pixels per frame is clipped.
+BOUND = 20.0
+
+
+def to_bytes(flow: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Any shape, pixels per frame -> round(255 (flow + 20) / 40), clipped to 0..255.
+
+    Halves round to even, as C's rint in gpu_flow (at 32548bc, line 45): 0 px becomes 128.
+    """
+    levels: npt.NDArray[np.float32] = np.rint(
+        (flow + np.float32(BOUND)) * np.float32(255 / (2 * BOUND))
+    )
+    return np.clip(levels, 0, 255).astype(np.uint8)
+
+
+def to_pixels(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Any shape, bytes -> pixels per frame, within half a level of what `to_bytes` was given."""
+    return levels.astype(np.float32) * np.float32(2 * BOUND / 255) - np.float32(BOUND)
+
+
+def negate(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Any shape, bytes -> bytes of the opposite motion, 256 - levels: for horizontal flips.
+
+    It mirrors about 128, the network's zero, so that still stays still; 0 has no opposite and
+    becomes 255. The authors' 255 - levels turns 128 into 127: a mirrored clip drifts by one level,
+    0.157 px per frame.
+    """
+    # On int16, because 256 - 0 does not fit a byte.
+    return np.minimum(256 - levels.astype(np.int16), 255).astype(np.uint8)

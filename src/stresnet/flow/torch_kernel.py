@@ -1,0 +1,207 @@
+"""TV-L1 of many pairs of frames at once, in plain torch operations, on any device.
+
+The same scheme as `numba_kernel`, whose names it shares, without ghost cells: here a whole field
+is one array. B pairs of frames run side by side; a pair that has converged keeps its flow while
+the others go on, so that no pair depends on its company.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stresnet.errors import EnvironmentProblem, UsageError
+from stresnet.flow.parameters import TVL1Parameters
+from stresnet.flow.pyramid import level_sizes, linear_taps
+
+# Pixels of all pairs that run together: about 60 bytes each are held, 1 GB in all.
+PIXELS_AT_ONCE = 1 << 24
+FLAT = torch.finfo(torch.float32).eps
+
+
+class DataTerm(NamedTuple):
+    """I1(x + u) - I0(x) linearised at u0: rho + <slope, u>."""
+
+    slope: Tensor  # (B, 2, H, W) gradient of the warped I1
+    rho: Tensor  # (B, 1, H, W)
+    inverse: Tensor  # (B, 1, H, W) 1 / |slope|², or 0 where there is no slope
+
+
+def flow_on_device(
+    frames: npt.NDArray[np.uint8], p: TVL1Parameters, device: str
+) -> npt.NDArray[np.float32]:
+    """(N, H, W) uint8 -> (N-1, 2, H, W) float32 flow, pixels per frame; see `tv_l1`."""
+    # A copy, because torch would warn of frames that are read-only.
+    on_device = torch.tensor(frames, device=_usable(device))
+    flow = np.empty((len(frames) - 1, 2, *frames.shape[1:]), np.float32)
+    pairs = max(1, PIXELS_AT_ONCE // frames[0].size)
+    with torch.inference_mode():
+        for start in range(0, len(flow), pairs):
+            chunk = on_device[start : start + pairs + 1]
+            flow[start : start + pairs] = flow_of_video(chunk, p).cpu().numpy()
+    return flow
+
+
+def _usable(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(
+            f"device {name!r} is unknown", remedy='give "cpu", "cuda" or "cuda:1"'
+        ) from error
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # An AssertionError is how a torch built without CUDA refuses it.
+        raise EnvironmentProblem(
+            f"device {name!r} is not usable on this machine: {error}",
+            remedy="leave device out for the CPU",
+        ) from error
+    return device
+
+
+def flow_of_video(frames: Tensor, p: TVL1Parameters) -> Tensor:
+    """(B+1, H, W) uint8 -> (B, 2, H, W) float32, on the frames' device."""
+    height, width = frames.shape[1:]
+    sizes = level_sizes(height, width, p.scales, p.scale_step)
+    levels = [frames[:, None].float()]
+    for size in sizes[1:]:
+        levels.append(_resized(levels[-1], size, 1 / p.scale_step, 1 / p.scale_step))
+    u = frames.new_zeros((len(frames) - 1, 2, *sizes[-1]), dtype=torch.float32)
+    for size, level in zip(reversed(sizes), reversed(levels), strict=True):
+        if u.shape[2:] != size:
+            u = _resized(u, size, u.shape[2] / size[0], u.shape[3] / size[1]) / p.scale_step
+        u = _refined(level[:-1], level[1:], u, p)
+    return u
+
+
+def _resized(fields: Tensor, size: tuple[int, int], down: float, across: float) -> Tensor:
+    """(B, C, h, w) -> (B, C, *size), bilinear; the new pixels lie `down`, `across` old ones apart.
+
+    torch's own interpolate cannot be given a size and a spacing that disagree, as OpenCV has it.
+    """
+    for axis, length, spacing in ((2, size[0], down), (3, size[1], across)):
+        taps = linear_taps(fields.shape[axis], length, spacing)
+        before, after, fraction = (torch.from_numpy(tap).to(fields.device) for tap in taps)
+        if axis == 2:
+            fraction = fraction[:, None]
+        low, high = fields.index_select(axis, before), fields.index_select(axis, after)
+        fields = low + fraction * (high - low)
+    return fields
+
+
+def _refined(first: Tensor, second: Tensor, u: Tensor, p: TVL1Parameters) -> Tensor:
+    """One level: (B, 1, H, W) frames and the (B, 2, H, W) flow to start from -> the flow."""
+    dual = torch.zeros_like(torch.stack((u, u)))  # (2, B, 2, H, W): of ∂x u and of ∂y u
+    target = torch.cat((second, _central_differences(second)), 1)
+    enough = p.epsilon**2 * first[0].numel()
+    for _ in range(p.warps):
+        term = _linearise(first, target, u, p)
+        going = torch.ones(len(u), 1, 1, 1, dtype=torch.bool, device=u.device)
+        unchecked = torch.zeros(len(u), 1, 1, 1, dtype=torch.float64, device=u.device)
+        for n in range(p.iterations):
+            start = u
+            if p.median_every > 0 and n % p.median_every == 0:
+                start = _median_filtered(u)
+            new_u, new_dual = _iterate(start, dual, term, p)
+            change = (new_u - start).square().sum((1, 2, 3), keepdim=True, dtype=torch.float64)
+            u, dual = torch.where(going, new_u, u), torch.where(going, new_dual, dual)
+            skip = torch.zeros_like(going)
+            if p.lazy_check:
+                skip = (unchecked >= enough) | (n % 2 == 0)
+            going = going & (skip | (change > enough))
+            unchecked = torch.where(skip, unchecked - enough, change)
+            if not going.any():
+                break
+    return u
+
+
+def _central_differences(image: Tensor) -> Tensor:
+    """(B, 1, H, W) -> (B, 2, H, W): the gradient, x then y, the border repeated."""
+    padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")
+    across = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
+    down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
+    return torch.cat((across, down), 1) / 2
+
+
+def _linearise(first: Tensor, target: Tensor, u: Tensor, p: TVL1Parameters) -> DataTerm:
+    """Warp I1 and its gradient, the (B, 3, H, W) `target`, by u0 = u."""
+    warped = _warped(target, u, p)
+    image, slope = warped[:, :1], warped[:, 1:]
+    square = slope.square().sum(1, keepdim=True)
+    rho = image - (slope * u).sum(1, keepdim=True) - first
+    return DataTerm(slope, rho, torch.where(square > FLAT, 1 / square, 0))
+
+
+def _warped(fields: Tensor, u: Tensor, p: TVL1Parameters) -> Tensor:
+    """(B, C, H, W) at x + u(x), by cubic convolution over 4x4 pixels (Keys 1981)."""
+    batch, channels, height, width = fields.shape
+    x = torch.arange(width, device=u.device) + u[:, 0]
+    y = torch.arange(height, device=u.device)[:, None] + u[:, 1]
+    x, y = x.clamp(-2, width + 1), y.clamp(-2, height + 1)
+    left, top = x.floor(), y.floor()
+    weights_x, weights_y = _cubic_weights(x - left, p.cubic), _cubic_weights(y - top, p.cubic)
+    flat = fields.reshape(batch, channels, -1)
+    warped = torch.zeros_like(flat)
+    for j in range(4):
+        for i in range(4):
+            row, column = top.long() + j - 1, left.long() + i - 1
+            inside_row, inside_column = row.clamp(0, height - 1), column.clamp(0, width - 1)
+            weight = weights_y[j] * weights_x[i]
+            if p.beyond == "black":
+                weight = weight * ((row == inside_row) & (column == inside_column))
+            index = (inside_row * width + inside_column).reshape(batch, 1, -1)
+            pixels = flat.gather(2, index.expand(-1, channels, -1))
+            warped += weight.reshape(batch, 1, -1) * pixels
+    return warped.reshape(fields.shape)
+
+
+def _cubic_weights(t: Tensor, a: float) -> list[Tensor]:
+    """The weights of 4 taps, at t in [0, 1) between the second and the third."""
+    rest = 1 - t
+    return [
+        a * t * rest * rest,
+        ((a + 2) * t - (a + 3)) * t * t + 1,
+        ((a + 2) * rest - (a + 3)) * rest * rest + 1,
+        a * rest * t * t,
+    ]
+
+
+def _iterate(u: Tensor, dual: Tensor, term: DataTerm, p: TVL1Parameters) -> tuple[Tensor, Tensor]:
+    """One primal and one dual step (Zach et al., propositions 3 and 1)."""
+    residual = term.rho + (term.slope * u).sum(1, keepdim=True)
+    reach = p.lambda_ * p.theta
+    v = u + (-residual * term.inverse).clamp(-reach, reach) * term.slope
+    across, down = dual
+    divergence = across.diff(dim=3, prepend=across.new_zeros(*across.shape[:3], 1))
+    divergence += down.diff(dim=2, prepend=down.new_zeros(*down.shape[:2], 1, down.shape[3]))
+    u = v + p.theta * divergence
+    gradient = torch.stack(
+        (u.diff(dim=3, append=u[:, :, :, -1:]), u.diff(dim=2, append=u[:, :, -1:]))
+    )
+    step = p.tau / p.theta
+    return u, (dual + step * gradient) / (1 + step * torch.hypot(*gradient))
+
+
+def _median_filtered(u: Tensor) -> Tensor:
+    """(B, 2, H, W): 5x5 median, the border repeated; as `numba_kernel._median_rows`."""
+    height, width = u.shape[2:]
+    padded = functional.pad(u, (2, 2, 2, 2), mode="replicate")
+    window = [padded[:, :, j : j + height, i : i + width] for j in range(5) for i in range(5)]
+    for least in range(12):
+        greatest = least + 13
+        for a, b in (
+            (least, greatest),
+            *((least, other) for other in range(least + 1, 13)),
+            *((other, greatest) for other in range(least + 1, 13)),
+        ):
+            window[a], window[b] = (
+                torch.minimum(window[a], window[b]),
+                torch.maximum(window[a], window[b]),
+            )
+    return window[12]

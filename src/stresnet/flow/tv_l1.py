@@ -1,0 +1,64 @@
+"""TV-L1 optical flow of a video: checks the frames, picks a kernel, spreads the pairs.
+
+The energy is in `parameters`; each kernel solves it coarse to fine. A level of the pyramid starts
+from the flow of the coarser one; each of its warps linearises the data term at the flow so far
+and runs primal-dual iterations on it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from stresnet.errors import UsageError
+from stresnet.flow.numba_kernel import flow_of_pair
+from stresnet.flow.parameters import AUTHORS, TVL1Parameters
+
+
+def tv_l1(
+    frames: npt.NDArray[np.uint8],
+    *,
+    parameters: TVL1Parameters = AUTHORS,
+    device: str | None = None,
+    threads: int = 1,
+) -> npt.NDArray[np.float32]:
+    """Flow from each frame to the next (Zach, Pock, Bischof, DAGM 2007).
+
+    Args:
+        frames: (N, H, W) uint8 grey, N and H and W at least 1.
+        parameters: AUTHORS, the default, as the paper's flow was made; OPENCV_CPU; or your own.
+        device: None for the compiled CPU kernel; "cpu", "cuda", "cuda:1", ... for torch.
+        threads: pairs worked on at the same time; for the compiled CPU kernel only. The result
+            does not depend on it.
+
+    Returns:
+        (N-1, 2, H, W) float32, x then y, pixels per frame: frame i at x looks like frame i+1
+        at x + flow[i, :, x].
+
+    Raises:
+        UsageError: frames of another type or shape, threads below 1, an unknown device.
+        EnvironmentProblem: the device is not on this machine.
+    """
+    if frames.dtype != np.uint8 or frames.ndim != 3 or 0 in frames.shape:
+        raise UsageError(
+            f"frames are {frames.dtype} of shape {frames.shape}, not uint8 of shape (N, H, W)",
+            remedy="convert RGB frames with stresnet.flow.grey",
+        )
+    if threads < 1:
+        raise UsageError(f"threads is {threads}, not at least 1", remedy="leave it out for 1")
+    frames = np.ascontiguousarray(frames)
+    if device is not None:
+        # Here, because the CPU kernel's worker processes start seconds sooner without torch.
+        from stresnet.flow.torch_kernel import flow_on_device
+
+        return flow_on_device(frames, parameters, device)
+
+    flow = np.empty((len(frames) - 1, 2, *frames.shape[1:]), np.float32)
+    with ThreadPoolExecutor(threads) as pool:
+        solved = pool.map(partial(flow_of_pair, p=parameters), frames[:-1], frames[1:])
+        for i, pair in enumerate(solved):
+            flow[i] = pair
+    return flow

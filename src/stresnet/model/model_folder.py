@@ -1,0 +1,142 @@
+"""A model on disk: a folder of three files, laid out as on the Hugging Face hub.
+
+    model.safetensors    every parameter and running moment, by the network's own names
+    config.json          the network's arguments, class names, and how its videos were prepared
+    README.md            the model card
+
+Nothing in it is code, and nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from stresnet.errors import UsageError, WeightsError
+from stresnet.files import whole_file
+from stresnet.model.weight_files import read_tensors
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What a model folder holds."""
+
+    state: dict[str, Tensor]
+    architecture: dict[str, Any]
+    class_names: tuple[str, ...]
+    preparation: dict[str, Any]
+
+
+def write_model_folder(
+    folder: Path,
+    state: Mapping[str, Tensor],
+    *,
+    architecture: Mapping[str, Any],
+    class_names: Sequence[str],
+    preparation: Mapping[str, Any],
+    card: str,
+    half: bool,
+) -> None:
+    """Write the three files, each whole or not at all.
+
+    Raises:
+        UsageError: class_names are not `num_classes` different names.
+        WeightsError: a tensor is not finite once stored.
+        EnvironmentProblem: the folder cannot be written.
+    """
+    expected = architecture["num_classes"]
+    if len(set(class_names)) != len(class_names) or len(class_names) != expected:
+        raise UsageError(
+            f"{len(class_names)} class names, {len(set(class_names))} of them different, "
+            f"expected {expected} different names",
+            remedy="give one name for each logit, in their order",
+        )
+    stored = {name: _stored(name, tensor, half) for name, tensor in state.items()}
+    config = {
+        "format": FORMAT,
+        "architecture": dict(architecture),
+        "class_names": list(class_names),
+        "preparation": dict(preparation),
+    }
+    config_text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
+
+    with whole_file(folder / WEIGHTS) as path:
+        save_file(stored, path, metadata={"format": "pt"})
+    with whole_file(folder / CONFIG) as path:
+        path.write_text(config_text + "\n", encoding="utf-8")
+    with whole_file(folder / CARD) as path:
+        path.write_text(card, encoding="utf-8")
+
+
+def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    if (
+        half and tensor.ndim > 1
+    ):  # filters; the vectors are BatchNorm's and biases, small and sensitive
+        tensor = tensor.half()
+    if not tensor.isfinite().all():
+        raise WeightsError(
+            f"{name}: not every value is finite" + (" in half precision" if half else ""),
+            remedy="go back to an earlier checkpoint"
+            + (", or save with half=False" if half else ""),
+        )
+    return tensor
+
+
+def read_model_folder(folder: Path) -> ModelFolder:
+    """Read what `write_model_folder` wrote.
+
+    Raises:
+        WeightsError: a file is missing, damaged, or of another format.
+    """
+    if not folder.is_dir():
+        raise WeightsError(
+            f"{folder}: no such model folder",
+            remedy=f"give a folder that holds {WEIGHTS} and {CONFIG}",
+        )
+    config = _read_config(folder / CONFIG)
+    return ModelFolder(
+        state=read_tensors(folder / WEIGHTS),
+        architecture=config["architecture"],
+        class_names=tuple(config["class_names"]),
+        preparation=config["preparation"],
+    )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"{path}: no such file", remedy="give a folder written by save_pretrained"
+        ) from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, or not JSON
+        raise WeightsError(f"{path}: not JSON ({error})", remedy="fetch the model again") from error
+    kinds = {"architecture": dict, "class_names": list, "preparation": dict}
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        found = config.get("format") if isinstance(config, dict) else None
+        raise WeightsError(
+            f"{path}: format {found!r}, expected {FORMAT}", remedy="use a matching stresnet version"
+        )
+    for name, kind in kinds.items():
+        if not isinstance(config.get(name), kind):
+            raise WeightsError(
+                f"{path}: {name!r} is {config.get(name)!r}, expected a {kind.__name__}",
+                remedy="fetch the model again",
+            )
+    names = config["class_names"]
+    classes = config["architecture"].get("num_classes")
+    if not all(isinstance(name, str) for name in names) or len(names) != classes:
+        raise WeightsError(
+            f"{path}: {len(names)} class names, expected {classes}", remedy="fetch the model again"
+        )
+    return config

@@ -1,0 +1,178 @@
+"""Section 3: the Spatiotemporal Residual Network, on one page.
+
+    rgb  ─ conv1 ─ pool1 ─ conv2_x ─ conv3_x ─ conv4_x ─ conv5_x ─ pool5 ─ classifier
+                             ↑ b        ↑ b       ↑ b       ↑ b
+    flow ─ conv1 ─ pool1 ─ conv2_x ─ conv3_x ─ conv4_x ─ conv5_x ─ pool5 ─ classifier
+
+Motion enters appearance before unit b, the second of each stage (Eq. 2), and the 1x1 convolutions
+of unit b, in both streams, look along time (Eq. 5). ST-ResNet* also pools over time at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stresnet.errors import UsageError
+from stresnet.model.model_folder import write_model_folder
+from stresnet.model.motion_residual import CONNECTIONS, MotionResidual
+from stresnet.model.residual_unit import StrideIn
+from stresnet.model.stream import SECOND, Depth, Stream, TemporalPool, TemporalPoolKind
+
+FLOW_FIELDS = 10  # L
+IMAGENET_RGB_MEAN = (123.68, 116.779, 103.939)
+
+
+class STResNet(nn.Module):
+    """Two streams, the motion stream feeding the appearance stream.
+
+    Args:
+        num_classes: K.
+        depth: 26, 50 (the paper), 101, 152, or "tiny" (26 layers, 24 channels wide instead of 64).
+        temporal_pool: None for ST-ResNet; "pool5" (the paper's text) or "conv5" (its figure 3 and
+            the authors' code) for ST-ResNet*.
+        temporal_pool_kind: "max" (the paper) or "average".
+        stride_in: "1x1" (He et al., the paper) or "3x3" (torchvision's ResNet).
+        motion_residual: what motion adds to appearance, and where (see motion_residual.py); None
+            with temporal_convolutions=False is the two-stream network without any connection.
+        temporal_convolutions: Eq. 5.
+        input_size: pixels a side of a training crop; larger frames are seen fully convolutionally.
+        rgb_mean, rgb_std: of R, G, B in 0..255; the network itself subtracts and divides.
+        flow_mean: of the flow's bytes.
+        norm_group: videos that share BatchNorm moments; None for all (see SubBatchNorm).
+        appearance_dropout, motion_dropout: rates before each classifier.
+
+    Attributes:
+        config: the arguments above; `STResNet(**net.config)` builds the same network.
+        class_names: K names, where the network came from a model folder.
+        preparation: how its videos were prepared, where the network came from a model folder.
+
+    Raises:
+        UsageError: an argument outside the above.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        depth: Depth = 50,
+        *,
+        temporal_pool: TemporalPool = None,
+        temporal_pool_kind: TemporalPoolKind = "max",
+        stride_in: StrideIn = "1x1",
+        motion_residual: MotionResidual = "appearance",
+        temporal_convolutions: bool = True,
+        input_size: int = 224,
+        rgb_mean: Sequence[float] = IMAGENET_RGB_MEAN,
+        rgb_std: Sequence[float] = (1.0, 1.0, 1.0),
+        flow_mean: float = 128.0,
+        norm_group: int | None = None,
+        appearance_dropout: float = 0.0,
+        motion_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if motion_residual not in CONNECTIONS:
+            names = ", ".join(repr(name) for name in CONNECTIONS)
+            raise UsageError(f"motion_residual is {motion_residual!r}, expected one of {names}")
+        shared: dict[str, Any] = {
+            "num_classes": num_classes,
+            "depth": depth,
+            "temporal_pool": temporal_pool,
+            "temporal_pool_kind": temporal_pool_kind,
+            "stride_in": stride_in,
+            "temporal_convolutions": temporal_convolutions,
+            "input_size": input_size,
+            "norm_group": norm_group,
+        }
+        self.config: dict[str, Any] = shared | {
+            "motion_residual": motion_residual,
+            "rgb_mean": list(rgb_mean),
+            "rgb_std": list(rgb_std),
+            "flow_mean": flow_mean,
+            "appearance_dropout": appearance_dropout,
+            "motion_dropout": motion_dropout,
+        }
+        self.class_names: tuple[str, ...] = ()
+        self.preparation: dict[str, Any] = {}
+
+        self.appearance = Stream(
+            3, mean=rgb_mean, std=rgb_std, dropout=appearance_dropout, **shared
+        )
+        self.motion = Stream(2 * FLOW_FIELDS, mean=flow_mean, dropout=motion_dropout, **shared)
+        self.connect = CONNECTIONS[motion_residual]
+
+    def forward(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of each stream for each chunk; their sum over both is the paper's score.
+
+        Args:
+            rgb: (B, T, 3, H, W), bytes or floats in 0..255.
+            flow: (B, T, 2L, H, W), x and y interleaved, quantised to 0..255 (128 is no motion).
+
+        Returns:
+            appearance and motion logits, (B, T', K) each; T' = T, in ST-ResNet* (T - 5) // 2 + 1.
+
+        Raises:
+            UsageError: other shapes, too small frames, or too few chunks for the temporal pool.
+        """
+        _check_pair(rgb, flow)
+        f = F.relu
+        # x_a and x_m, (B*T, C, h, w), are always sums before f.
+        x_a, x_m, T = self.appearance.stem(rgb), self.motion.stem(flow), rgb.shape[1]
+        for stage_a, stage_m in zip(self.appearance.stages, self.motion.stages, strict=True):
+            x_a, x_m = stage_a[0](f(x_a), T), stage_m[0](f(x_m), T)
+
+            into_a, into_m = self.connect(x_a, x_m)  # Eq. 2: motion enters here
+            x_a = stage_a[SECOND](into_a.shortcut, T, into_a.branch)
+            x_m = stage_m[SECOND](into_m.shortcut, T, into_m.branch)
+
+            for unit_a, unit_m in zip(stage_a[2:], stage_m[2:], strict=True):
+                x_a, x_m = unit_a(f(x_a), T), unit_m(f(x_m), T)
+
+        return self.appearance.head(x_a, T), self.motion.head(x_m, T)
+
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        *,
+        class_names: Sequence[str],
+        preparation: dict[str, Any],
+        card: str,
+        half: bool = False,
+    ) -> None:
+        """Write a model folder, which `load_model` reads.
+
+        Args:
+            folder: made if it does not exist.
+            class_names: K different names, in the order of the logits.
+            preparation: how videos become this network's input (frame size, flow, quantisation);
+                kept as it is.
+            card: README.md: data, recipe, measured accuracy.
+            half: store convolutions and classifiers in half precision (half the file).
+
+        Raises:
+            UsageError: class_names are not K different names.
+            WeightsError: a weight is not finite (in half precision, if asked).
+            EnvironmentProblem: the folder cannot be written.
+        """
+        write_model_folder(
+            Path(folder),
+            self.state_dict(),
+            architecture=self.config,
+            class_names=class_names,
+            preparation=preparation,
+            card=card,
+            half=half,
+        )
+
+
+def _check_pair(rgb: Tensor, flow: Tensor) -> None:
+    """Both streams must show the same chunks; each stream checks its own input."""
+    if (rgb.shape[:2], rgb.shape[3:]) != (flow.shape[:2], flow.shape[3:]):
+        raise UsageError(
+            f"rgb of shape {tuple(rgb.shape)} and flow of shape {tuple(flow.shape)}, "
+            "expected the same videos, chunks, height and width",
+            remedy="cut both from the same chunks with the same crop",
+        )

@@ -1,0 +1,150 @@
+"""Weights from elsewhere: ImageNet's, the authors', and those of the phase before.
+
+Every loader checks all names and shapes before it changes anything, so a network is loaded as a
+whole or left as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from stresnet.errors import WeightsError
+from stresnet.model.foreign_names import split_streams, to_our_names
+from stresnet.model.st_resnet import STResNet
+from stresnet.model.stream import Stream
+from stresnet.model.temporal_convolution import inflate
+from stresnet.model.weight_files import read_tensors
+
+CLASSIFIER = ("classifier.weight", "classifier.bias")
+
+
+def load_imagenet(net: STResNet | Stream, path: str | Path) -> None:
+    """Start one stream, or both, from a ResNet trained on ImageNet (section 3.1).
+
+    The classifier stays as it is. A motion stream's conv1 gets the mean over the three RGB filters
+    for each of its 2L channels, not rescaled, as in the authors' code. Temporal convolutions are
+    inflated (Eq. 5). Weights trained with the stride in the 3x3 (torchvision's) want
+    stride_in="3x3"; in the other variant they load, but compute another function.
+
+    Args:
+        net: depth as that of the file.
+        path: .safetensors, .pth, .pt, .npz or .mat, with torchvision's or Caffe's names.
+
+    Raises:
+        WeightsError: the file cannot be used, or holds another network; nothing is loaded.
+        EnvironmentProblem: a .mat file, and scipy is not installed.
+    """
+    path = Path(path)
+    ours = to_our_names(read_tensors(path), path)
+    for name in CLASSIFIER:
+        ours.pop(name, None)
+    for stream in (net.appearance, net.motion) if isinstance(net, STResNet) else (net,):
+        conv1 = _to_channels(ours.get("conv1.weight"), stream.conv1.in_channels)
+        fit(stream, ours | conv1, source=path, keep=CLASSIFIER)
+
+
+def load_matconvnet(net: STResNet | Stream, path: str | Path) -> None:
+    """Load a network released by the authors (MatConvNet DagNN, .mat), with its classifiers.
+
+    Args:
+        net: an STResNet for a two-stream or ST-ResNet file, a Stream for a base network. The
+            released ST-ResNet* pools time after "conv5". A two-stream file is inflated into an
+            ST-ResNet (Eq. 5).
+        path: the .mat file (or its parameters in any other kind of file, by the same names).
+
+    Raises:
+        WeightsError: the file cannot be used, or holds another network; nothing is loaded.
+        EnvironmentProblem: scipy is not installed.
+    """
+    path = Path(path)
+    tensors = read_tensors(path)
+    streams = split_streams(tensors, path)
+    if (streams is not None) != isinstance(net, STResNet):
+        raise WeightsError(
+            f"{path}: holds {'one stream' if streams is None else 'two streams'}, "
+            f"expected {'two' if streams is None else 'one'}",
+            remedy="load two streams into an STResNet, one into net.appearance or net.motion",
+        )
+    if streams is None:
+        fit(net, to_our_names(tensors, path), source=path)
+        return
+    state = {
+        f"{stream}.{name}": tensor
+        for stream, part in streams.items()
+        for name, tensor in to_our_names(part, path).items()
+    }
+    fit(net, state, source=path)
+
+
+def inflate_from(net: STResNet | Stream, state: Mapping[str, Tensor]) -> None:
+    """Go on from the phase before: `state` is its network's state_dict, by our own names.
+
+    Two streams into ST-ResNet: 1x1 filters become temporal ones (Eq. 5). ST-ResNet into ST-ResNet*:
+    the same tensors, as a pool has none.
+
+    Raises:
+        WeightsError: `state` is of another network; nothing is loaded.
+    """
+    fit(net, state, source="the phase before")
+
+
+def fit(
+    net: nn.Module, tensors: Mapping[str, Tensor], *, source: object, keep: Collection[str] = ()
+) -> None:
+    """Copy `tensors` into the state of `net`, inflating where `net` is temporal and they are not.
+
+    Args:
+        net: the network.
+        tensors: by the names of its state_dict; cast to its dtype.
+        source: named in errors.
+        keep: names that `tensors` may lack.
+
+    Raises:
+        WeightsError: a tensor is missing, too many, not finite, or of another shape; nothing is
+            copied.
+    """
+    state = net.state_dict()
+    fitted = {
+        name: _inflated_to(state[name], tensor) for name, tensor in tensors.items() if name in state
+    }
+    problems = {
+        "missing": [name for name in state if name not in tensors and name not in keep],
+        "not of this network": [name for name in tensors if name not in state],
+        "of another shape": [
+            f"{name} {tuple(tensor.shape)}, expected {tuple(state[name].shape)}"
+            for name, tensor in fitted.items()
+            if tensor.shape != state[name].shape
+        ],
+        "not finite": [name for name, tensor in tensors.items() if not tensor.isfinite().all()],
+    }
+    found = [f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names]
+    if found:
+        raise WeightsError(
+            f"{source}: the tensors do not fit the network; " + "; ".join(found),
+            remedy="build the network with the depth, classes and connections of the file",
+        )
+    with torch.no_grad():
+        for name, tensor in fitted.items():
+            state[name].copy_(tensor)
+
+
+def _inflated_to(target: Tensor, tensor: Tensor) -> Tensor:
+    """Eq. 5, where the target is a temporal filter (out, in, 3) and the tensor a 1x1."""
+    if target.ndim == 3 and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
+        return inflate(tensor.to(target.dtype))
+    return tensor
+
+
+def _to_channels(conv1: Tensor | None, channels: int) -> dict[str, Tensor]:
+    """Cross-modality initialisation: RGB's mean filter for every flow channel, not rescaled."""
+    if conv1 is None or conv1.ndim != 4 or conv1.shape[1] == channels:
+        return {}
+    return {"conv1.weight": conv1.float().mean(1, keepdim=True).repeat(1, channels, 1, 1)}
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

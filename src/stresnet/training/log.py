@@ -1,0 +1,122 @@
+"""What a training run says about itself: log.csv, TensorBoard, and a progress bar with ETA."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
+
+from stresnet.files import whole_file
+
+COLUMNS = (
+    "phase",
+    "step",
+    "learning_rate",
+    "appearance_loss",
+    "appearance_accuracy",
+    "motion_loss",
+    "motion_accuracy",
+    "fused_accuracy",
+    "videos_per_second",
+)
+PLAIN_LINE_SECONDS = 10.0  # without a terminal: one line each so often
+
+
+class RunLog:
+    """Appends rows to `log.csv` and TensorBoard, and draws progress.
+
+    A resumed phase first drops the rows of the steps that it will do again.
+    """
+
+    def __init__(self, folder: Path, phase: str, first_step: int, total_steps: int) -> None:
+        self.phase = phase
+        self.path = folder / "log.csv"
+        self.first_step, self.total_steps = first_step, total_steps
+        self._keep_rows_before(first_step)
+        self._file = self.path.open("a", newline="", encoding="utf-8")
+        self._csv = csv.DictWriter(self._file, COLUMNS)
+        self._events = SummaryWriter(folder / "tensorboard" / phase, purge_step=first_step)
+        self._began = self._last_line = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[values]}"),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._progress.add_task(
+            phase, total=total_steps, completed=first_step, values=""
+        )
+
+    def _keep_rows_before(self, step: int) -> None:
+        rows: list[dict[str, str]] = []
+        if self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                rows = [
+                    row
+                    for row in csv.DictReader(file)
+                    if row["phase"] != self.phase or int(row["step"]) < step
+                ]
+        with (
+            whole_file(self.path) as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def row(self, step: int, values: dict[str, float]) -> None:
+        """Log one finished iteration (`step` counts from 0)."""
+        self._csv.writerow({"phase": self.phase, "step": step, **_rounded(values)})
+        self._file.flush()
+        for tag, value in values.items():
+            self._events.add_scalar(tag, value, step)
+        text = "  ".join(f"{tag.replace('_', ' ')} {value:.3g}" for tag, value in values.items())
+        self._progress.update(self._task, completed=step + 1, values=text)
+        self._plain_line(step, text)
+
+    def _plain_line(self, step: int, text: str) -> None:
+        now, done = time.monotonic(), step + 1
+        if not self._progress.disable and done < self.total_steps:
+            return
+        if now - self._last_line < PLAIN_LINE_SECONDS and done < self.total_steps:
+            return
+        self._last_line = now
+        remaining = (now - self._began) / (done - self.first_step) * (self.total_steps - done)
+        print(
+            f"{self.phase} {done}/{self.total_steps}  ETA {remaining / 60:.1f} min  {text}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    @contextmanager
+    def opened(self) -> Iterator[RunLog]:
+        """Show progress inside the block; sync and close the files after it."""
+        try:
+            with self._progress:
+                yield self
+        finally:
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._events.close()
+
+
+def _rounded(values: dict[str, float]) -> dict[str, str]:
+    return {key: f"{value:.6g}" for key, value in values.items()}
+
+
+def mean_rows(rows: Iterable[dict[str, float]]) -> dict[str, float]:
+    """Column means of rows that have the same keys."""
+    listed = list(rows)
+    return {key: sum(row[key] for row in listed) / len(listed) for key in listed[0]}

@@ -1,0 +1,50 @@
+"""SIGTERM and Ctrl-C ask training to stop; it stops at a moment when nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop, and its checkpoint is written.
+
+    Attributes:
+        exit_code: 128 + the signal's number (130 for Ctrl-C, 143 for SIGTERM).
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signal_number).name}")
+        self.exit_code = 128 + signal_number
+
+
+class StopRequest:
+    """Remembers the first signal; a second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal_number is not None
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        if self.signal_number is not None:
+            raise Interrupted(number)
+        self.signal_number = number
+
+
+@contextmanager
+def stop_requested() -> Iterator[StopRequest]:
+    """Catch SIGINT and SIGTERM inside the block, and give the handlers back after it."""
+    request = StopRequest()
+    former = {
+        number: signal.signal(number, request._remember)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield request
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -1,0 +1,317 @@
+"""Laws of reading data sets: layouts, official lists and CSV."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from stresnet.data.datasets import (
+    VideoItem,
+    check,
+    csv_list,
+    folder_per_class,
+    hmdb51,
+    open_dataset,
+    ucf101,
+)
+from stresnet.errors import DatasetError, UsageError
+
+
+def write(root: Path, *names: str) -> Path:
+    """Files under `root` that all differ in content."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.fsencode(path))
+    return root
+
+
+def names(items: Iterable[VideoItem]) -> list[str]:
+    return [item.name for item in items]
+
+
+# Folder per class
+
+
+def test_a_folder_per_class(tmp_path: Path) -> None:
+    write(tmp_path, *(f"run/{n}.mp4" for n in range(10)), *(f"jump/{n}.AVI" for n in range(5)))
+    split = folder_per_class(tmp_path)
+    assert split.class_names == ("jump", "run")
+    assert Counter(item.label for item in split.test) == {"run": 2, "jump": 1}
+    assert len(split.train) == 12
+    assert not set(names(split.train)) & set(names(split.test))
+    for item in split.train + split.test:
+        assert item.name == f"{item.label}/{item.path.name}"
+        assert item.path == tmp_path / item.name
+    assert check(split) == ()
+
+
+def test_what_is_no_video_is_skipped(tmp_path: Path) -> None:
+    root = write(
+        tmp_path / "root",
+        *("run/a.mp4", "run/b.mp4", "run/deep/c.mp4", "walk/d.mp4", "walk/e.mp4"),
+        *("run/.hidden.mp4", "run/notes.txt", "run/.cache/f.mp4", ".git/g.mp4", "h.mp4"),
+        *("run/folder.mp4/readme", "run/._a.mp4"),
+    )
+    write(tmp_path / "outside", "i.mp4")
+    os.mkfifo(root / "run/pipe.mp4")
+    (root / "run/inside_link.mp4").symlink_to(root / "walk/d.mp4")
+    (root / "run/outside_link.mp4").symlink_to(tmp_path / "outside/i.mp4")
+    (root / "run/loop.mp4").symlink_to(root / "run/loop.mp4")
+    (root / "run/dangling.mp4").symlink_to(root / "nowhere.mp4")
+    (root / "run/folder_link").symlink_to(tmp_path / "outside", target_is_directory=True)
+    (root / "swim").symlink_to(tmp_path / "outside", target_is_directory=True)
+    split = folder_per_class(root)
+    assert sorted(names(split.train + split.test)) == [
+        *("run/a.mp4", "run/b.mp4", "run/deep/c.mp4", "run/inside_link.mp4"),
+        *("walk/d.mp4", "walk/e.mp4"),
+    ]
+    assert split.class_names == ("run", "walk")
+
+
+@pytest.mark.parametrize("held_out", ["test", "val", "validation"])
+def test_folders_train_and_test(tmp_path: Path, held_out: str) -> None:
+    write(tmp_path, "train/run/a.mp4", "train/walk/b.mp4", f"{held_out}/run/a.mp4")
+    split = folder_per_class(tmp_path)
+    assert split.class_names == ("run", "walk")
+    assert names(split.train) == ["train/run/a.mp4", "train/walk/b.mp4"]
+    assert names(split.test) == [f"{held_out}/run/a.mp4"]
+
+
+def test_empty_classes_are_kept_for_the_check_to_name(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{label}/{n}.mp4" for label in ("run", "walk") for n in (1, 2)))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match=r"classes without training videos \(1\): empty"):
+        check(folder_per_class(tmp_path))
+
+
+def test_awkward_names_survive(tmp_path: Path) -> None:
+    awkward = ["-rf.mp4", "a b\n;$(x).mp4", os.fsdecode(b"\xff\xfe.mp4"), "=1+1.mp4"]
+    write(tmp_path, *(f"=x() y/{name}" for name in awkward), "z/a.mp4")
+    split = folder_per_class(tmp_path)
+    assert split.class_names == ("=x() y", "z")
+    found = {item.path.name for item in split.train + split.test if item.label != "z"}
+    assert found == set(awkward)
+
+
+def test_folders_without_classes_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a.mp4")
+    with pytest.raises(DatasetError, match=r"no class folders.*CLASS/video"):
+        folder_per_class(tmp_path)
+    with pytest.raises(DatasetError, match="no such folder"):
+        folder_per_class(tmp_path / "nowhere")
+
+
+# UCF101 and HMDB51
+
+
+def write_ucf101(root: Path) -> Path:
+    lists = root / "ucfTrainTestlist"
+    lists.mkdir(parents=True)
+    (lists / "classInd.txt").write_text("1 Archery\r\n2 HandstandPushups\n")
+    for fold, (train, test) in {1: ("g08", "g01"), 2: ("g01", "g08")}.items():
+        (lists / f"trainlist{fold:02}.txt").write_text(
+            f"Archery/v_Archery_{train}_c01.avi 1\n"
+            f"HandStandPushups/v_HandStandPushups_{train}_c01.avi 2 \n\n"
+        )
+        (lists / f"testlist{fold:02}.txt").write_text(
+            f"Archery/v_Archery_{test}_c01.avi\n"
+            f"HandstandPushups/v_HandstandPushups_{test}_c01.avi\n"
+        )
+    for group in ("g01", "g08"):
+        write(
+            root,
+            f"Archery/v_Archery_{group}_c01.avi",
+            f"HandstandPushups/v_HandStandPushups_{group}_c01.avi",
+        )
+    return lists
+
+
+def test_ucf101(tmp_path: Path) -> None:
+    lists = write_ucf101(tmp_path)
+    split = ucf101(tmp_path, lists, 1)
+    assert split.class_names == ("Archery", "HandstandPushups")
+    assert names(split.train) == [
+        "Archery/v_Archery_g08_c01.avi",
+        "HandstandPushups/v_HandStandPushups_g08_c01.avi",
+    ]
+    assert [item.source for item in split.train] == ["archery_g08", "handstandpushups_g08"]
+    assert [item.label for item in split.test] == ["Archery", "HandstandPushups"]
+    assert check(split) == ()
+    assert {i.path for i in ucf101(tmp_path, lists, 2).train} == {i.path for i in split.test}
+
+
+def test_ucf101_lists_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    lists = write_ucf101(tmp_path)
+    with pytest.raises(UsageError, match="folds 1, 2 and 3"):
+        ucf101(tmp_path, lists, 4)
+    with pytest.raises(DatasetError, match=r"trainlist03.txt: cannot be read"):
+        ucf101(tmp_path, lists, 3)
+    # An off-by-one label, the commonest mistake of home-made lists.
+    (lists / "trainlist01.txt").write_text("Archery/v_Archery_g08_c01.avi 0\n")
+    with pytest.raises(DatasetError, match="has number 0, which is nothing"):
+        ucf101(tmp_path, lists, 1)
+    (lists / "trainlist01.txt").write_text("Juggling/v_Juggling_g08_c01.avi 1\n")
+    with pytest.raises(DatasetError, match=r"its class is not in classInd.txt"):
+        ucf101(tmp_path, lists, 1)
+    (lists / "classInd.txt").write_text("Archery\n")
+    with pytest.raises(DatasetError, match="'Archery': expected two words"):
+        ucf101(tmp_path, lists, 1)
+    with pytest.raises(DatasetError, match="is not a folder"):
+        hmdb51(tmp_path / "nowhere", write_hmdb51(tmp_path / "hmdb"), 1)
+
+
+def write_hmdb51(root: Path) -> Path:
+    lists = root / "splits"
+    lists.mkdir(parents=True)
+    (lists / "brush_hair_test_split1.txt").write_text("a!_0.avi 1 \n(b)_1.avi 2 \nc_2.avi 0 \n")
+    (lists / "climb_stairs_test_split1.txt").write_text("d_0.avi 2 \ne_1.avi 1 \n")
+    write(root, "brush_hair/a!_0.avi", "brush_hair/(b)_1.avi", "Climb_Stairs/D_0.avi")
+    write(root, "climb_stairs/e_1.avi")
+    return lists
+
+
+def test_hmdb51(tmp_path: Path) -> None:
+    lists = write_hmdb51(tmp_path)
+    split = hmdb51(tmp_path, lists, 1)
+    assert split.class_names == ("brush_hair", "climb_stairs")
+    assert names(split.train) == ["brush_hair/a!_0.avi", "climb_stairs/e_1.avi"]
+    assert names(split.test) == ["brush_hair/(b)_1.avi", "climb_stairs/D_0.avi"]
+    assert check(split) == ()
+    with pytest.raises(DatasetError, match="holds no"):
+        hmdb51(tmp_path, lists, 2)
+    (lists / "brush_hair_test_split1.txt").write_text("a!_0.avi 3\n")
+    with pytest.raises(DatasetError, match="flag 3; expected 0, 1 or 2"):
+        hmdb51(tmp_path, lists, 1)
+
+
+def test_named_but_missing_videos_are_listed_together(tmp_path: Path) -> None:
+    lists = write_ucf101(tmp_path)
+    for group in ("g01", "g08"):
+        (tmp_path / f"Archery/v_Archery_{group}_c01.avi").unlink()
+    with pytest.raises(DatasetError, match=r"missing videos \(2\): .*_g01_c01.avi, .*_g08_c01.avi"):
+        check(ucf101(tmp_path, lists, 1))
+
+
+# CSV
+
+
+def write_csv(folder: Path, text: str, *, encoding: str = "utf-8") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "list.csv"
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def test_csv_with_folds(tmp_path: Path) -> None:
+    path = write_csv(
+        tmp_path,
+        "path,label,source,fold\na.mp4,run,film,2\nb/c.mp4,walk,,1\nd.mp4,run,park,3\n",
+    )
+    split = csv_list(path, fold=2)
+    assert split.test == (VideoItem(tmp_path / "a.mp4", "run", "a.mp4", "film"),)
+    assert split.train[0] == VideoItem(tmp_path / "b/c.mp4", "walk", "b/c.mp4", None)
+    assert names(csv_list(path).test) == ["b/c.mp4"]
+    with pytest.raises(UsageError, match=r"no fold 4.*choose from 1, 2, 3"):
+        csv_list(path, fold=4)
+
+
+def test_csv_with_a_split_or_none(tmp_path: Path) -> None:
+    path = write_csv(
+        tmp_path, " Path ,LABEL,split\n a.mp4 , run ,test\nb.mp4,walk,train\n", encoding="utf-8-sig"
+    )
+    split = csv_list(path)
+    assert (names(split.train), names(split.test)) == (["b.mp4"], ["a.mp4"])
+    assert split.class_names == ("run", "walk")
+    with pytest.raises(UsageError, match="no column fold"):
+        csv_list(path, fold=1)
+
+    rows = "".join(f"{n}.mp4,{'run' if n % 2 else 'walk'},film {n // 4}\n" for n in range(40))
+    split = csv_list(write_csv(tmp_path, "path,label,source\n" + rows), test_fraction=0.3)
+    assert len(split.test) == 12
+    assert not {item.source for item in split.train} & {item.source for item in split.test}
+
+
+def test_csv_paths_outside_its_folder_get_names_that_stay_inside(tmp_path: Path) -> None:
+    inside = tmp_path / "lists"
+    path = write_csv(inside, f"path,label\n../a.mp4,run\n{tmp_path}/b.mp4,run\n./c.mp4,run\n")
+    split = csv_list(path)
+    items = {item.path.name: item for item in split.train + split.test}
+    within = str(tmp_path.resolve())[1:]
+    assert items["a.mp4"].name == f"{within}/a.mp4"
+    assert items["b.mp4"].name == f"{within}/b.mp4" and items["b.mp4"].path.is_absolute()
+    assert items["c.mp4"].name == "c.mp4"
+
+
+def test_all_faulty_csv_lines_are_listed(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, "path,label,fold\n,run,1\n\na.mp4,,1\nb.mp4,run,first\nc.mp4,run\n")
+    with pytest.raises(DatasetError) as caught:
+        csv_list(path)
+    message = str(caught.value)
+    for line in ("line 2: path or label", "line 4: path or", "line 5: fold is 'first'", "line 6"):
+        assert line in message
+    path = write_csv(tmp_path, "path,label,split\n" + "a.mp4,run,maybe\n" * 12)
+    with pytest.raises(DatasetError, match="expected train or test and 2 more"):
+        csv_list(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"video,class\na.mp4,run\n", b"path;label\na.mp4;run\n"])
+def test_csv_without_the_two_columns_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match="must name the columns path and label"):
+        csv_list(path)
+
+
+def test_unreadable_csv_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(b"path,label\n\xff\xfe.mp4,run\n")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        csv_list(path)
+    with pytest.raises(DatasetError, match="cannot be read"):
+        csv_list(tmp_path / "nowhere.csv")
+
+
+# Recognition
+
+
+def test_data_sets_are_recognised(tmp_path: Path) -> None:
+    ucf_lists = write_ucf101(tmp_path / "ucf")
+    hmdb_lists = write_hmdb51(tmp_path / "hmdb")
+    folder = write(tmp_path / "own", "run/a.mp4", "run/b.mp4", "walk/c.mp4", "walk/d.mp4")
+    path = write_csv(tmp_path / "csv", "path,label,fold\na.mp4,run,1\nb.mp4,walk,2\n")
+    assert open_dataset(tmp_path / "ucf") == ucf101(tmp_path / "ucf", ucf_lists, 1)
+    assert open_dataset(tmp_path / "ucf", fold=2, lists=ucf_lists) == ucf101(
+        tmp_path / "ucf", ucf_lists, 2
+    )
+    assert open_dataset(tmp_path / "hmdb") == hmdb51(tmp_path / "hmdb", hmdb_lists, 1)
+    assert open_dataset(folder) == folder_per_class(folder)
+    assert open_dataset(folder, seed=3) == folder_per_class(folder, seed=3)
+    assert open_dataset(path, fold=2) == csv_list(path, fold=2)
+
+
+def test_videos_may_lie_beside_the_official_lists(tmp_path: Path) -> None:
+    lists = write_ucf101(tmp_path / "ucf")
+    for name in ("Archery", "HandstandPushups"):
+        (tmp_path / "ucf/UCF-101").mkdir(exist_ok=True)
+        (tmp_path / "ucf" / name).rename(tmp_path / "ucf/UCF-101" / name)
+    split = open_dataset(tmp_path / "ucf", fold=1)
+    assert check(split) == ()
+    assert split.train[0].name == "Archery/v_Archery_g08_c01.avi"
+    assert names(ucf101(tmp_path / "ucf/UCF-101", lists, 1).train) == names(split.train)
+
+
+def test_what_is_not_recognised_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "own", "run/a.mp4", "walk/c.mp4")
+    with pytest.raises(UsageError, match="has no folds"):
+        open_dataset(folder, fold=1)
+    with pytest.raises(UsageError, match="fold 0"):
+        open_dataset(tmp_path / "ucf", fold=0, lists=write_ucf101(tmp_path / "ucf"))
+    with pytest.raises(DatasetError, match="no official lists"):
+        open_dataset(folder, lists=folder)
+    with pytest.raises(DatasetError, match="no such folder or list"):
+        open_dataset(tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match=r"neither a folder nor a .csv"):
+        open_dataset(folder / "run/a.mp4")

@@ -1,0 +1,188 @@
+"""A model folder: what is saved is loaded, and what is damaged is refused."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from stresnet.errors import UsageError, WeightsError
+from stresnet.model import STResNet, load_model
+
+NAMES = ["archery", "βόλεϊ", "=cmd()"]
+PREPARATION = {"short_side": 256, "flow": {"method": "tv_l1", "bound": 20.0}}
+
+
+def network() -> STResNet:
+    net = STResNet(3, "tiny", input_size=32, temporal_pool="pool5", norm_group=2)
+    for name, buffer in net.named_buffers():
+        if "running" in name:
+            buffer.copy_(torch.rand_like(buffer) + 0.5)
+    return net
+
+
+def save(net: STResNet, folder: Path, *, half: bool = False) -> None:
+    net.save_pretrained(
+        folder, class_names=NAMES, preparation=PREPARATION, card="# A card\n", half=half
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save(network(), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_saved_network_is_loaded_as_it_was(tmp_path: Path) -> None:
+    net = network()
+    save(net, tmp_path / "a" / "model")
+    loaded = load_model(tmp_path / "a" / "model")
+    assert not loaded.training
+    assert loaded.class_names == tuple(NAMES)
+    assert loaded.preparation == PREPARATION
+    assert loaded.config == net.config
+    torch.testing.assert_close(loaded.state_dict(), net.state_dict(), rtol=0, atol=0)
+    rgb, flow = torch.rand(1, 5, 3, 32, 32) * 255, torch.rand(1, 5, 20, 32, 32) * 255
+    torch.testing.assert_close(loaded(rgb, flow), net.eval()(rgb, flow), rtol=0, atol=0)
+
+
+def test_the_folder_holds_three_files(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {
+        "model.safetensors",
+        "config.json",
+        "README.md",
+    }
+    assert (folder / "README.md").read_text() == "# A card\n"
+
+
+def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path: Path) -> None:
+    net = network()
+    save(net, tmp_path / "full")
+    save(net, tmp_path / "half", half=True)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("half", "full")]
+    assert 0.5 < sizes[0] / sizes[1] < 0.52
+    loaded = load_model(tmp_path / "half").state_dict()
+    for name, tensor in net.state_dict().items():
+        expected = tensor.half().float() if tensor.ndim > 1 else tensor
+        assert loaded[name].dtype == torch.float32
+        assert torch.equal(loaded[name], expected)
+
+
+def test_channels_last_networks_are_saved_too(tmp_path: Path) -> None:
+    net = network().to(memory_format=torch.channels_last)
+    save(net, tmp_path / "model")
+    torch.testing.assert_close(load_model(tmp_path / "model").state_dict(), net.state_dict())
+
+
+@pytest.mark.parametrize("names", [["a", "b"], ["a", "b", "b"]])
+def test_refuses_to_save_wrong_class_names(tmp_path: Path, names: list[str]) -> None:
+    with pytest.raises(UsageError, match=r"class names.*expected 3 different"):
+        network().save_pretrained(tmp_path / "m", class_names=names, preparation={}, card="")
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(("value", "half"), [(torch.nan, False), (1e6, True)])
+def test_refuses_to_save_what_is_not_finite(tmp_path: Path, value: float, half: bool) -> None:
+    net = network()
+    net.motion.conv1.weight.data[0, 0, 0, 0] = value
+    with pytest.raises(WeightsError, match=r"motion\.conv1\.weight: not every value is finite"):
+        save(net, tmp_path / "m", half=half)
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_failed_save_leaves_the_former_model(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    net = network()
+    net.motion.conv1.weight.data.fill_(torch.inf)
+    with pytest.raises(WeightsError):
+        save(net, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_truncated_weights_are_refused(folder: Path, part: int) -> None:
+    weights = folder / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[: len(content) * part // 8])
+    with pytest.raises(WeightsError, match=r"model\.safetensors: cannot be read"):
+        load_model(folder)
+
+
+def test_garbage_and_pickles_are_refused(folder: Path) -> None:
+    for content in (b"", np.random.default_rng(0).bytes(1000), pickle.dumps({"a": 1}), b"PK\3\4"):
+        (folder / "model.safetensors").write_bytes(content)
+        with pytest.raises(WeightsError, match="cannot be read"):
+            load_model(folder)
+
+
+def test_pickles_are_refused_with_the_reason(tmp_path: Path) -> None:
+    torch.save({}, tmp_path / "model.pth")
+    with pytest.raises(WeightsError, match=r"model\.pth: no such model folder"):
+        load_model(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("missing", r"1 missing: motion\.conv1\.weight"),
+        ("extra", "1 not of this network: more"),
+        ("shape", r"motion\.conv1\.weight \(2,\), expected \(24, 20, 7, 7\)"),
+        ("nan", r"NaN or infinite values in motion\.conv1\.weight"),
+    ],
+)
+def test_other_tensors_are_named(folder: Path, change: str, message: str) -> None:
+    path, name = folder / "model.safetensors", "motion.conv1.weight"
+    state = load_file(path)
+    match change:
+        case "missing":
+            del state[name]
+        case "extra":
+            state["more"] = torch.zeros(1)
+        case "shape":
+            state[name] = torch.zeros(2)
+        case "nan":
+            state[name][0] = torch.nan
+    save_file(state, path)
+    with pytest.raises(WeightsError, match=message):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "format 2, expected 1"),
+        ({"architecture": None}, "'architecture' is None"),
+        ({"class_names": NAMES[:2]}, "2 class names, expected 3"),
+        ({"class_names": [1, 2, 3]}, "class names"),
+        ({"preparation": []}, "'preparation' is "),
+        ({"architecture": {"num_classes": 3, "wings": 2}}, "no network can be built"),
+        ({"architecture": {"num_classes": 3, "depth": 34}}, "depth is 34"),
+        ({"architecture": {"num_classes": 3, "rgb_mean": "abc"}}, "no network can be built"),
+    ],
+)
+def test_other_configurations_are_refused(
+    folder: Path, change: dict[str, object], message: str
+) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(WeightsError, match=message):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
+def test_a_configuration_that_is_none(folder: Path, content: bytes) -> None:
+    (folder / "config.json").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"config\.json"):
+        load_model(folder)
+
+
+def test_missing_files_are_named(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"model\.safetensors: no such file"):
+        load_model(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(WeightsError, match=r"config\.json: no such file"):
+        load_model(folder)

@@ -1,0 +1,46 @@
+"""The recipes are what their sources say."""
+
+import pytest
+
+from stresnet.errors import UsageError
+from stresnet.training.recipes import PAPER, PHASES, RECIPES, recipe_named
+
+
+def test_the_paper_s_table_2() -> None:
+    assert [(p.batch, p.norm_group, p.chunks) for p in PAPER.phases] == [
+        (256, 86, 1),
+        (256, 8, 1),
+        (128, 4, 5),
+        (128, 4, 11),
+    ]
+    assert [p.iterations for p in PAPER.phases] == [40_000, 20_000, 80_000, 4_000]
+    assert [p.tau for p in PAPER.phases[2:]] == [(5, 15), (1, 15)]
+    assert PAPER.depth == 50
+    assert PAPER.input_size == 224
+
+
+def test_the_learning_rate_follows_the_schedule() -> None:
+    phase = PAPER.phase("st_resnet")
+    assert phase.learning_rate(0) == 1e-3
+    assert phase.learning_rate(29_999) == 1e-3
+    assert phase.learning_rate(30_000) == 1e-4
+    assert phase.learning_rate(79_999) == 1e-5
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_every_recipe_has_all_phases_in_order(recipe) -> None:
+    assert tuple(phase.name for phase in recipe.phases) == PHASES
+    assert recipe_named(recipe.name) is recipe
+
+
+def test_scaling_changes_iterations_alone() -> None:
+    half = PAPER.scaled(0.5)
+    assert half.phase("motion").schedule == ((1e-2, 15_000), (1e-3, 5_000))
+    assert half.phase("motion").batch == PAPER.phase("motion").batch
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(UsageError, match="paper"):
+        recipe_named("nonsense")
+    with pytest.raises(UsageError, match="motion, appearance"):
+        PAPER.phase("nonsense")

@@ -1,0 +1,144 @@
+"""Laws of seeded draws, and of the check before training."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stresnet.data.splits import Split, VideoItem, check, draw_split
+from stresnet.errors import DatasetError, UsageError
+
+
+def item(root: Path, name: str, label: str, source: str | None = None) -> VideoItem:
+    return VideoItem(root / name, label, name, source)
+
+
+def write(root: Path, *names: str) -> None:
+    """Files in `root` that all differ in content."""
+    for name in names:
+        (root / name).write_text(name)
+
+
+def clips(label: str, count: int, source: Callable[[int], str | None] = lambda _: None) -> list:
+    return [
+        VideoItem(Path(f"{label}/{n}.avi"), label, f"{label}/{n}.avi", source(n))
+        for n in range(count)
+    ]
+
+
+# Seeded draws
+
+
+def test_a_draw_depends_on_seed_and_names_only() -> None:
+    items = clips("run", 20) + clips("walk", 10)
+    drawn = draw_split(items, 0.2, seed=0)
+    assert draw_split(items[::-1], 0.2, seed=0) == drawn
+    assert draw_split(items, 0.2, seed=1) != drawn
+    grown = draw_split([*items, *clips("swim", 10)], 0.2, seed=0)
+    assert set(drawn.test) <= set(grown.test)
+
+
+@pytest.mark.parametrize(("count", "tested"), [(1, 0), (2, 1), (3, 1), (4, 1), (7, 1), (8, 2)])
+def test_a_draw_leaves_something_to_train_and_test(count: int, tested: int) -> None:
+    split = draw_split(clips("run", count), 0.2, seed=0)
+    assert (len(split.train), len(split.test)) == (count - tested, tested)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_draw_keeps_sources_together(seed: int) -> None:
+    items = [
+        *clips("run", 30, lambda n: f"film {n // 3}"),
+        *clips("walk", 40, lambda n: f"film {n // 5}"),
+    ]
+    split = draw_split(items, 0.25, seed)
+    assert not {item.source for item in split.train} & {item.source for item in split.test}
+    for label, total in (("run", 30), ("walk", 40)):
+        assert 1 <= sum(item.label == label for item in split.test) <= total / 4
+
+
+def test_a_class_of_large_sources_gives_its_smallest() -> None:
+    items = clips("run", 10, lambda n: "short" if n < 3 else "long") + clips("walk", 10)
+    split = draw_split(items, 0.2, seed=0)
+    assert {item.source for item in split.test if item.label == "run"} == {"short"}
+    only = draw_split(clips("run", 4, lambda _: "film") + clips("walk", 10), 0.2, seed=0)
+    assert {item.label for item in only.test} == {"walk"}
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.5, 2])
+def test_a_fraction_outside_0_to_1_is_refused(fraction: float) -> None:
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        draw_split(clips("run", 3), fraction, seed=0)
+
+
+# The check
+
+
+def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
+    write(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "copy.mp4").write_bytes((tmp_path / "a.mp4").read_bytes())
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "b.mp4")
+    split = Split(
+        ("run",),
+        (
+            item(tmp_path, "gone.mp4", "walk"),
+            *(item(tmp_path, n, "walk") for n in ("a.mp4", "b.mp4")),
+        ),
+        (*(item(tmp_path, n, "walk") for n in ("copy.mp4", "link.mp4", "b.mp4")),),
+    )
+    with pytest.raises(DatasetError) as caught:
+        check(split)
+    message = str(caught.value)
+    for problem in [
+        "only one class (run)",
+        "classes without training videos (1): run",
+        f"missing videos (1): {tmp_path}/gone.mp4",
+        "videos in both train and test (2): b.mp4, link.mp4",
+        "equal contents in train and test (1): copy.mp4 = a.mp4",
+        "Fix:",
+    ]:
+        assert problem in message
+    assert "more than once" not in message
+
+
+def test_repeated_videos_and_missing_classes_are_problems(tmp_path: Path) -> None:
+    write(tmp_path, "a.mp4", "b.mp4")
+    twice = (item(tmp_path, "a.mp4", "run"), item(tmp_path, "a.mp4", "walk"))
+    with pytest.raises(DatasetError, match=r"videos listed more than once \(1\): a.mp4"):
+        check(Split(("run", "walk"), twice, ()))
+    with pytest.raises(DatasetError, match="no classes"):
+        check(Split((), (), ()))
+    two = (item(tmp_path, "a.mp4", "run"), item(tmp_path, "b.mp4", "walk"))
+    with pytest.raises(DatasetError, match=r"classes without training videos \(1\): empty"):
+        check(Split(("empty", "run", "walk"), two, ()))
+
+
+def test_long_lists_are_cut_short(tmp_path: Path) -> None:
+    split = draw_split([item(tmp_path, f"{n:02}.mp4", "run") for n in range(25)], 0.2, 0)
+    with pytest.raises(DatasetError, match=r"missing videos \(25\): .*09.mp4 and 15 more"):
+        check(split)
+
+
+def test_messages_can_be_printed_whatever_the_names(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.mp4")
+    with pytest.raises(DatasetError, match=r"missing videos \(1\): .*udcff.mp4") as caught:
+        check(Split(("run", "walk"), (item(tmp_path, name, "run"),), ()))
+    assert str(caught.value).encode()
+
+
+def test_doubtful_splits_are_warned_about(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{n}.mp4" for n in range(4)))
+    split = Split(
+        ("Run", "run", "walk"),
+        (
+            item(tmp_path, "0.mp4", "Run", "film"),
+            item(tmp_path, "1.mp4", "run"),
+            item(tmp_path, "2.mp4", "walk"),
+        ),
+        (item(tmp_path, "3.mp4", "walk", "film"),),
+    )
+    assert check(split) == (
+        "classes without test videos (2): Run, run",
+        "sources with videos in both train and test (1): film",
+        "class names that differ in case only (1): run",
+    )

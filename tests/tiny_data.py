@@ -1,0 +1,40 @@
+"""Prepared videos of a few pixels: what is red moves right, what is blue moves left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from stresnet.data.prepare import PREPARATION
+from stresnet.data.store import Source
+from stresnet.data.store_writer import write_store
+from stresnet.data.video import Video
+from stresnet.flow import to_bytes
+
+CLASSES = ("left", "right")
+
+
+def toy_video(label: str, seed: int, frames: int = 16, side: int = 48) -> tuple[Video, np.ndarray]:
+    """Frames (N,H,W,3) uint8 in a video, and flow bytes (N-1,2,H,W)."""
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(0, 120, (frames, side, side, 3))
+    noise[..., 0 if label == "right" else 2] += 100
+    flow = rng.normal(0, 1, (frames - 1, 2, side, side)).astype(np.float32)
+    flow[:, 0] += 4 if label == "right" else -4
+    video = Video(noise.astype(np.uint8), np.arange(frames) / 25, warnings=())
+    return video, to_bytes(flow)
+
+
+def toy_store(folder: Path, videos: int = 4) -> list[tuple[Path, int]]:
+    """Prepared files and label indices, `videos` of each class."""
+    items = []
+    for label_index, label in enumerate(CLASSES):
+        for number in range(videos):
+            path = folder / label / f"{number}.zip"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            video, flow = toy_video(label, seed=100 * label_index + number)
+            source = Source(f"{number}.avi", sha256="0" * 64)
+            write_store(path, video, flow, source=source, preparation=PREPARATION)
+            items.append((path, label_index))
+    return items
