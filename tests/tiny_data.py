@@ -1,4 +1,7 @@
-"""Prepared videos of a few pixels: what is red moves right, what is blue moves left."""
+"""Prepared videos of a few pixels: what is red falls, what is blue rises.
+
+(A horizontal flip, which training applies at random, leaves both as they are.)
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,16 @@ from stresnet.data.store_writer import write_store
 from stresnet.data.video import Video
 from stresnet.flow import to_bytes
 
-CLASSES = ("left", "right")
+CLASSES = ("falls", "rises")
 
 
 def toy_video(label: str, seed: int, frames: int = 16, side: int = 48) -> tuple[Video, np.ndarray]:
     """Frames (N,H,W,3) uint8 in a video, and flow bytes (N-1,2,H,W)."""
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 120, (frames, side, side, 3))
-    noise[..., 0 if label == "right" else 2] += 100
+    noise[..., 0 if label == "falls" else 2] += 100
     flow = rng.normal(0, 1, (frames - 1, 2, side, side)).astype(np.float32)
-    flow[:, 0] += 4 if label == "right" else -4
+    flow[:, 1] += 4 if label == "falls" else -4
     video = Video(noise.astype(np.uint8), np.arange(frames) / 25, warnings=())
     return video, to_bytes(flow)
 

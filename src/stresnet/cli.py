@@ -19,9 +19,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from stresnet.errors import StresnetError, VideoError
+from stresnet.errors import StresnetError, UsageError, VideoError
 
 if TYPE_CHECKING:  # torch takes seconds to import; `--help` shall not wait for it
+    from stresnet.model.stream import Depth
     from stresnet.predict import Prediction
 
 app = typer.Typer(
@@ -83,6 +84,22 @@ def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
         yield on_progress
 
 
+def network_depth(text: str | None) -> Depth | None:
+    """`--depth` as `STResNet` takes it.
+
+    Raises:
+        UsageError: there is no network of that depth.
+    """
+    from stresnet.model.stream import UNITS
+
+    known = {str(depth): depth for depth in UNITS}
+    if text is None:
+        return None
+    if text not in known:
+        raise UsageError(f"--depth is {text!r}; expected one of {', '.join(known)}")
+    return known[text]
+
+
 def say(line: str) -> None:
     """One plain line for a person, on stderr."""
     notes.print(escape(line))
@@ -136,9 +153,15 @@ def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("runs/train"),
     recipe: Annotated[str, typer.Option(help="quick or paper.")] = "quick",
+    depth: Annotated[
+        str | None, typer.Option(help="26, 50, 101, 152 or tiny; default: the recipe's.")
+    ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help="ImageNet ResNet weights to start both streams from."),
+        typer.Option(
+            help="ImageNet ResNet of that depth to start both streams from "
+            "(the tiny one's ship with stresnet)."
+        ),
     ] = None,
     fold: Fold = None,
     lists: Lists = None,
@@ -158,6 +181,7 @@ def train(
         data,
         out,
         recipe=recipe,
+        depth=network_depth(depth),
         weights=weights,
         fold=fold,
         lists=lists,
@@ -173,6 +197,33 @@ def train(
 
 
 @command
+def distil(
+    data: Data,
+    teacher: Annotated[Path, typer.Option(help="ImageNet ResNet-50 weights.")],
+    out: Annotated[Path, typer.Option(help="File for the small network's weights.")],
+    iterations: Annotated[int, typer.Option(min=1)] = 1200,
+    fold: Fold = None,
+    store: Store = None,
+    workers: Annotated[int, typer.Option(min=0, help="Loader processes.")] = 1,
+    precision: Annotated[str, typer.Option(help="auto, bf16-mixed or 32-true.")] = "auto",
+) -> None:
+    """Make ImageNet weights for the tiny network from a ResNet-50's, on unlabelled frames."""
+    from stresnet.training.run import distil as distil_from
+
+    distil_from(
+        data,
+        teacher,
+        out,
+        iterations=iterations,
+        fold=fold,
+        store=store,
+        workers=workers,
+        precision=precision,
+        say=say,
+    )
+
+
+@command
 def evaluate(
     model: Model,
     data: Data,
@@ -182,11 +233,12 @@ def evaluate(
     fold: Fold = None,
     lists: Lists = None,
     store: Store = None,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Multiply in bfloat16: faster.")] = False,
 ) -> None:
     """Accuracy on the test videos: each stream and their fusion (25 chunks and mirror images)."""
     from stresnet.evaluation.evaluate import evaluate as evaluate_all
 
-    report = evaluate_all(model, data, fold=fold, lists=lists, store=store, say=say)
+    report = evaluate_all(model, data, fold=fold, lists=lists, store=store, bf16=bf16, say=say)
     report.save(out)
     Console().print(report.table())
     for name, reason in report.failures.items():

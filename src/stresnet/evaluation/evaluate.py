@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
@@ -97,6 +98,7 @@ def evaluate(
     fold: int | None = None,
     lists: str | Path | None = None,
     store: str | Path | None = None,
+    bf16: bool = False,
     say: Callable[[str], None] = print,
 ) -> Report:
     """Score the test videos of a data set with the paper's protocol.
@@ -105,6 +107,7 @@ def evaluate(
         model: a network in evaluation mode with class names, or a model folder.
         data, fold, lists: as in `open_dataset`; the split's test videos are scored.
         store: folder of prepared videos, filled as needed. None: "store".
+        bf16: multiply in bfloat16 (see `score_video`).
         say: receives one plain line at each step of the way.
 
     Raises:
@@ -112,6 +115,8 @@ def evaluate(
         WeightsError: the model's folder cannot be used.
     """
     net = model if isinstance(model, STResNet) else load_model(model)
+    # Faster on CPUs, same numbers. (torch's type stubs do not know this overload.)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None)
     index = {name: i for i, name in enumerate(net.class_names)}
     if unknown := sorted({item.label for item in split.test} - set(index)):
@@ -128,7 +133,7 @@ def evaluate(
         if item.name in failures:
             continue
         try:
-            scores = score_video(net, StoredVideo(store_path(store, item.name)))
+            scores = score_video(net, StoredVideo(store_path(store, item.name)), bf16=bf16)
         except StoreError as error:
             failures[item.name] = str(error)
             continue

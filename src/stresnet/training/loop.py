@@ -69,7 +69,10 @@ def train_phase(net: STResNet, run: PhaseRun, fabric: Fabric) -> None:
         finished = load_checkpoint(run.checkpoint, net, optimizer, run.fingerprint)
     if finished == phase.iterations:
         return
-    forward, optimizer = fabric.setup(learner.train(), optimizer)
+    learner.train()
+    # Twice as fast on CPUs, in bf16. (torch's type stubs do not know this overload.)
+    learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    forward, optimizer = fabric.setup(learner, optimizer)
 
     # -- Videos, a normalisation group at a time ----------------------------------------------
     groups = load_groups(run, finished)

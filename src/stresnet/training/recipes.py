@@ -167,7 +167,62 @@ PAPER = Recipe(
     ),
 )
 
-RECIPES = {recipe.name: recipe for recipe in (PAPER,)}
+# --------------------------------------------------------------------------------------------
+# Small data on a laptop: hundreds of clips, two cores, minutes. Small crops, mean losses, groups
+# as large as the batch, one pass of warm filters at each rate.
+#   stresnet train FOLDER                                            (the small network)
+#   stresnet train FOLDER --depth 50 --weights RESNET50              (the paper's, 112 px crops)
+# Cost and accuracy on the surveillance clips: README, "Results".
+# --------------------------------------------------------------------------------------------
+QUICK = Recipe(
+    name="quick",
+    depth="tiny",
+    input_size=112,
+    phases=(
+        Phase(
+            name="motion",
+            schedule=((1e-2, 200), (1e-3, 100)),
+            batch=16,
+            norm_group=16,
+            chunks=1,
+            tau=(1, 1),
+            crop="corners",
+            dropout=0.5,
+        ),
+        Phase(
+            name="appearance",
+            schedule=((1e-2, 100), (1e-3, 50)),
+            batch=16,
+            norm_group=16,
+            chunks=1,
+            tau=(1, 1),
+            crop="scale-jitter",
+            dropout=0.5,
+        ),
+        Phase(
+            name="st_resnet",
+            schedule=((3e-3, 100), (3e-4, 50)),
+            batch=8,
+            norm_group=8,
+            chunks=5,
+            tau=(3, 10),
+            crop="scale-jitter",
+            dropout=0.5,
+        ),
+        Phase(
+            name="st_resnet_star",
+            schedule=((1e-3, 30), (1e-4, 15)),
+            batch=8,
+            norm_group=4,
+            chunks=11,
+            tau=(1, 5),
+            crop="scale-jitter",
+            dropout=0.5,
+        ),
+    ),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (PAPER, QUICK)}
 
 
 def recipe_named(name: str) -> Recipe:

@@ -19,6 +19,8 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
@@ -31,7 +33,9 @@ from stresnet.data.store import StoredVideo
 from stresnet.errors import DatasetError, UsageError
 from stresnet.files import whole_file
 from stresnet.model import STResNet, inflate_from, load_imagenet, load_model
+from stresnet.model.stream import Depth
 from stresnet.training.card import model_card
+from stresnet.training.distillation import distil as distil_on
 from stresnet.training.loop import PhaseRun, train_phase
 from stresnet.training.recipes import PHASES, Phase, Recipe, recipe_named
 
@@ -48,6 +52,7 @@ def train(
     out: str | Path,
     *,
     recipe: str | Recipe = "quick",
+    depth: Depth | None = None,
     weights: str | Path | None = None,
     fold: int | None = None,
     lists: str | Path | None = None,
@@ -65,7 +70,9 @@ def train(
         data: folder per class, UCF101, HMDB51, or a CSV (see `open_dataset`).
         out: the run's folder.
         recipe: a name of `stresnet.training.recipes`, or a recipe of one's own.
-        weights: ImageNet ResNet of the recipe's depth, for both streams. None: random filters.
+        depth: of the network, where not the recipe's.
+        weights: ImageNet ResNet of that depth, for both streams. None: the small network's own,
+            which ship with the package.
         fold: the fold or official split whose test videos are kept out.
         lists: folder of UCF101's or HMDB51's official split files.
         store: folder of prepared videos, filled as needed. None: `store` beside the run.
@@ -85,6 +92,8 @@ def train(
     """
     data, out = Path(data), Path(out)
     recipe = recipe_named(recipe) if isinstance(recipe, str) else recipe
+    if depth is not None:
+        recipe = replace(recipe, depth=depth)
     wanted = [recipe.phase(name) for name in phases]
 
     # -- Data -------------------------------------------------------------------------------
@@ -143,6 +152,36 @@ def train(
     return out / NETWORK_OF[wanted[-1].name]
 
 
+def distil(
+    data: str | Path,
+    teacher_weights: str | Path,
+    out: str | Path,
+    *,
+    iterations: int,
+    fold: int | None = None,
+    store: str | Path | None = None,
+    workers: int = 1,
+    precision: str = "auto",
+    say: Callable[[str], None] = print,
+) -> None:
+    """Distil ImageNet weights for the tiny network on the training videos of `data`.
+
+    Args and errors as in `train` and `distillation.distil`.
+    """
+    split = open_dataset(Path(data), fold=fold)
+    store = Path(store) if store else Path(out).parent / "store"
+    trained = usable(split.train, prepared(split.train, store, say))
+    distil_on(
+        [store_path(store, item.name) for item in trained],
+        teacher_weights,
+        out,
+        iterations=iterations,
+        workers=workers,
+        bf16=precision_of(precision, "cpu") == "bf16-mixed",
+        say=say,
+    )
+
+
 def network(recipe: Recipe, phase: Phase, num_classes: int) -> STResNet:
     """The phase's network, with new filters."""
     two_streams = phase.name in ("motion", "appearance")
@@ -176,6 +215,9 @@ def start_from(net: STResNet, phase: Phase, out: Path, weights: str | Path | Non
         )
     elif weights is not None:
         load_imagenet(net, weights)
+    elif net.config["depth"] == "tiny":
+        with as_file(files("stresnet") / "assets" / "tiny_imagenet.safetensors") as shipped:
+            load_imagenet(net, shipped)
 
 
 def prepared(items: Sequence[VideoItem], store: Path, say: Callable[[str], None]) -> dict[str, str]:
