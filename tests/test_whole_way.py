@@ -22,7 +22,7 @@ from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.model import load_model
-from stresnet.predict import predict
+from stresnet.prediction import predict
 from stresnet.training.recipes import PHASES, QUICK, Recipe
 from stresnet.training.run import train
 

@@ -1,1 +1,31 @@
-"""Spatiotemporal Residual Networks for video action recognition."""
+"""Spatiotemporal Residual Networks (Feichtenhofer, Pinz, Wildes, NIPS 2016) for video.
+
+>>> import stresnet
+>>> stresnet.predict("model-folder", "clip.mp4").label
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stresnet.evaluation.evaluate import evaluate
+    from stresnet.model import STResNet, load_model
+    from stresnet.prediction import predict
+    from stresnet.training.run import train
+
+__all__ = ["STResNet", "evaluate", "load_model", "predict", "train"]
+
+_HOME = {
+    "STResNet": "stresnet.model",
+    "evaluate": "stresnet.evaluation.evaluate",
+    "load_model": "stresnet.model",
+    "predict": "stresnet.prediction",
+    "train": "stresnet.training.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: torch takes seconds, and `--help` needs none."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'stresnet' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -23,7 +23,7 @@ from stresnet.errors import StresnetError, UsageError, VideoError
 
 if TYPE_CHECKING:  # torch takes seconds to import; `--help` shall not wait for it
     from stresnet.model.stream import Depth
-    from stresnet.predict import Prediction
+    from stresnet.prediction import Prediction
 
 app = typer.Typer(
     name="stresnet",
@@ -256,7 +256,7 @@ def predict(
 ) -> None:
     """Recognise the action in each video: classes and scores, best first."""
     from stresnet.model import load_model
-    from stresnet.predict import predict as predict_one
+    from stresnet.prediction import predict as predict_one
 
     net = load_model(model)
     predictions, failed = [], []

@@ -21,7 +21,7 @@ from stresnet.files import whole_file
 from stresnet.flow import to_pixels
 from stresnet.flow.colour import to_colour
 from stresnet.model import load_model
-from stresnet.predict import ClassScore, Prediction, predict_stored
+from stresnet.prediction import ClassScore, Prediction, predict_stored
 
 PICTURES = 5  # frames and flow pictures a clip on the page
 COLOUR_PX = 8.0  # px per frame at which a flow picture's colour is full

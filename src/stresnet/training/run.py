@@ -222,7 +222,13 @@ def start_from(net: STResNet, phase: Phase, out: Path, weights: str | Path | Non
 
 def prepared(items: Sequence[VideoItem], store: Path, say: Callable[[str], None]) -> dict[str, str]:
     """Prepare the videos that are not prepared yet; return the failures, name -> reason."""
-    report = prepare([(item.path, item.name) for item in items], store)
+
+    def on_progress(finished: int, total: int, name: str) -> None:
+        if finished * 20 // total > (finished - 1) * 20 // total:  # a line every twentieth
+            say(f"prepare: {finished} of {total} videos")
+
+    videos = [(item.path, item.name) for item in items]
+    report = prepare(videos, store, on_progress=on_progress)
     if report.done:
         say(f"prepared {len(report.done)} videos into {store}")
     for name, reason in report.failures:

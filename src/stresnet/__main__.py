@@ -1,0 +1,5 @@
+"""`python -m stresnet` is `stresnet`."""
+
+from stresnet.cli import main
+
+main()

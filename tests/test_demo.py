@@ -1,0 +1,70 @@
+"""The demo's page, and the model and clips that ship with the package."""
+
+from __future__ import annotations
+
+import html.parser
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import pytest
+
+from stresnet.demo import DemoClip, demo, write_page
+from stresnet.model import load_model
+from stresnet.prediction import ClassScore, Prediction, predict
+
+HOSTILE = "<img src=x onerror=alert(1)>.mp4"
+
+
+def clip(name: str, truth: str) -> DemoClip:
+    scores = (ClassScore("fight", 0.8, 0.7, 0.9), ClassScore("noFight", 0.2, 0.3, 0.1))
+    prediction = Prediction(name, scores, duration=2.0, warnings=())
+    return DemoClip(name, truth, prediction, ("data:image/jpeg;base64,AA==",) * 5, ())
+
+
+class Links(html.parser.HTMLParser):
+    """Collects what a page would load, and its tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.sources += [value or "" for key, value in attrs if key in ("src", "href")]
+
+
+def test_the_page_loads_nothing_and_runs_nothing(tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    write_page(page, [clip(HOSTILE, "fight"), clip("b.mp4", "noFight")], card="# <script>card")
+    text = page.read_text(encoding="utf-8")
+    links = Links()
+    links.feed(text)
+    assert links.sources
+    assert all(source.startswith("data:image/jpeg") for source in links.sources)
+    assert "script" not in links.tags
+    assert "1 of 2 clips recognised" in text
+    assert "mistaken for: fight" in text
+
+
+def test_a_shipped_clip_is_recognised_by_the_shipped_model() -> None:
+    with as_file(files("stresnet") / "assets") as assets:
+        net = load_model(assets / "model")
+        assert net.class_names == ("fight", "noFight")
+        prediction = predict(net, assets / "clips" / "fight" / "fi150.mp4")
+    assert prediction.label == "fight"
+
+
+def test_what_ships_is_small() -> None:
+    with as_file(files("stresnet") / "assets") as assets:
+        size = sum(path.stat().st_size for path in assets.rglob("*") if path.is_file())
+    assert size < 20 * 2**20
+
+
+@pytest.mark.slow
+def test_the_demo_recognises_most_clips_and_writes_its_page(tmp_path: Path) -> None:
+    seen: list[str] = []
+    clips = demo(tmp_path, threads=2, on_clip=lambda clip: seen.append(clip.name))
+    assert len(seen) == len(clips) == 8
+    assert sum(clip.correct for clip in clips) > 4
+    assert (tmp_path / "index.html").stat().st_size > 100_000
