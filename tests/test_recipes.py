@@ -33,12 +33,6 @@ def test_every_recipe_has_all_phases_in_order(recipe) -> None:
     assert recipe_named(recipe.name) is recipe
 
 
-def test_scaling_changes_iterations_alone() -> None:
-    half = PAPER.scaled(0.5)
-    assert half.phase("motion").schedule == ((1e-2, 15_000), (1e-3, 5_000))
-    assert half.phase("motion").batch == PAPER.phase("motion").batch
-
-
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(UsageError, match="paper"):
         recipe_named("nonsense")

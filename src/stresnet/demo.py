@@ -24,7 +24,7 @@ from stresnet.model import load_model
 from stresnet.prediction import ClassScore, Prediction, predict_stored
 
 PICTURES = 5  # frames and flow pictures a clip on the page
-COLOUR_PX = 8.0  # px per frame at which a flow picture's colour is full
+COLOUR_PX = 4.0  # px per frame at which a flow picture's colour is full
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -37,8 +38,14 @@ class StopRequest:
 
 @contextmanager
 def stop_requested() -> Iterator[StopRequest]:
-    """Catch SIGINT and SIGTERM inside the block, and give the handlers back after it."""
+    """Catch SIGINT and SIGTERM inside the block, and give the handlers back after it.
+
+    Python lets only the main thread set handlers; in another one, the caller's stay.
+    """
     request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
     former = {
         number: signal.signal(number, request._remember)
         for number in (signal.SIGINT, signal.SIGTERM)

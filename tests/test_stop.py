@@ -1,0 +1,36 @@
+"""Signals ask once, then insist."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from stresnet.training.stop import Interrupted, stop_requested
+
+
+def test_the_first_signal_is_remembered_and_the_second_interrupts() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted) as insisted, stop_requested() as stop:
+        assert not stop
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop
+        assert stop.signal_number == signal.SIGTERM
+        os.kill(os.getpid(), signal.SIGINT)
+    assert insisted.value.exit_code == 130
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_other_threads_train_too() -> None:
+    stopped: list[bool] = []
+
+    def work() -> None:
+        with stop_requested() as stop:
+            stopped.append(bool(stop))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert stopped == [False]
