@@ -158,8 +158,8 @@ PAPER = Recipe(
 
 # --------------------------------------------------------------------------------------------
 # Small data on a laptop: hundreds of clips, two cores, minutes. Small crops, mean losses, groups
-# as large as the batch. The paper's rates are for batches of 256: with 16, ResNet-50 diverges at 1e-2
-# (docs/log.md).
+# as large as the batch. The paper's rates are for batches of 256: with 16, ResNet-50 diverges at
+# 1e-2 (docs/log.md).
 #   stresnet train FOLDER                                            (the small network)
 #   stresnet train FOLDER --depth 50 --weights RESNET50              (the paper's, 112 px crops)
 # Cost and accuracy on the surveillance clips: README, "Results".
