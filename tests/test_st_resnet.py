@@ -60,7 +60,7 @@ def test_the_order_of_chunks_counts_once_temporal_filters_are_not_symmetric() ->
 
     def change_by_reversal() -> float:
         forwards, backwards = net(rgb, flow)[0], net(rgb.flip(1), flow.flip(1))[0].flip(1)
-        return float((forwards - backwards).norm() / forwards.norm())
+        return ((forwards - backwards).norm() / forwards.norm()).item()
 
     assert change_by_reversal() < 1e-4  # inflated filters (Eq. 5) see no difference
     with torch.no_grad():
