@@ -34,20 +34,17 @@ class VideoScores:
 
 
 @torch.inference_mode()
-def score_video(
-    net: STResNet, video: FramesAndFlow, *, mirror: bool = True, bf16: bool = False
-) -> VideoScores:
+def score_video(net: STResNet, video: FramesAndFlow, *, bf16: bool = False) -> VideoScores:
     """Score one video with a network in evaluation mode, on the network's device.
 
     Args:
-        mirror: also score the mirror images, and average.
         bf16: multiply in bfloat16, several times faster where the processor does it natively;
             scores differ in the third digit.
     """
     device = next(net.parameters()).device
     seen = testing_chunks(video, chunks=TEST_CHUNKS, size=net.config["input_size"])
     passes = []
-    for view in (seen, seen.mirrored()) if mirror else (seen,):
+    for view in (seen, seen.mirrored()):
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             streams = net(view.rgb[None].to(device), view.flow[None].to(device))  # (1,T',K) each
         passes.append(torch.stack([scores.float().mean((0, 1)) for scores in streams]))  # (2,K)

@@ -162,7 +162,7 @@ PAPER = Recipe(
 # 1e-2 (docs/log.md).
 #   stresnet train FOLDER                                            (the small network)
 #   stresnet train FOLDER --depth 50 --weights RESNET50              (the paper's, 112 px crops)
-# Cost and accuracy on the surveillance clips: README, "Results".
+# Accuracy on the surveillance clips: README, "Results".
 # --------------------------------------------------------------------------------------------
 QUICK = Recipe(
     name="quick",
