@@ -4,7 +4,7 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-slow lint format lock clean
+.PHONY: setup demo test test-slow bench bench-flow lint format lock clean
 
 setup: $(VENV)/ready
 
@@ -23,6 +23,13 @@ test: setup
 
 test-slow: setup
 	$(BIN)/pytest -m slow
+
+bench: bench-flow
+
+bench-flow: setup
+	$(BIN)/python benchmarks/flow.py
+	$(BIN)/python benchmarks/flow_accuracy.py
+	$(BIN)/python benchmarks/flow_roofline.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from stresnet.errors import EnvironmentProblem, UsageError
-from stresnet.flow import AUTHORS, OPENCV_CPU, TVL1Parameters, grey, tv_l1
-from stresnet.flow.compiled import compiled
-from stresnet.flow.numba_kernel import _median_filter
+from stresnet.flow import AUTHORS, FAST, OPENCV_CPU, TVL1Parameters, grey, tv_l1
+from stresnet.flow.lanes import whole_lanes
+from stresnet.flow.numba_median import median_filter
 from stresnet.flow.pyramid import level_sizes, linear_taps
 
 HEIGHT, WIDTH = 96, 128
@@ -144,14 +144,59 @@ def test_the_authors_preset_is_as_accurate_as_opencv(field):
         AUTHORS,
         OPENCV_CPU,
         replace(AUTHORS, lazy_check=False),
+        FAST,
         replace(AUTHORS, median_every=7, iterations=30),
+        replace(AUTHORS, scale_step=0.995, scales=2),
+        replace(AUTHORS, warm_start=True),
     ],
-    ids=["authors", "opencv-cpu", "eager-check", "median"],
+    ids=["authors", "opencv-cpu", "eager-check", "fast", "median", "equal-sizes", "warm-start"],
 )
 def test_the_two_kernels_agree(parameters):
     frames = np.concatenate([moved(2, -1, 64, 72), moved(0.6, 1.3, 64, 72)])
     compiled_flow = tv_l1(frames, parameters=parameters)
     assert error(tv_l1(frames, parameters=parameters, device="cpu"), compiled_flow) < 0.02
+
+
+@pytest.mark.parametrize("field", [ROTATION, ZOOM, WAVE], ids=["rotation", "zoom", "wave"])
+def test_the_fast_preset_loses_little(field):
+    frames = deformed(field)
+    fast = end_point_error(tv_l1(frames, parameters=FAST)[0], field)[visible(field)].mean()
+    slow = end_point_error(tv_l1(frames)[0], field)[visible(field)].mean()
+    assert fast < slow + 0.05
+
+
+def test_the_fast_preset_follows_faster_motion_than_the_authors():
+    y, x = np.mgrid[:192, :224].astype(np.float64)
+    frames = np.stack([texture(x / 3, y / 3), texture((x + 12) / 3, (y - 5) / 3)])
+    truth, inner = np.reshape([-12, 5], (2, 1, 1)), np.s_[14:-14, 14:-14]
+    fast = end_point_error(tv_l1(frames, parameters=FAST)[0], truth)[inner].mean()
+    slow = end_point_error(tv_l1(frames)[0], truth)[inner].mean()
+    assert fast < slow / 2
+
+
+def pan(dx, dy, length):
+    """`length` frames, coarse in texture; what is at x in one is at x + (dx, dy) in the next."""
+    return np.stack([texture((X - i * dx) / 2, (Y - i * dy) / 2) for i in range(length)])
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_a_warm_start_is_no_less_accurate_on_a_steady_pan(device):
+    frames, truth = pan(2.4, -1.3, 4)[:, :72, :88], np.reshape([2.4, -1.3], (2, 1, 1))
+    warm = replace(AUTHORS, warm_start=True)
+    cold_error = end_point_error(tv_l1(frames, device=device), truth)[:, 8:-8, 8:-8]
+    warm_flow = tv_l1(frames, parameters=warm, device=device)
+    warm_error = end_point_error(warm_flow, truth)[:, 8:-8, 8:-8]
+    np.testing.assert_array_equal(warm_error[0], cold_error[0])
+    assert warm_error[1:].mean() < cold_error[1:].mean() + 0.002
+
+
+def test_a_warm_start_comes_to_follow_what_the_pyramid_cannot():
+    frames, truth = pan(6.3, 2.1, 6), np.reshape([6.3, 2.1], (2, 1, 1))
+    parameters = replace(FAST, scales=1, warm_start=True)
+    inner = end_point_error(tv_l1(frames, parameters=parameters), truth)[:, 12:-12, 12:-12]
+    first, *_, last = inner.mean(axis=(1, 2))
+    assert first > 1
+    assert last < 0.1
 
 
 def test_black_beyond_the_border_leaves_the_flow_there_to_the_smoothness():
@@ -245,12 +290,14 @@ def test_resizing_is_opencvs():
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-def test_the_median_filter_is_opencvs():
-    flow = np.random.default_rng(0).standard_normal((20, 30)).astype(np.float32)
-    with_ghost = np.pad(flow, ((0, 0), (0, 1)), mode="edge")
-    _median_filter(with_ghost)
-    np.testing.assert_array_equal(with_ghost[:, :-1], cv2.medianBlur(flow, 5))
-    np.testing.assert_array_equal(with_ghost[:, -1], with_ghost[:, -2])
+@pytest.mark.parametrize("size", [(20, 30), (21, 33), (2, 16), (5, 2), (3, 50)])
+def test_the_median_filter_is_opencvs(size):
+    flow = np.random.default_rng(0).standard_normal(size).astype(np.float32)
+    rows = np.zeros((size[0], whole_lanes(size[1] + 1)), np.float32)
+    rows[:, : size[1]] = flow
+    median_filter(rows, size[1])
+    np.testing.assert_array_equal(rows[:, : size[1]], cv2.medianBlur(flow, 5))
+    assert not rows[:, size[1] :].any()
 
 
 def test_grey_is_opencvs():
@@ -261,10 +308,3 @@ def test_grey_is_opencvs():
     assert grey(frames[:0]).shape == (0, 64, 64)
     with pytest.raises(UsageError, match="not uint8 of shape"):
         grey(frames[0])
-
-
-def test_where_nothing_can_be_cached_loops_still_compile():
-    # A function without a source file has no cache folder, as on a read-only install.
-    namespace = {}
-    exec("def twice(x):\n    return 2 * x", namespace)
-    assert compiled(namespace["twice"])(3) == 6

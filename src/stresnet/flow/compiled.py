@@ -2,27 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
+SOURCES = Path(__file__).parent
+
 
 def compiled(loop: Loop) -> Loop:
-    """Compile `loop` at its first call, and keep the machine code beside the package.
+    """Compile `loop` at its first call, and keep the machine code in `cache_folder`.
 
-    Threads run it side by side. Where neither the package's folder nor the user's cache folder
-    can be written, it is compiled anew in every process (about ten seconds for TV-L1).
+    Threads run it side by side.
 
     `fastmath` lets sums be reordered, and so be vectorised: results are the same from run to run
     on one kind of processor, and agree to rounding between kinds.
     """
     compile_loop = partial(numba.njit, nogil=True, fastmath=True, error_model="numpy")
+    folder = cache_folder()
+    if folder is None:
+        return cast(Loop, compile_loop()(loop))
+    config: Any = numba.config
+    before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     try:
         return cast(Loop, compile_loop(cache=True)(loop))
-    except RuntimeError:
-        # numba's way to say that no cache folder can be written.
-        return cast(Loop, compile_loop()(loop))
+    finally:
+        config.CACHE_DIR = before
+
+
+def inlined(part: Loop) -> Loop:
+    """Compile `part` into each compiled loop that calls it, at no cost per call."""
+    return cast(Loop, numba.njit(fastmath=True, error_model="numpy", forceinline=True)(part))
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Where machine code is kept, or None: each process then compiles for itself, some 5 seconds.
+
+    It is in NUMBA_CACHE_DIR or, where that is not set, in the first that can be written of the
+    package's folder, the user's cache folder and a private temporary one. There is one folder for
+    each state of the sources: numba itself notices changes only of the file that a loop is in, not
+    of those that it calls.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(SOURCES.glob("*.py")):
+        digest.update(source.read_bytes())
+    for place in _places():
+        folder = place / f"stresnet-{digest.hexdigest()[:16]}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    return None
+
+
+def _places() -> Iterator[Path]:
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        yield Path(chosen)
+        return
+    yield SOURCES / "__pycache__"
+    user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    with suppress(RuntimeError):  # no home
+        yield user.expanduser()
+    # Machine code that others could write must not be run.
+    private = Path(tempfile.gettempdir()) / f"stresnet-{getattr(os, 'getuid', int)()}"
+    try:
+        private.mkdir(mode=0o700, exist_ok=True)
+        owner = private.lstat()
+    except OSError:
+        return
+    if owner.st_uid == getattr(os, "getuid", int)() and not owner.st_mode & 0o077:
+        yield private

@@ -1,4 +1,4 @@
-"""The parameters of TV-L1 optical flow, and the two sets of values that others have published.
+"""The parameters of TV-L1 optical flow, and three sets of values for them.
 
 Zach, Pock and Bischof (DAGM 2007) look for the flow u = (u1, u2) from frame I0 to frame I1 that
 minimises
@@ -44,6 +44,8 @@ class TVL1Parameters:
             0 without gradient ("black", OpenCV on the CPU; only the smoothness acts there).
         cubic: slope at 1 of the cubic that interpolates I1: -0.5 (OpenCV on a GPU, Catmull-Rom)
             or -0.75 (OpenCV on the CPU).
+        warm_start: start at the coarsest level from the flow of the pair before instead of 0. Pairs
+            are then worked on one after the other, and a pair depends on those before it.
 
     Raises:
         UsageError: a value lies outside its range.
@@ -61,6 +63,7 @@ class TVL1Parameters:
     median_every: int = 0
     beyond: Literal["edge", "black"] = "edge"
     cubic: float = -0.5
+    warm_start: bool = False
 
     def __post_init__(self) -> None:
         ranges = {
@@ -91,3 +94,7 @@ AUTHORS = TVL1Parameters()
 # The defaults of OpenCV 4's cv::optflow::DualTVL1OpticalFlow on the CPU: 10 outer iterations, each
 # a 5x5 median filter and 30 inner iterations.
 OPENCV_CPU = TVL1Parameters(lazy_check=False, median_every=30, beyond="black", cubic=-0.75)
+
+# For live use, a fifth of AUTHORS' work; docs/decisions/0005-fast-flow.md has its errors. Its
+# coarsest pixel is 16 wide, AUTHORS' only 2.4: it follows faster motion.
+FAST = TVL1Parameters(scale_step=0.5, warps=2, iterations=20)

@@ -1,8 +1,8 @@
 """TV-L1 of many pairs of frames at once, in plain torch operations, on any device.
 
-The same scheme as `numba_kernel`, whose names it shares, without ghost cells: here a whole field
-is one array. B pairs of frames run side by side; a pair that has converged keeps its flow while
-the others go on, so that no pair depends on its company.
+The same scheme as `numba_kernel`, in pixels: here a whole field is one array. B pairs of frames
+run side by side; a pair that has converged keeps its flow while the others go on, so that no pair
+depends on its company.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from stresnet.errors import EnvironmentProblem, UsageError
+from stresnet.flow.numba_warp import FLAT, PARTS
 from stresnet.flow.parameters import TVL1Parameters
 from stresnet.flow.pyramid import level_sizes, linear_taps
 
 # Pixels of all pairs that run together: about 60 bytes each are held, 1 GB in all.
 PIXELS_AT_ONCE = 1 << 24
-FLAT = torch.finfo(torch.float32).eps
 
 
 class DataTerm(NamedTuple):
@@ -29,7 +29,7 @@ class DataTerm(NamedTuple):
 
     slope: Tensor  # (B, 2, H, W) gradient of the warped I1
     rho: Tensor  # (B, 1, H, W)
-    inverse: Tensor  # (B, 1, H, W) 1 / |slope|², or 0 where there is no slope
+    inverse: Tensor  # (B, 1, H, W) 1 / |slope|²
 
 
 def flow_on_device(
@@ -39,11 +39,13 @@ def flow_on_device(
     # A copy, because torch would warn of frames that are read-only.
     on_device = torch.tensor(frames, device=_usable(device))
     flow = np.empty((len(frames) - 1, 2, *frames.shape[1:]), np.float32)
-    pairs = max(1, PIXELS_AT_ONCE // frames[0].size)
+    pairs = 1 if p.warm_start else max(1, PIXELS_AT_ONCE // frames[0].size)
+    solved = None
     with torch.inference_mode():
         for start in range(0, len(flow), pairs):
             chunk = on_device[start : start + pairs + 1]
-            flow[start : start + pairs] = flow_of_video(chunk, p).cpu().numpy()
+            solved = flow_of_video(chunk, p, solved if p.warm_start else None)
+            flow[start : start + pairs] = solved.cpu().numpy()
     return flow
 
 
@@ -65,19 +67,30 @@ def _usable(name: str) -> torch.device:
     return device
 
 
-def flow_of_video(frames: Tensor, p: TVL1Parameters) -> Tensor:
-    """(B+1, H, W) uint8 -> (B, 2, H, W) float32, on the frames' device."""
+def flow_of_video(frames: Tensor, p: TVL1Parameters, start: Tensor | None = None) -> Tensor:
+    """(B+1, H, W) uint8 -> (B, 2, H, W) float32, on the frames' device.
+
+    `start` is a flow to begin with, (B, 2, H, W) in pixels per frame; None begins with 0.
+    """
     height, width = frames.shape[1:]
     sizes = level_sizes(height, width, p.scales, p.scale_step)
     levels = [frames[:, None].float()]
     for size in sizes[1:]:
         levels.append(_resized(levels[-1], size, 1 / p.scale_step, 1 / p.scale_step))
-    u = frames.new_zeros((len(frames) - 1, 2, *sizes[-1]), dtype=torch.float32)
+    if start is None:
+        u = frames.new_zeros((len(frames) - 1, 2, *sizes[-1]), dtype=torch.float32)
+    else:
+        u = _zoomed(start, sizes[-1], p.scale_step ** (1 - len(sizes)))
     for size, level in zip(reversed(sizes), reversed(levels), strict=True):
         if u.shape[2:] != size:
-            u = _resized(u, size, u.shape[2] / size[0], u.shape[3] / size[1]) / p.scale_step
+            u = _zoomed(u, size, p.scale_step)
         u = _refined(level[:-1], level[1:], u, p)
     return u
+
+
+def _zoomed(u: Tensor, size: tuple[int, int], scale_step: float) -> Tensor:
+    """As `numba_pyramid.zoomed`, (B, 2, h, w) -> (B, 2, *size)."""
+    return _resized(u, size, u.shape[2] / size[0], u.shape[3] / size[1]) / scale_step
 
 
 def _resized(fields: Tensor, size: tuple[int, int], down: float, across: float) -> Tensor:
@@ -130,12 +143,13 @@ def _central_differences(image: Tensor) -> Tensor:
 
 
 def _linearise(first: Tensor, target: Tensor, u: Tensor, p: TVL1Parameters) -> DataTerm:
-    """Warp I1 and its gradient, the (B, 3, H, W) `target`, by u0 = u."""
+    """Warp I1 and its gradient, the (B, 3, H, W) `target`, by u0, which is u rounded."""
+    u = (u * PARTS + 0.5).floor() / PARTS
     warped = _warped(target, u, p)
     image, slope = warped[:, :1], warped[:, 1:]
     square = slope.square().sum(1, keepdim=True)
     rho = image - (slope * u).sum(1, keepdim=True) - first
-    return DataTerm(slope, rho, torch.where(square > FLAT, 1 / square, 0))
+    return DataTerm(slope, rho, 1 / square.clamp(min=float(FLAT)))
 
 
 def _warped(fields: Tensor, u: Tensor, p: TVL1Parameters) -> Tensor:
@@ -189,7 +203,11 @@ def _iterate(u: Tensor, dual: Tensor, term: DataTerm, p: TVL1Parameters) -> tupl
 
 
 def _median_filtered(u: Tensor) -> Tensor:
-    """(B, 2, H, W): 5x5 median, the border repeated; as `numba_kernel._median_rows`."""
+    """(B, 2, H, W): 5x5 median, the border repeated.
+
+    The least and the greatest of any 14 of 25 values are not their median: forget both, take in
+    the next value, and go on with 13, until one value is left.
+    """
     height, width = u.shape[2:]
     padded = functional.pad(u, (2, 2, 2, 2), mode="replicate")
     window = [padded[:, :, j : j + height, i : i + width] for j in range(5) for i in range(5)]

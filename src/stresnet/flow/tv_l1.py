@@ -29,10 +29,11 @@ def tv_l1(
 
     Args:
         frames: (N, H, W) uint8 grey, N and H and W at least 1.
-        parameters: AUTHORS, the default, as the paper's flow was made; OPENCV_CPU; or your own.
+        parameters: AUTHORS, the default, as the paper's flow was made; OPENCV_CPU; FAST; or your
+            own.
         device: None for the compiled CPU kernel; "cpu", "cuda", "cuda:1", ... for torch.
-        threads: pairs worked on at the same time; for the compiled CPU kernel only. The result
-            does not depend on it.
+        threads: pairs worked on at the same time; for the compiled CPU kernel only, and not with a
+            warm start. The result does not depend on it.
 
     Returns:
         (N-1, 2, H, W) float32, x then y, pixels per frame: frame i at x looks like frame i+1
@@ -57,6 +58,11 @@ def tv_l1(
         return flow_on_device(frames, parameters, device)
 
     flow = np.empty((len(frames) - 1, 2, *frames.shape[1:]), np.float32)
+    if parameters.warm_start:
+        for i in range(len(flow)):
+            before = flow[i - 1] if i > 0 else None
+            flow[i] = flow_of_pair(frames[i], frames[i + 1], parameters, before)
+        return flow
     with ThreadPoolExecutor(threads) as pool:
         solved = pool.map(partial(flow_of_pair, p=parameters), frames[:-1], frames[1:])
         for i, pair in enumerate(solved):

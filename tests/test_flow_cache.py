@@ -1,0 +1,98 @@
+"""Where the machine code of flow's loops is kept."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stresnet.flow import compiled as subject
+from stresnet.flow.compiled import cache_folder, compiled
+
+FLOW_OF_A_PAIR = """
+import numpy as np
+from stresnet.flow import FAST, tv_l1
+frames = np.random.default_rng(0).integers(0, 256, (2, 24, 24), np.uint8)
+print(np.abs(tv_l1(frames, parameters=FAST)).sum())
+"""
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    cache_folder.cache_clear()
+    yield
+    cache_folder.cache_clear()
+
+
+def started(code, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_two_processes_may_fill_one_cache_at_once(tmp_path):
+    pair = [started(FLOW_OF_A_PAIR, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2)]
+    sums = [process.communicate()[0] for process in pair]
+    assert [process.returncode for process in pair] == [0, 0]
+    assert sums[0] == sums[1] != ""
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb*")}
+    assert kept
+    third = started(FLOW_OF_A_PAIR, NUMBA_CACHE_DIR=str(tmp_path))
+    assert third.communicate()[0] == sums[0]
+    # Nothing was compiled again.
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb*")} == kept
+
+
+def test_a_changed_source_has_another_folder(monkeypatch, tmp_path):
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    (sources / "a.py").write_text("1")
+    monkeypatch.setattr(subject, "SOURCES", sources)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    first = cache_folder()
+    (sources / "a.py").write_text("2")
+    cache_folder.cache_clear()
+    assert first.parent == cache_folder().parent == tmp_path
+    assert first != cache_folder()
+
+
+def unwritable(path: Path) -> Path:
+    """A folder below a file cannot be made, whoever asks."""
+    path.write_text("")
+    return path / "below"
+
+
+def test_a_read_only_package_falls_back_to_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(subject, "SOURCES", unwritable(tmp_path / "package"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert cache_folder().parent == tmp_path / "cache"
+
+
+def test_a_read_only_home_falls_back_to_a_private_temporary_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(subject, "SOURCES", unwritable(tmp_path / "package"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(unwritable(tmp_path / "home")))
+    monkeypatch.setattr(subject.tempfile, "gettempdir", lambda: str(tmp_path))
+    private = cache_folder().parent
+    assert private.parent == tmp_path
+    assert private.stat().st_mode & 0o777 == 0o700
+    # Others could have put machine code there.
+    private.chmod(0o777)
+    cache_folder.cache_clear()
+    assert cache_folder() is None
+
+
+def test_where_nothing_can_be_written_loops_still_compile(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(unwritable(tmp_path / "file")))
+    assert cache_folder() is None
+
+    def doubled(x):
+        return x + x
+
+    np.testing.assert_array_equal(compiled(doubled)(np.ones(3)), np.full(3, 2))
