@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from making_videos import moving_texture, write_video
-from stresnet.data import prepare as prepare_module
+from stresnet.data import batch
+from stresnet.data import prepare_video as prepare_video_module
 from stresnet.data.failures import write_failures
 from stresnet.data.isolated import JobCrashed, run_isolated
 from stresnet.data.leftovers import remove_leftovers
@@ -68,7 +70,7 @@ def test_blocks_do_not_show(tmp_path, monkeypatch):
     video = write_video(tmp_path / "clip.mp4", CLIP)
     whole = prepare_video(video, tmp_path / "whole.zip", **SMALL)
     for block in (1, 2, 5):
-        monkeypatch.setattr(prepare_module, "BLOCK", block)
+        monkeypatch.setattr(prepare_video_module, "BLOCK", block)
         blocks = prepare_video(video, tmp_path / "blocks.zip", **SMALL, threads=2)
         np.testing.assert_array_equal(blocks.frames(range(6)), whole.frames(range(6)))
         np.testing.assert_array_equal(blocks.flow(range(5)), whole.flow(range(5)))
@@ -264,7 +266,8 @@ def test_ending_the_run_ends_its_workers_and_leaves_nothing_half(tmp_path):
 # --- isolation ----------------------------------------------------------------------------------
 
 
-def square_or_die(number: int) -> int:
+def square_or_die(number: int, tell: Callable[[int], None]) -> int:
+    tell(-number)
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     if number == 4:
@@ -276,7 +279,10 @@ def square_or_die(number: int) -> int:
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_what_kills_a_worker_costs_one_job(workers):
-    outcomes = dict(run_isolated(square_or_die, range(8), workers=workers))
+    news: dict[int, int] = {}
+    jobs = run_isolated(square_or_die, range(8), workers=workers, on_news=news.__setitem__)
+    outcomes = dict(jobs)
+    assert news == {number: -number for number in range(8)}
     assert [outcomes[number] for number in (0, 1, 2, 6, 7)] == [0, 1, 4, 36, 49]
     assert isinstance(outcomes[3], JobCrashed)
     assert "died (exit code -9)" in str(outcomes[3])
@@ -303,10 +309,10 @@ def test_cells_are_never_formulas(tmp_path):
 
 
 def test_a_full_disk_stops_the_run(tmp_path, monkeypatch):
-    def full(function, jobs, *, workers):
+    def full(function, jobs, **options):
         yield jobs[0], EnvironmentProblem("the disk is full")
 
-    monkeypatch.setattr(prepare_module, "run_isolated", full)
+    monkeypatch.setattr(batch, "run_isolated", full)
     with pytest.raises(EnvironmentProblem, match="disk is full"):
         prepare([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "out")
 

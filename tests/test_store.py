@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from making_videos import moving_texture
+from stresnet.data.flow_format import FLOW_FORMAT
 from stresnet.data.jpeg import decode_grey, decode_rgb, encode_grey, encode_rgb
 from stresnet.data.store import NO_MOTION, Source, StoredVideo
 from stresnet.data.store_writer import store_writer, write_store
@@ -22,6 +23,7 @@ from stresnet.data.video import Video
 from stresnet.errors import StoreError
 
 SOURCE = Source("clip.avi", "0" * 64)
+SAID = {**FLOW_FORMAT, "short_side": 48, "tau": 0.25}
 FRAMES = moving_texture(5, 48, 64)
 TIMES = np.array([0, 0.1, 0.2, 0.25, 0.4])
 FLOW = moving_texture(8, 48, 64, seed=1)[..., 0].reshape(4, 2, 48, 64)
@@ -37,7 +39,7 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_what_is_written_comes_back(tmp_path):
-    stored = write(tmp_path / "class" / "clip.zip", preparation={"tau": 0.25, "size": (1, 2)})
+    stored = write(tmp_path / "class" / "clip.zip", preparation={**SAID, "size": (1, 2)})
     assert (stored.num_frames, stored.height, stored.width) == (5, 48, 64)
     np.testing.assert_array_equal(stored.times, TIMES)
     assert stored.fps == pytest.approx(10)
@@ -46,7 +48,7 @@ def test_what_is_written_comes_back(tmp_path):
     assert stored.index.source == SOURCE
     assert difference(stored.frames(range(5)), FRAMES) < 3
     assert difference(stored.flow(range(4)), FLOW) < 2
-    stored.check({"tau": 0.25, "size": (1, 2)})
+    stored.check({**SAID, "size": (1, 2)})
     stored.verify()
 
 
@@ -81,7 +83,7 @@ def test_one_frame_has_no_motion(tmp_path):
 def test_blocks_give_the_same_bytes_as_one_piece(tmp_path):
     write(tmp_path / "whole.zip")
     with store_writer(
-        tmp_path / "blocks.zip", source=SOURCE, preparation={}, libraries={}
+        tmp_path / "blocks.zip", source=SOURCE, preparation=FLOW_FORMAT, libraries={}
     ) as writer:
         writer.add_frames(FRAMES[:2], TIMES[:2].tolist())
         writer.add_flow(FLOW[:1])
@@ -148,7 +150,7 @@ def test_an_error_leaves_the_former_store(tmp_path):
     before = path.read_bytes()
     with (
         pytest.raises(RuntimeError),
-        store_writer(path, source=SOURCE, preparation={}, libraries={}) as writer,
+        store_writer(path, source=SOURCE, preparation=FLOW_FORMAT, libraries={}) as writer,
     ):
         writer.add_frames(FRAMES, TIMES.tolist())
         raise RuntimeError
@@ -157,12 +159,46 @@ def test_an_error_leaves_the_former_store(tmp_path):
 
 
 def test_stores_prepared_otherwise_are_told_apart(tmp_path):
-    stored = write(tmp_path / "clip.zip", preparation={"short_side": 256, "tau": 0.25})
+    stored = write(tmp_path / "clip.zip", preparation=SAID)
     with pytest.raises(StoreError, match=r"tau is 0.25, expected 0.1. Fix") as caught:
-        stored.check({"short_side": 256, "tau": 0.1})
+        stored.check({**SAID, "tau": 0.1})
     assert "short_side" not in caught.value.problem.split("otherwise")[1]
     with pytest.raises(StoreError, match=r"tau is 0.25, expected None; theta is None, expected 1"):
-        stored.check({"short_side": 256, "theta": 1})
+        stored.check({**FLOW_FORMAT, "short_side": 48, "theta": 1})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("flow_bound", 32.0, r"flow_bound is 32.0, expected 20.0"),
+        ("flow_levels", "min to max", r"flow_levels is 'min to max', expected 'round"),
+        ("flow_channels", "y, then x", r"flow_channels is 'y, then x', expected 'x"),
+        ("flow_alignment", None, r"flow_alignment is None, expected 'field k"),
+    ],
+)
+def test_a_store_whose_flow_means_something_else_is_refused_when_read(tmp_path, key, value, said):
+    stored = write(tmp_path / "clip.zip", preparation={**FLOW_FORMAT, key: value})
+    for read in (lambda: stored.flow([0]), lambda: stored.frames([0]), stored.verify):
+        with pytest.raises(StoreError, match=said):
+            read()
+
+
+def test_every_prepared_video_says_what_its_flow_means(tmp_path):
+    with zipfile.ZipFile(write(tmp_path / "clip.zip").path) as archive:
+        said = json.loads(archive.read("index.json"))["preparation"]
+    assert FLOW_FORMAT.items() <= said.items()
+    assert said["flow_bound"] == 20
+
+
+def test_what_export_reads(tmp_path):
+    stored = write(tmp_path / "clip.zip")
+    with zipfile.ZipFile(stored.path) as archive:
+        assert [archive.read(f"rgb/{index:06d}.jpg") for index in range(5)] == list(
+            stored.frame_jpegs()
+        )
+        assert archive.read("index.json") == stored.index_json()
+        assert archive.comment.decode() == stored.seal
+    assert not stored.imported
 
 
 def test_other_format_versions_are_refused(tmp_path, monkeypatch):
@@ -254,12 +290,13 @@ WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
 import numpy as np
+from stresnet.data.flow_format import FLOW_FORMAT
 from stresnet.data.store import Source
 from stresnet.data.store_writer import store_writer
 
 frames = np.zeros((1, 64, 64, 3), np.uint8)
 with store_writer(
-    Path(sys.argv[1]), source=Source("a", "b"), preparation={}, libraries={}
+    Path(sys.argv[1]), source=Source("a", "b"), preparation=FLOW_FORMAT, libraries={}
 ) as writer:
     while True:
         writer.add_frames(frames, [0.0])

@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeAlias, TypeVar
@@ -20,22 +21,33 @@ from stresnet.errors import StresnetError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-Line: TypeAlias = "Connection[Any, Any]"  # to a worker: jobs go there, outcomes come back
+Line: TypeAlias = "Connection[Any, Any]"  # to a worker: jobs go there, news and outcomes come back
+Tell: TypeAlias = Callable[[Any], None]  # what a job sends home before it ends
 
 
 class JobCrashed(Exception):
     """A job raised what is no `StresnetError`, or its process died."""
 
 
-def run_isolated(
-    function: Callable[[Job], Result], jobs: Iterable[Job], *, workers: int
-) -> Generator[tuple[Job, Result | StresnetError | JobCrashed], None, None]:
-    """Yield each job with `function(job)`, or with what went wrong, in the order of completion.
+@dataclass(frozen=True)
+class _News:
+    content: Any
 
-    Function, jobs and results travel by pickle. When this generator is closed or interrupted, the
-    jobs under way are ended; they clean up after themselves.
+
+def run_isolated(
+    function: Callable[[Job, Tell], Result],
+    jobs: Iterable[Job],
+    *,
+    workers: int,
+    on_news: Callable[[Job, Any], None] = lambda job, news: None,
+) -> Generator[tuple[Job, Result | StresnetError | JobCrashed], None, None]:
+    """Yield each job with its result, or with what went wrong, in the order of completion.
+
+    Function, jobs, news and results travel by pickle. When this generator is closed or
+    interrupted, the jobs under way are ended; they clean up after themselves.
 
     Args:
+        function: called as function(job, tell); what it tells comes to `on_news`.
         workers: processes at a time, at least 1.
     """
     waiting = deque(jobs)
@@ -51,13 +63,17 @@ def run_isolated(
                 busy[line] = process, job
             ready = wait(busy)
             for line in [line for line in busy if line in ready]:
-                process, job = busy.pop(line)
+                process, job = busy[line]
                 try:
                     outcome = line.recv()
+                    if isinstance(outcome, _News):
+                        on_news(job, outcome.content)
+                        continue
                     idle.append((line, process))
                 except (EOFError, ConnectionError):
                     process.join()
                     outcome = JobCrashed(f"its process died (exit code {process.exitcode})")
+                del busy[line]
                 yield job, outcome
     finally:
         for line, _ in idle:
@@ -68,7 +84,7 @@ def run_isolated(
             process.join()
 
 
-def _start(function: Callable[[Job], Result]) -> tuple[Line, SpawnProcess]:
+def _start(function: Callable[[Job, Tell], Result]) -> tuple[Line, SpawnProcess]:
     context = multiprocessing.get_context("spawn")  # forks break threads, ours and the libraries'
     line, workers_end = context.Pipe()
     process = context.Process(target=_work, args=(workers_end, function), daemon=True)
@@ -77,17 +93,19 @@ def _start(function: Callable[[Job], Result]) -> tuple[Line, SpawnProcess]:
     return line, process
 
 
-def _work(line: Line, function: Callable[[Job], Result]) -> None:
+def _work(line: Line, function: Callable[[Job, Tell], Result]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that files are removed
     with suppress(EOFError, ConnectionError):  # the parent is done with us, or dead
         while True:
-            line.send(_outcome(function, line.recv()))
+            line.send(_outcome(function, line.recv(), lambda news: line.send(_News(news))))
 
 
-def _outcome(function: Callable[[Job], Result], job: Job) -> Result | StresnetError | JobCrashed:
+def _outcome(
+    function: Callable[[Job, Tell], Result], job: Job, tell: Tell
+) -> Result | StresnetError | JobCrashed:
     try:
-        return function(job)
+        return function(job, tell)
     except StresnetError as error:
         return error
     except Exception as error:  # as text, since not every exception survives pickling

@@ -27,6 +27,16 @@ def encode_grey(image: Bytes) -> bytes:
     return bytes(simplejpeg.encode_jpeg(single_channel, QUALITY, "GRAY", colorsubsampling="Gray"))
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """(H, W) pixels, from a JPEG's header.
+
+    Raises:
+        ValueError: the data is no JPEG.
+    """
+    height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    return int(height), int(width)
+
+
 def decode_rgb(data: bytes, out: Bytes) -> None:
     """Decode into `out` (H,W,3) uint8 RGB.
 
@@ -46,7 +56,7 @@ def decode_grey(data: bytes, out: Bytes) -> None:
 
 
 def _decode(data: bytes, out: Bytes, colors: str, size: tuple[int, ...]) -> None:
-    height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    height, width = size_of(data)
     if (height, width) != size:
         raise ValueError(f"a picture of {width}x{height} pixels, expected {size[1]}x{size[0]}")
     simplejpeg.decode_jpeg(data, colors, buffer=out)

@@ -1,15 +1,16 @@
-"""What killed runs leave behind: partial files whose writer is gone."""
+"""What killed runs leave behind: partial files and folders whose writer is gone."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 
 def remove_leftovers(targets: Iterable[Path]) -> None:
-    """Remove the partial files of these targets, named as by `files.whole_file`.
+    """Remove the partial files and folders of these targets, named as by `files.whole_file`.
 
     Those of a process that still runs on this machine stay. Machines that share a folder must
     therefore write different targets at a time.
@@ -21,7 +22,10 @@ def remove_leftovers(targets: Iterable[Path]) -> None:
         for partial in folder.glob(".*.partial"):
             name, _, pid = partial.name[1:].removesuffix(".partial").rpartition(".")
             if name in names and pid.isdecimal() and not _runs(int(pid)):
-                partial.unlink(missing_ok=True)
+                if partial.is_dir():
+                    shutil.rmtree(partial)
+                else:
+                    partial.unlink(missing_ok=True)
 
 
 def _runs(pid: int) -> bool:

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stresnet.data.flow_format import FLOW_FORMAT, differences
 from stresnet.data.jpeg import decode_grey, decode_rgb
 from stresnet.data.video_file import printable
 from stresnet.errors import StoreError
@@ -56,7 +57,8 @@ class Source:
 class Index:
     """What `index.json` says.
 
-    Stores with equal `preparation` may be mixed; `libraries` is only for the record.
+    Stores with equal `preparation` may be mixed; `libraries` is only for the record. What the
+    flow's bytes mean is in `preparation` and always `FLOW_FORMAT`: another store is refused.
     """
 
     version: int
@@ -96,11 +98,23 @@ class StoredVideo:
             if said["version"] == VERSION:
                 source = Source(**said.pop("source"))
                 times, warnings = tuple(said.pop("times")), tuple(said.pop("warnings"))
-                return Index(source=source, times=times, warnings=warnings, **said)
+                preparation = dict(said.pop("preparation"))
+                self._require_our_flow(preparation)
+                return Index(
+                    source=source, times=times, warnings=warnings, preparation=preparation, **said
+                )
         raise StoreError(
             f"{printable(self.path)}: format version {said['version']}, expected {VERSION}",
             remedy=_REMEDY,
         )
+
+    def _require_our_flow(self, preparation: Mapping[str, Any]) -> None:
+        said = {key: preparation.get(key) for key in FLOW_FORMAT}
+        if told := differences(said, FLOW_FORMAT):
+            raise StoreError(
+                f"{printable(self.path)}: its flow is stored otherwise: {'; '.join(told)}",
+                remedy=_REMEDY,
+            )
 
     @property
     def num_frames(self) -> int:
@@ -118,6 +132,17 @@ class StoredVideo:
     def warnings(self) -> tuple[str, ...]:
         """What was lost when the video was decoded."""
         return self.index.warnings
+
+    @property
+    def imported(self) -> bool:
+        """Whether it was made from another tool's pictures (see `import_layouts`)."""
+        return "imported_from" in self.index.preparation
+
+    @property
+    def seal(self) -> str:
+        """SHA-256 of the store as it was written; equal seals, equal videos."""
+        with self._opened() as archive:
+            return archive.comment.decode("ascii", "replace")
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -158,6 +183,20 @@ class StoredVideo:
             self._decode("flow", indices, self.num_frames - 1, out)
         return out
 
+    def index_json(self) -> bytes:
+        """`index.json` as it is stored."""
+        with self._opened() as archive, self._blaming(INDEX):
+            return _read(archive, INDEX)
+
+    def frame_jpegs(self) -> Iterator[bytes]:
+        """Every frame as it is stored, in order."""
+        with self._opened() as archive:
+            for index in range(self.num_frames):
+                member = f"rgb/{index:06d}.jpg"
+                with self._blaming(member):
+                    jpeg = _read(archive, member)
+                yield jpeg
+
     def _decode(self, kind: str, indices: Indices, count: int, out: NDArray[np.uint8]) -> None:
         decode = decode_rgb if kind == "rgb" else decode_grey
         place_of: dict[int, int] = {}
@@ -175,16 +214,10 @@ class StoredVideo:
 
     def check(self, preparation: Mapping[str, Any]) -> None:
         """Raise `StoreError`, naming the differences, if the store was prepared otherwise."""
-        found, expected = self.index.preparation, json.loads(json.dumps(dict(preparation)))
-        differences = [
-            f"{key} is {found.get(key)!r}, expected {expected.get(key)!r}"
-            for key in sorted(found.keys() | expected.keys())
-            if found.get(key) != expected.get(key)
-        ]
-        if differences:
+        expected = json.loads(json.dumps(dict(preparation)))
+        if told := differences(self.index.preparation, expected):
             raise StoreError(
-                f"{printable(self.path)}: prepared otherwise: {'; '.join(differences)}",
-                remedy=_REMEDY,
+                f"{printable(self.path)}: prepared otherwise: {'; '.join(told)}", remedy=_REMEDY
             )
 
     def verify(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stresnet.data.flow_format import FLOW_FORMAT
 from stresnet.data.jpeg import encode_grey, encode_rgb
 from stresnet.data.store import DIGEST_LENGTH, INDEX, VERSION, Index, Source, StoredVideo, digest
 from stresnet.data.video import Video
@@ -39,17 +40,29 @@ class StoreWriter:
         Raises:
             StoreError: the size differs from the earlier frames', or times are missing.
         """
-        height, width = frames.shape[1:3]
-        if not self._times:
-            self._height, self._width = height, width
-        if (height, width) != (self._height, self._width) or len(frames) != len(times):
+        if len(frames) != len(times):
             raise StoreError(
-                f"{len(frames)} frames of {width}x{height} pixels with {len(times)} times, "
-                f"expected {self._width}x{self._height} pixels and a time for each frame"
+                f"{len(frames)} frames and {len(times)} times, expected a time for each"
             )
         for frame, time in zip(frames, times, strict=True):
-            self._add(f"rgb/{len(self._times):06d}.jpg", encode_rgb(frame))
-            self._times.append(float(time))
+            self.add_frame_jpeg(encode_rgb(frame), frame.shape[:2], time)
+
+    def add_frame_jpeg(self, jpeg: bytes, size: tuple[int, ...], time: float) -> None:
+        """Append a frame that is a JPEG already, of size (H, W) pixels; its bytes are kept.
+
+        Raises:
+            StoreError: the size differs from the earlier frames'.
+        """
+        height, width = size
+        if not self._times:
+            self._height, self._width = height, width
+        if (height, width) != (self._height, self._width):
+            raise StoreError(
+                f"frame {len(self._times)} has {width}x{height} pixels, "
+                f"expected {self._width}x{self._height} as the first"
+            )
+        self._add(f"rgb/{len(self._times):06d}.jpg", jpeg)
+        self._times.append(float(time))
 
     def add_flow(self, flow: NDArray[np.uint8]) -> None:
         """Append flow fields (n,2,H,W) uint8, x then y, each from a frame to the next one.
@@ -57,7 +70,7 @@ class StoreWriter:
         Raises:
             StoreError: the size differs from the frames'.
         """
-        if flow.shape[1:] != (2, self._height, self._width):
+        if len(flow) and flow.shape[1:] != (2, self._height, self._width):
             raise StoreError(
                 f"flow of shape {flow.shape}, expected (n, 2, {self._height}, {self._width})"
             )
@@ -107,7 +120,8 @@ def store_writer(
 
     Args:
         source: the video file.
-        preparation: all that decides what the pixels are, as JSON values (see `Index`).
+        preparation: all that decides what the pixels are, as JSON values, with `FLOW_FORMAT` in it
+            (see `Index`).
         libraries: versions, for the record.
 
     Raises:
@@ -132,12 +146,12 @@ def write_store(
     flow: NDArray[np.uint8],
     *,
     source: Source,
-    preparation: Mapping[str, Any] | None = None,
+    preparation: Mapping[str, Any] = FLOW_FORMAT,
     libraries: Mapping[str, str] | None = None,
 ) -> StoredVideo:
     """Write a video that is in memory, with its flow (N-1,2,H,W) uint8; see `store_writer`."""
     with store_writer(
-        path, source=source, preparation=preparation or {}, libraries=libraries or {}
+        path, source=source, preparation=preparation, libraries=libraries or {}
     ) as writer:
         writer.warnings.extend(video.warnings)
         writer.add_frames(video.frames, video.times.tolist())

@@ -1,0 +1,21 @@
+"""The command line: a thin caller of the Python functions of the same names, one file a verb.
+
+Exit codes: 0 all done; 1 some items failed (each is named); 2 usage; 3 environment;
+130 interrupted.
+"""
+
+from stresnet.cli.check import check
+from stresnet.cli.demo import demo
+from stresnet.cli.distil import distil
+from stresnet.cli.evaluate import evaluate
+from stresnet.cli.flow import flow
+from stresnet.cli.fuse import fuse
+from stresnet.cli.import_ import import_
+from stresnet.cli.predict import predict
+from stresnet.cli.prepare import prepare
+from stresnet.cli.program import app, main, register
+from stresnet.cli.train import train
+
+__all__ = ["app", "main"]
+
+register(prepare, import_, check, flow, train, distil, evaluate, fuse, predict, demo)

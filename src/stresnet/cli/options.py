@@ -1,0 +1,30 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")]
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="Folder per class, UCF101 or HMDB51 folder, or CSV with columns path, label "
+        "[, source, fold or split].",
+    ),
+]
+Fold = Annotated[
+    int | None,
+    typer.Option(help="Fold of the CSV, or official split, whose videos are for testing."),
+]
+Lists = Annotated[
+    Path | None, typer.Option(help="Folder of UCF101's or HMDB51's official split files.")
+]
+Store = Annotated[
+    Path | None, typer.Option(help="Folder of prepared videos; filled with what is missing.")
+]
+Workers = Annotated[int | None, typer.Option(help="Processes; default: one a processor core.")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads for the flow.")]

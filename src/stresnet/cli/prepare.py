@@ -1,0 +1,134 @@
+"""`stresnet prepare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stresnet.cli.options import Workers
+from stresnet.cli.program import say, say_failures
+from stresnet.cli.progress import Meter, metered, progress
+from stresnet.data.layouts import Format
+
+if TYPE_CHECKING:
+    from stresnet.data.batch import BatchReport
+    from stresnet.data.dry_run import Forecast
+    from stresnet.data.shard import Shard
+
+
+def prepare(
+    videos: Annotated[Path, typer.Argument(metavar="VIDEOS", help="A video, or a folder of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the prepared videos.")] = Path("store"),
+    workers: Workers = None,
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Only the I-th of N parts, for a job array.")
+    ] = "1/1",
+    format: Annotated[
+        Format,
+        typer.Option(
+            help="Write them in another layout too, in a folder beside: --out's name, a dash and "
+            "the layout's."
+        ),
+    ] = Format.STORE,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell how many files, hours and gigabytes.")
+    ] = False,
+) -> None:
+    """Decode videos and compute their TV-L1 flow into a store; again to go on after a stop."""
+    from stresnet.data.datasets import find_videos
+    from stresnet.data.dry_run import dry_run as foretell
+    from stresnet.data.export import export
+    from stresnet.data.layouts import layout_names
+    from stresnet.data.prepare import prepare as prepare_all
+    from stresnet.data.shard import Shard
+
+    part = Shard.parse(shard)
+    found = find_videos(videos)
+    names = [name for _, name in found]
+    layout_names(names if format is not Format.STORE else (), format)  # clashes, before the work
+    if dry_run:
+        forecast = foretell(found, out, workers=workers, shard=part, format=format)
+        say_forecast(forecast, out)
+        raise typer.Exit(1 if forecast.failures else 0)
+
+    meter = Meter({name: _size(path) for path, name in found if part.holds(name)})
+    with metered("prepare", meter) as show:
+
+        def on_progress(finished: int, total: int, name: str) -> None:
+            meter.on_progress(finished, total, name)
+            show()
+
+        def on_frames(name: str, frames: int, announced: int) -> None:
+            meter.on_frames(name, frames, announced)
+            show()
+
+        report = prepare_all(
+            found, out, workers=workers, shard=part, on_progress=on_progress, on_frames=on_frames
+        )
+    say_report(report, "prepared", out, part)
+    failed = bool(report.failures)
+    if format is not Format.STORE:
+        folder = layout_folder(out, format)
+        usable = {*report.done, *report.skipped}
+        with progress(format.value) as on_export:
+            report = export(
+                [name for name in names if name in usable],
+                out,
+                folder,
+                format,
+                workers=workers,
+                shard=part,
+                on_progress=on_export,
+            )
+        say_report(report, "written", folder, part)
+        failed = failed or bool(report.failures)
+    raise typer.Exit(1 if failed else 0)
+
+
+def layout_folder(out: Path, format: Format) -> Path:
+    """`store` -> `store-authors`, beside it."""
+    named = out if out.name not in ("", "..") else out.resolve()
+    return named.with_name(f"{named.name}-{format.value}")
+
+
+def say_report(report: BatchReport, what: str, folder: Path, shard: Shard) -> None:
+    """What became of the videos, in a line, and why some failed."""
+    say(
+        f"{folder}: {len(report.done)} {what}, {len(report.skipped)} already there, "
+        f"{len(report.failures)} failed"
+    )
+    say_failures(report.failures, str(folder / shard.failures_file))
+
+
+def say_forecast(forecast: Forecast, out: Path) -> None:
+    """A dry run's result, for a person."""
+    to_do = forecast.videos - forecast.prepared - len(forecast.failures)
+    say(
+        f"{forecast.videos} videos: {to_do} to prepare, {forecast.prepared} already there, "
+        f"{len(forecast.failures)} cannot be opened"
+    )
+    say_failures(forecast.failures, "the list that a run writes")
+    if not to_do:
+        return
+    unknown = f"; {forecast.unknown} do not tell their length" if forecast.unknown else ""
+    say(f"{forecast.frames:,.0f} frames, {duration(forecast.seconds)} of video{unknown}")
+    if not forecast.speed:
+        say("none of those tried could be prepared: no forecast of time and size")
+        return
+    took = duration(forecast.hours * 3600)
+    say(f"about {took} of work, at {forecast.speed:.1f} frames/s as tried on this machine")
+    beside = f" and {forecast.layout_bytes / 1e9:.2f} GB beside" if forecast.layout_bytes else ""
+    say(f"about {forecast.bytes / 1e9:.2f} GB in {out}{beside}; {forecast.free / 1e9:.1f} GB free")
+    if forecast.bytes + forecast.layout_bytes > forecast.free:
+        say("warning: that does not fit; choose another --out")
+
+
+def duration(seconds: float) -> str:
+    """Hours, or minutes where it is less than one hour."""
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,104 @@
+"""RGB frames -> an mp4 that browsers play. The only encoder on PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from stresnet.errors import EnvironmentProblem, UsageError
+from stresnet.files import whole_file
+
+# In seconds: 24, 25, 30 and 29.97 frames/s are whole ticks, and MPEG-4 takes no more than 65535.
+TICK = Fraction(1, 60_000)
+# H.264 where PyAV's FFmpeg has its encoder, else MPEG-4 part 2, which every FFmpeg has.
+ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("libx264", {"crf": "20", "preset": "medium"}),
+    ("mpeg4", {"qmin": "2", "qmax": "5"}),
+)
+
+
+class VideoWriter:
+    """Takes the frames of one video; given out by `video_writer`."""
+
+    def __init__(self, container: OutputContainer, fps: float) -> None:
+        self._container = container
+        self._fps = fps
+        self._stream: VideoStream | None = None
+
+    def add(self, image: NDArray[np.uint8], time: float) -> None:
+        """Append a frame (H,W,3) uint8 RGB, shown from `time` in seconds, which must increase.
+
+        Raises:
+            UsageError: a side is odd, which the colour format forbids, or the size changes.
+        """
+        height, width = image.shape[:2]
+        stream = self._stream = self._stream or self._opened(height, width)
+        if (height, width) != (stream.height, stream.width):
+            raise UsageError(
+                f"a frame of {width}x{height} pixels, expected {stream.width}x{stream.height}"
+            )
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        picture.pts, picture.time_base = round(time / TICK), TICK
+        self._container.mux(stream.encode(picture))
+
+    def finish(self) -> None:
+        """Write what the encoder still holds.
+
+        Raises:
+            UsageError: there was no frame.
+        """
+        if self._stream is None:
+            raise UsageError("a video without a frame")
+        self._container.mux(self._stream.encode(None))
+
+    def _opened(self, height: int, width: int) -> VideoStream:
+        if height % 2 or width % 2:
+            raise UsageError(f"frames of {width}x{height} pixels, expected even sides")
+        name, options = _encoder()
+        rate = Fraction(self._fps).limit_denominator(1001)
+        stream = cast(VideoStream, self._container.add_stream(name, rate=rate, options=options))
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        stream.codec_context.time_base = TICK
+        stream.codec_context.thread_count = 1  # the same bytes on every machine
+        return stream
+
+
+@contextmanager
+def video_writer(path: Path, *, fps: float = 25.0) -> Iterator[VideoWriter]:
+    """Encode a video frame by frame; at the end it appears at `path` whole, else not at all.
+
+    Args:
+        path: the file, ending in .mp4.
+        fps: frames a second, nominal; each frame has its own time.
+
+    Raises:
+        UsageError: another ending, no frame, or `fps` is not above 0.
+        EnvironmentProblem: the disk is full or the folder cannot be written.
+    """
+    if path.suffix.lower() != ".mp4" or not fps > 0:
+        raise UsageError(f"{path.name} at {fps:g} frames a second, expected an .mp4 file, above 0")
+    with whole_file(path) as partial:
+        # The index in front, so that a browser begins to play at once.
+        options = {"movflags": "+faststart"}
+        with av.open(partial, "w", format="mp4", options=options) as container:
+            writer = VideoWriter(container, fps)
+            yield writer
+            writer.finish()
+
+
+def _encoder() -> tuple[str, dict[str, str]]:
+    for name, options in ENCODERS:
+        if name in av.codecs_available:
+            return name, options
+    raise EnvironmentProblem(
+        "PyAV has no encoder for mp4", remedy="pip install --force-reinstall av"
+    )

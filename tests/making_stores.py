@@ -1,0 +1,90 @@
+"""Prepared videos of a few pixels whose flow is known, and jobs without worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stresnet.data.prepare import PREPARATION
+from stresnet.data.store import Source, StoredVideo
+from stresnet.data.store_names import store_path
+from stresnet.data.store_writer import write_store
+from stresnet.data.video import Video
+from stresnet.errors import StresnetError
+from stresnet.flow import to_bytes
+
+
+def sharp_texture(height: int, width: int, *, seed: int = 0) -> NDArray[np.uint8]:
+    """(H,W,3) uint8: blots of about five pixels, steep enough for flow to be checked by."""
+    coarse = np.random.default_rng(seed).integers(20, 236, (height // 5 + 3, width // 5 + 3, 3))
+    y, x = np.arange(height) / 5, np.arange(width) / 5
+    top, left = y.astype(int), x.astype(int)
+    down, right = (y - top)[:, None, None], (x - left)[None, :, None]
+    upper = coarse[top][:, left] * (1 - right) + coarse[top][:, left + 1] * right
+    lower = coarse[top + 1][:, left] * (1 - right) + coarse[top + 1][:, left + 1] * right
+    return (upper * (1 - down) + lower * down).astype(np.uint8)
+
+
+def moved(places: NDArray[np.int64], height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    """(N,H,W,3) uint8: a texture, shifted to each of `places` (N,2), x and y in pixels."""
+    places = places - places.max(axis=0)  # 0 or less
+    spare = -places.min(axis=0)
+    large = sharp_texture(height + spare[1], width + spare[0], seed=seed)
+    return np.stack([large[-y:, -x:][:height, :width] for x, y in places])
+
+
+def moving_store(
+    store: Path,
+    name: str,
+    *,
+    step: tuple[int, int] = (3, 0),
+    frames: int = 6,
+    seed: int = 0,
+    told: Callable[[np.ndarray], np.ndarray] = lambda flow: flow,
+) -> StoredVideo:
+    """A texture that moves by `step` (x, y) pixels a frame, prepared under `name`.
+
+    Args:
+        told: what is stored instead of the true flow (N-1,2,H,W) in pixels per frame.
+    """
+    images = moved(np.outer(np.arange(frames), step), 64, 80, seed)
+    flow = np.empty((frames - 1, 2, 64, 80), np.float32)
+    flow[:, 0], flow[:, 1] = step
+    path = store_path(store, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    source = Source(Path(name).name, f"{seed:064d}")
+    video = Video(images, np.arange(frames) / 25)
+    return write_store(path, video, to_bytes(told(flow)), source=source, preparation=PREPARATION)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below `folder`, hidden ones too."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def without_processes(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
+    """Run the modules' isolated jobs in this process, one after the other: quicker."""
+
+    def run(
+        function: Callable[[Any, Callable[[Any], None]], Any],
+        jobs: Iterable[Any],
+        *,
+        workers: int,
+        on_news: Callable[[Any, Any], None] = lambda job, news: None,
+    ) -> Iterator[tuple[Any, Any]]:
+        for job in jobs:
+            try:
+                outcome = function(job, lambda news, job=job: on_news(job, news))
+            except StresnetError as error:
+                outcome = error
+            yield job, outcome
+
+    for module in modules:
+        monkeypatch.setattr(module, "run_isolated", run)

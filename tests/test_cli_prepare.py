@@ -1,0 +1,253 @@
+"""The verbs prepare, import, check and flow: exit codes, and what a person reads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from making_stores import contents, moving_store, without_processes
+from making_videos import moving_texture, write_video
+from stresnet.cli import app
+from stresnet.cli.prepare import layout_folder
+from stresnet.cli.progress import Meter
+from stresnet.data import batch, dry_run
+from stresnet.data import check_stores as check_stores_module
+from stresnet.data.jpeg import encode_grey
+from stresnet.data.layouts import Format
+
+
+@pytest.fixture(autouse=True)
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_processes(monkeypatch, batch, dry_run, check_stores_module)
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    for seed, name in enumerate(("run/a.mp4", "walk/b.mp4")):
+        path = tmp_path / "videos" / name
+        path.parent.mkdir(parents=True)
+        write_video(path, moving_texture(3, 48, 64, seed=seed))
+    return tmp_path / "videos"
+
+
+def stresnet(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_prepare_then_again(videos, tmp_path):
+    out = tmp_path / "store"
+    first = stresnet("prepare", videos, "--out", out)
+    assert first.exit_code == 0
+    assert "2 prepared, 0 already there, 0 failed" in first.stderr
+    assert "prepare: 2 of 2 videos," in first.stderr
+    assert "frames/s, ETA 0:00:00" in first.stderr
+    assert "0 prepared, 2 already there" in stresnet("prepare", videos, "--out", out).stderr
+
+
+def test_bad_videos_give_exit_code_1(videos, tmp_path):
+    (videos / "bad.avi").write_text("no video")
+    result = stresnet("prepare", videos, "--out", tmp_path / "store")
+    assert result.exit_code == 1
+    assert "2 prepared, 0 already there, 1 failed" in result.stderr
+    assert "failed: bad.avi:" in result.stderr
+    assert "bad.avi" in (tmp_path / "store" / "failures.csv").read_text()
+
+
+def test_many_failures_are_named_in_part(tmp_path):
+    (tmp_path / "videos").mkdir()
+    for number in range(30):
+        (tmp_path / "videos" / f"{number}.avi").touch()
+    result = stresnet("prepare", tmp_path / "videos", "--out", tmp_path / "store")
+    assert result.stderr.count("failed: ") == 20
+    assert "and 10 more; all are in" in result.stderr
+
+
+def test_dry_run_tells_files_time_and_gigabytes(videos, tmp_path):
+    out = tmp_path / "store"
+    result = stresnet("prepare", videos, "--out", out, "--dry-run", "--format", "flo")
+    assert result.exit_code == 0
+    assert not out.exists()
+    for part in (
+        "2 videos: 2 to prepare, 0 already there, 0 cannot be opened",
+        "6 frames, 0.0 minutes of video",
+        "minutes of work, at",
+        "GB in",
+        "GB beside;",
+        "GB free",
+    ):
+        assert part in result.stderr
+    (videos / "bad.avi").write_text("no video")
+    assert stresnet("prepare", videos, "--out", out, "--dry-run").exit_code == 1
+
+
+def test_a_part_of_a_job_array(videos, tmp_path):
+    (videos / "bad.avi").write_text("no video")
+    out = tmp_path / "store"
+    results = [stresnet("prepare", videos, "--out", out, "--shard", f"{i}/2") for i in (1, 2)]
+    assert sorted(result.exit_code for result in results) == [0, 1]
+    assert len(list(out.rglob("*.zip"))) == 2
+    assert [path.name[:9] for path in out.glob("*.csv")] == ["failures-"]
+    assert stresnet("prepare", videos, "--out", out, "--shard", "0/2").exit_code == 2
+
+
+@pytest.mark.parametrize("format", ["authors", "denseflow", "flo", "webdataset"])
+def test_a_layout_beside_the_store(videos, tmp_path, format):
+    (videos / "bad.avi").write_text("no video")
+    out = tmp_path / "store"
+    result = stresnet("prepare", videos, "--out", out, "--format", format)
+    assert result.exit_code == 1  # for the bad one
+    assert "2 written, 0 already there, 0 failed" in result.stderr
+    before = contents(tmp_path / f"store-{format}")
+    assert before
+    again = stresnet("prepare", videos, "--out", out, "--format", format)
+    assert "0 written, 2 already there" in again.stderr
+    assert contents(tmp_path / f"store-{format}") == before
+
+
+def test_clashing_names_are_told_before_the_work(videos, tmp_path):
+    (videos / "walk" / "b.mp4").rename(videos / "walk" / "a.mp4")
+    result = stresnet("prepare", videos, "--out", tmp_path / "store", "--format", "authors")
+    assert result.exit_code == 2
+    assert "overwrite each other" in result.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_the_layout_lies_beside_the_store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert layout_folder(Path("store"), Format.AUTHORS) == Path("store-authors")
+    assert layout_folder(Path("a/b/"), Format.FLO) == Path("a/b-flo")
+    beside = tmp_path.with_name(f"{tmp_path.name}-flo")
+    assert layout_folder(Path(), Format.FLO) == beside
+
+
+# --- import and check ---------------------------------------------------------------------------
+
+
+def exported(folder: Path, format: str) -> Path:
+    for seed, name in enumerate(("run/a.mp4", "walk/b.mp4")):
+        write_path = folder / "videos" / name
+        write_path.parent.mkdir(parents=True, exist_ok=True)
+        write_path.touch()
+        moving_store(folder / "store", name, step=(4, 2), frames=9, seed=seed)
+    from stresnet.data.export import export
+
+    export(("run/a.mp4", "walk/b.mp4"), folder / "store", folder / "layout", Format(format))
+    return folder / "layout"
+
+
+@pytest.mark.parametrize("format", ["authors", "denseflow"])
+def test_import_recognises_the_layout(tmp_path, format):
+    layout = exported(tmp_path, format)
+    options = ("--out", tmp_path / "out", "--videos", tmp_path / "videos")
+    result = stresnet("import", layout, *options)
+    assert result.exit_code == 0
+    assert f"2 videos in the layout {format}" in result.stderr
+    assert "2 imported, 0 already there, 0 failed" in result.stderr
+    assert "seem" not in result.stderr
+    assert (tmp_path / "out" / "run" / "a.mp4.zip").exists()
+    assert "0 imported, 2 already there" in stresnet("import", layout, *options).stderr
+    (tmp_path / "videos" / "run" / "a.mp4").unlink()
+    assert "1 have no video of their name" in stresnet("import", layout, *options).stderr
+
+
+def test_import_doubts_a_wrong_bound(tmp_path):
+    layout = exported(tmp_path, "denseflow")
+    result = stresnet("import", layout, "--out", tmp_path / "out", "--bound", 32)
+    assert result.exit_code == 1
+    assert "2 imported" in result.stderr
+    assert "2 of 2 videos (run/a, walk/b): the bound seems to be wrong" in result.stderr
+    assert "about 20 px per frame, not 32" in result.stderr
+
+
+def test_import_names_what_does_not_fit(tmp_path):
+    layout = exported(tmp_path, "denseflow")
+    (layout / "run" / "a" / "flow_x_00003.jpg").unlink()
+    result = stresnet("import", layout, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "failed: run/a: run/a: 9 frames" in result.stderr
+    assert stresnet("import", tmp_path / "none").exit_code == 2
+
+
+def test_check_is_content_with_good_stores(tmp_path):
+    for seed in range(2):
+        moving_store(tmp_path, f"{seed}.mp4", frames=9, seed=seed)
+    result = stresnet("check", tmp_path)
+    assert result.exit_code == 0
+    assert "2 prepared videos: all intact, and nothing odd about their flow" in result.stderr
+
+
+def test_check_names_damages(tmp_path):
+    for seed in range(4):
+        moving_store(
+            tmp_path, f"{seed}.mp4", step=(4, 2), frames=9, seed=seed, told=lambda flow: -flow
+        )
+    (tmp_path / "4.mp4.zip").write_bytes(encode_grey(np.zeros((8, 8), np.uint8)))
+    result = stresnet("check", tmp_path)
+    assert result.exit_code == 1
+    assert "4 of 5 videos (0.mp4.zip, 1.mp4.zip, 2.mp4.zip, ...): the flow seems" in result.stderr
+    assert "failed: 4.mp4.zip" in result.stderr
+    assert stresnet("check", tmp_path / "none").exit_code == 2
+
+
+def test_check_says_what_many_short_videos_show(tmp_path):
+    for seed in range(4):
+        moving_store(
+            tmp_path, f"{seed}.mp4", step=(4, 2), frames=4, seed=seed, told=lambda flow: -flow
+        )
+    assert "all 4 videos together: the flow seems" in stresnet("check", tmp_path).stderr
+
+
+# --- flow ---------------------------------------------------------------------------------------
+
+
+def test_flow_to_look_at(videos, tmp_path):
+    view, flo = tmp_path / "view.mp4", tmp_path / "flo"
+    result = stresnet("flow", videos / "run" / "a.mp4", "--view", view, "--flo", flo)
+    assert result.exit_code == 0
+    assert result.stderr.count("2 flow fields: ") == 2
+    assert view.exists()
+    assert len(list(flo.iterdir())) == 2
+    nothing = stresnet("flow", videos / "run" / "a.mp4")
+    assert nothing.exit_code == 2
+    assert "--view FILE.mp4" in nothing.stderr
+
+
+# --- the meter ----------------------------------------------------------------------------------
+
+
+def test_the_meter_goes_by_bytes_and_learns_from_work_only():
+    now = 0.0
+    meter = Meter({"a": 100, "b": 300, "c": 100, "old": 500}, clock=lambda: now)
+    assert (meter.share, meter.frames_per_second, meter.eta) == (0, 0, None)
+    now = 1.0
+    meter.on_progress(1, 4, "old")  # skipped: nothing is known of the speed
+    assert (meter.share, meter.eta) == (0.5, None)
+    meter.on_frames("a", 32, 64)
+    now = 10.0
+    assert meter.share == pytest.approx(0.55)
+    assert meter.frames_per_second == pytest.approx(3.2)
+    assert meter.eta == timedelta(seconds=90)  # 50 bytes in 10 s, 450 are left
+    meter.on_frames("a", 80, 64)  # more than announced
+    meter.on_progress(2, 4, "a")
+    meter.on_frames("b", 32, 0)  # unknown length: counts when it is done
+    assert meter.share == pytest.approx(0.6)
+    assert str(meter) == "2 of 4 videos, 11.2 frames/s, ETA 0:00:40"
+
+
+def test_empty_files_do_not_stop_the_meter():
+    meter = Meter({"a": 0})
+    meter.on_progress(1, 1, "a")
+    assert meter.share == 0
+
+
+def test_help_does_not_wait_for_numpy_or_torch():
+    code = "import sys, stresnet.cli; print({'torch', 'numpy', 'av'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert said.stdout == "set()\n"

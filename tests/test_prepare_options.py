@@ -1,0 +1,178 @@
+"""Parts of a job array, what a dry run foretells, and the progress of a video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from making_stores import contents, without_processes
+from making_videos import moving_texture, write_sound, write_video
+from stresnet.data import batch
+from stresnet.data import dry_run as dry_run_module
+from stresnet.data import prepare_video as prepare_video_module
+from stresnet.data.announced import announced
+from stresnet.data.datasets import find_videos
+from stresnet.data.dry_run import dry_run
+from stresnet.data.layouts import Format
+from stresnet.data.prepare import prepare
+from stresnet.data.shard import WHOLE, Shard
+from stresnet.errors import UsageError, VideoError
+
+
+@pytest.fixture(autouse=True)
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_processes(monkeypatch, batch, dry_run_module)
+
+
+def written(folder: Path, count: int = 3) -> list[tuple[Path, str]]:
+    """Videos of 10 frames at 25 frames/s, 80x64 pixels, and one that is none."""
+    folder.mkdir()
+    for seed in range(count):
+        write_video(folder / f"{seed}.mp4", moving_texture(10, 64, 80, seed=seed))
+    (folder / "bad.mp4").write_text("no video")
+    return find_videos(folder)
+
+
+# --- parts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 8, 100])
+def test_every_video_is_in_exactly_one_part(of):
+    names = [f"CLASS/clip {number}.avi" for number in range(200)]
+    parts = [[name for name in names if Shard(number + 1, of).holds(name)] for number in range(of)]
+    assert sorted(name for part in parts for name in part) == sorted(names)
+    assert max(map(len, parts)) < 3 * len(names) / of + 5
+
+
+def test_a_part_depends_on_the_name_alone():
+    """So these must never change: parts of one job may run under different versions."""
+    parts = [next(i for i in range(1, 9) if Shard(i, 8).holds(name)) for name in ("a", "b/c.avi")]
+    assert parts == [3, 6]
+    assert Shard(1, 1).holds("\udcff")
+
+
+@pytest.mark.parametrize("text", ["0/8", "9/8", "1/0", "2", "2/8/3", "-1/8", "a/b", "", "2/8 "])
+def test_what_is_no_part_is_refused(text):
+    with pytest.raises(UsageError, match="shard"):
+        Shard.parse(text)
+
+
+def test_parts_share_a_folder_and_never_a_file(tmp_path):
+    videos = written(tmp_path / "videos")
+    prepare(videos, tmp_path / "whole")
+    parts = [Shard.parse(f"{number}/3") for number in (1, 2, 3)]
+    reports = [prepare(videos, tmp_path / "parts", shard=part) for part in parts]
+    assert sum(len(report.done) for report in reports) == 3
+    whole, in_parts = contents(tmp_path / "whole"), contents(tmp_path / "parts")
+    (failing,) = (part for part in parts if part.holds("bad.mp4"))
+    assert in_parts.pop(f"failures-{failing.number}-of-3.csv") == whole.pop("failures.csv")
+    assert in_parts == whole
+    assert WHOLE.failures_file == "failures.csv"
+
+
+# --- progress -----------------------------------------------------------------------------------
+
+
+def test_progress_within_a_video(tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare_video_module, "BLOCK", 4)
+    video = write_video(tmp_path / "a.mp4", moving_texture(10, 64, 80))
+    told: list[tuple[str, int, int]] = []
+    prepare([video], tmp_path / "out", on_frames=lambda *news: told.append(news))
+    assert told == [("a.mp4", 4, 10), ("a.mp4", 8, 10), ("a.mp4", 10, 10)]
+
+
+# --- what headers announce ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".avi", ".mkv", ".webm"])
+def test_headers_tell_the_length(tmp_path, ending):
+    path = write_video(tmp_path / f"a{ending}", moving_texture(10, 64, 80), fps=10)
+    length = announced(path, short_side=32)
+    assert abs(length.frames - 10) <= 1  # Matroska tells milliseconds only
+    assert length.seconds == pytest.approx(1, abs=0.11)
+    assert length.pixels == 40 * 32
+
+
+def test_headers_that_do_not_tell(tmp_path):
+    path = write_video(tmp_path / "a.gif", moving_texture(10, 64, 80))
+    assert announced(path).frames in (0, 10)
+    with pytest.raises(VideoError, match="no video stream"):
+        announced(write_sound(tmp_path / "sound.mp4"))
+
+
+# --- the dry run --------------------------------------------------------------------------------
+
+
+def test_a_dry_run_foretells_and_writes_nothing(tmp_path):
+    videos = written(tmp_path / "videos")
+    before = contents(tmp_path)
+    forecast = dry_run(videos, tmp_path / "deep" / "out", workers=1)
+    assert contents(tmp_path) == before
+    assert not (tmp_path / "deep").exists()
+    assert (forecast.videos, forecast.prepared, forecast.unknown) == (4, 0, 0)
+    assert [name for name, _ in forecast.failures] == ["bad.mp4"]
+    assert forecast.frames == 30
+    assert forecast.seconds == pytest.approx(1.2)
+    assert forecast.speed > 0
+    assert forecast.hours == pytest.approx(30 / forecast.speed / 3600)
+    assert forecast.free > 1e6
+    assert forecast.layout_bytes == 0
+
+    prepare(videos, tmp_path / "out")
+    size = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.zip"))
+    assert forecast.bytes == pytest.approx(size, rel=0.25)
+    again = dry_run(videos, tmp_path / "out")
+    assert (again.prepared, again.frames, again.hours, again.bytes) == (3, 0, 0, 0)
+
+
+def test_a_dry_run_of_a_part_and_of_a_layout(tmp_path):
+    videos = [video for video in written(tmp_path / "videos") if video[1] != "bad.mp4"]
+    part = Shard(1, 2)
+    forecast = dry_run(videos, tmp_path / "out", shard=part)
+    assert forecast.videos == sum(part.holds(name) for _, name in videos)
+    flo = dry_run(videos, tmp_path / "out", format=Format.FLO)
+    authors = dry_run(videos, tmp_path / "out", format=Format.AUTHORS)
+    assert authors.layout_bytes == authors.bytes
+    pixels = 30 * 320 * 256
+    assert flo.layout_bytes - flo.bytes == pytest.approx(8 * pixels)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_share_the_hours(tmp_path, monkeypatch, workers):
+    videos = written(tmp_path / "videos", count=2)
+    monkeypatch.setattr(dry_run_module, "_rates", lambda *_: (1e-6, 0.5))
+    forecast = dry_run(videos, tmp_path / "out", workers=workers)
+    pixels = 20 * 320 * 256
+    assert forecast.hours * 3600 == pytest.approx(pixels * 1e-6 / workers)
+    assert forecast.speed == pytest.approx(workers / (320 * 256 * 1e-6))
+    assert forecast.bytes == pytest.approx(pixels / 2)
+
+
+def test_videos_of_unknown_length_count_as_average(tmp_path, monkeypatch):
+    videos = [video for video in written(tmp_path / "videos") if video[1] != "bad.mp4"]
+    real = dry_run_module.announced
+
+    def silent_header(path: Path, *, short_side: int):
+        length = real(path, short_side=short_side)
+        if path.name != "0.mp4":
+            return length
+        return type(length)(frames=0, seconds=0.0, pixels=length.pixels)
+
+    monkeypatch.setattr(dry_run_module, "announced", silent_header)
+    forecast = dry_run(videos, tmp_path / "out")
+    assert (forecast.unknown, forecast.frames) == (1, 30)
+
+
+def test_nothing_can_be_prepared(tmp_path, monkeypatch):
+    """Headers are good, the rest is not: a forecast without a speed."""
+    videos = written(tmp_path / "videos", count=1)
+
+    def fail(*_, **__):
+        raise VideoError("no frame can be decoded")
+
+    monkeypatch.setattr(dry_run_module, "iter_frames", fail)
+    forecast = dry_run(videos, tmp_path / "out")
+    assert (forecast.frames, forecast.speed, forecast.hours) == (10, 0, 0)
+    assert np.isfinite(forecast.bytes)
