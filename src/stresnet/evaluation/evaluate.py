@@ -1,94 +1,29 @@
-"""Score every test video of a data set by the paper's protocol; write scores and a report.
+"""Score every test video of a data set by the paper's protocol, or another.
 
-The report has the rows of Table 3 that one network has: each stream alone and their fusion.
+data -> PreparedVideos -> score_videos -> Report        (compare.py: many networks and folds)
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from rich.table import Table
 
 from stresnet.data.datasets import open_dataset
-from stresnet.data.prepare import prepare, store_path
-from stresnet.data.store import StoredVideo
-from stresnet.errors import DatasetError, StoreError
-from stresnet.evaluation.fully_convolutional import VideoScores, score_video
-from stresnet.evaluation.metrics import (
-    confusion,
-    mean_class_accuracy,
-    top_k_accuracy,
-)
-from stresnet.files import whole_file
+from stresnet.errors import DatasetError, StoreError, UsageError
+from stresnet.evaluation.fully_convolutional import score_video
+from stresnet.evaluation.kept_scores import KeptScores, Scored, fingerprint
+from stresnet.evaluation.prepared_videos import PreparedVideos, source_of
+from stresnet.evaluation.protocols import PAPER, Protocol
+from stresnet.evaluation.result import ROWS, Report
 from stresnet.model import STResNet, load_model
 
-ROWS = ("appearance", "motion", "fused")
-
-
-@dataclass(frozen=True)
-class Report:
-    """Accuracies of one network on one list of videos.
-
-    Attributes:
-        names: of the videos, in the order of `truth` (N,) and of each scores array (N, K).
-        scores: unnormalised, under "appearance", "motion" and "fused".
-        failures: videos that could not be scored, with the reason.
-    """
-
-    class_names: tuple[str, ...]
-    names: tuple[str, ...]
-    truth: NDArray[np.int64]
-    scores: Mapping[str, NDArray[np.float32]]
-    failures: Mapping[str, str] = field(default_factory=dict)
-
-    def accuracy(self, row: str = "fused") -> float:
-        """Top-1 accuracy, in [0, 1]."""
-        return top_k_accuracy(self.scores[row], self.truth)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The numbers, as plain values."""
-        return {
-            "videos": len(self.names),
-            "failures": dict(self.failures),
-            "class_names": list(self.class_names),
-            "rows": {
-                row: {
-                    "top1": self.accuracy(row),
-                    "mean_class": mean_class_accuracy(self.scores[row], self.truth),
-                    "confusion": confusion(self.scores[row], self.truth).tolist(),
-                }
-                for row in self.scores
-            },
-        }
-
-    def table(self) -> Table:
-        """The rows of Table 3 that one network has."""
-        table = Table("", "accuracy", "mean of classes", title=f"{len(self.names)} videos")
-        for row in self.scores:
-            values = (self.accuracy(row), mean_class_accuracy(self.scores[row], self.truth))
-            table.add_row(row, *(f"{100 * value:.1f} %" for value in values))
-        return table
-
-    def save(self, folder: Path) -> None:
-        """Write `report.json` and `scores.npz` (names, truth and scores; no pickled objects)."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(folder / "report.json") as partial:
-            partial.write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
-        with whole_file(folder / "scores.npz") as partial, partial.open("wb") as file:
-            arrays: dict[str, Any] = {
-                "names": np.array(self.names, dtype=np.str_),
-                "class_names": np.array(self.class_names, dtype=np.str_),
-                "truth": self.truth,
-                **self.scores,
-            }
-            np.savez(file, **arrays)
+SAY_EVERY = 20  # videos
 
 
 def evaluate(
@@ -97,55 +32,143 @@ def evaluate(
     *,
     fold: int | None = None,
     lists: str | Path | None = None,
+    seed: int = 0,
     store: str | Path | None = None,
+    protocol: Protocol = PAPER,
     bf16: bool = False,
+    device: str = "auto",
+    kept: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> Report:
     """Score the test videos of a data set with the paper's protocol.
 
     Args:
-        model: a network in evaluation mode with class names, or a model folder.
-        data, fold, lists: as in `open_dataset`; the split's test videos are scored.
+        model: a network with class names, or a model folder.
+        data, fold, lists, seed: as in `open_dataset`; the split's test videos are scored. Where the
+            test videos are drawn, the seed must be that of training.
         store: folder of prepared videos, filled as needed. None: "store".
+        protocol: one of `stresnet.evaluation.protocols`.
         bf16: multiply in bfloat16 (see `score_video`).
+        device: of a model folder's network: "auto" (a GPU if there is one), "cpu" or "cuda".
+        kept: an .npz that keeps the scores of finished videos, to go on after a stop.
         say: receives one plain line at each step of the way.
 
     Raises:
         DatasetError: the data cannot be used, or has classes the model does not know.
         WeightsError: the model's folder cannot be used.
+        UsageError: there is no such device.
     """
-    net = model if isinstance(model, STResNet) else load_model(model)
-    # Faster on CPUs, same numbers. (torch's type stubs do not know this overload.)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None)
-    index = {name: i for i, name in enumerate(net.class_names)}
-    if unknown := sorted({item.label for item in split.test} - set(index)):
+    net = model if isinstance(model, STResNet) else loaded(Path(model), device)
+    split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
+    require_known({item.label for item in split.test}, net, str(data))
+    videos = PreparedVideos.of(split.test, Path(store) if store else Path("store"), say)
+    return score_videos(net, videos, protocol=protocol, bf16=bf16, kept=kept, say=say)
+
+
+def loaded(folder: Path, device: str) -> STResNet:
+    """A model folder's network on a device.
+
+    Raises:
+        WeightsError: the folder cannot be used.
+        UsageError: there is no such device.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return load_model(folder).to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:  # torch raises both for what it lacks
+        raise UsageError(
+            f"device {device!r} cannot be used ({error})", remedy="choose auto, cpu or cuda"
+        ) from error
+
+
+def require_known(labels: Iterable[str], net: STResNet, data: str) -> None:
+    """Raise `DatasetError`, naming them, if there are labels the network does not know."""
+    if unknown := sorted(set(labels) - set(net.class_names)):
         raise DatasetError(
             f"{data}: has the classes {', '.join(unknown)}; "
             f"the model knows {', '.join(net.class_names)}",
             remedy="evaluate on the classes that the model was trained on",
         )
-    store = Path(store) if store else Path("store")
-    report = prepare([(item.path, item.name) for item in split.test], store)
-    failures = dict(report.failures)
-    scored: list[tuple[str, int, VideoScores]] = []
-    for done, item in enumerate(split.test, start=1):
-        if item.name in failures:
-            continue
-        try:
-            scores = score_video(net, StoredVideo(store_path(store, item.name)), bf16=bf16)
-        except StoreError as error:
-            failures[item.name] = str(error)
-            continue
-        scored.append((item.name, index[item.label], scores))
-        if done % 20 == 0:
-            say(f"scored {done} of {len(split.test)} videos")
+
+
+def score_videos(
+    net: STResNet,
+    videos: PreparedVideos,
+    *,
+    protocol: Protocol = PAPER,
+    bf16: bool = False,
+    kept: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Report:
+    """Score prepared videos whose labels the network knows; arguments as of `evaluate`.
+
+    Raises:
+        DatasetError: not one video could be scored.
+    """
+    # Faster on CPUs, same numbers. (torch's type stubs do not know this overload.)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    label_of = {name: index for index, name in enumerate(net.class_names)}
+    file = KeptScores(kept, fingerprint(net, protocol, bf16=bf16), net.class_names)
+    failures = dict(videos.failures)
+    scored: list[Scored] = []
+    sources: list[str] = []
+    work = _Work(len(videos.items) - len(failures), say)
+    try:
+        for item, stored in videos.usable():
+            try:
+                seal = stored.seal
+                found = file.get(item.name, seal)
+                label = label_of[item.label]
+                if found is None:
+                    began = time.perf_counter()
+                    scores = score_video(net, stored, bf16=bf16, protocol=protocol)
+                    seconds = time.perf_counter() - began
+                    found = Scored(item.name, label, seal, seconds, scores)
+                    file.add(found)
+                    work.done(seconds)
+                else:
+                    found = replace(found, label=label)
+                    work.done(None)
+            except StoreError as error:
+                failures[item.name] = str(error)
+                continue
+            scored.append(found)
+            sources.append(source_of(item))
+    except BaseException:
+        file.write()
+        raise
+    file.write(scored)
     if not scored:
-        raise DatasetError(f"{data}: none of its {len(split.test)} test videos could be scored")
+        raise DatasetError(f"none of the {len(videos.items)} test videos could be scored")
     return Report(
         class_names=net.class_names,
-        names=tuple(name for name, _, _ in scored),
-        truth=np.array([label for _, label, _ in scored], dtype=np.int64),
-        scores={row: np.stack([getattr(scores, row) for _, _, scores in scored]) for row in ROWS},
+        names=tuple(video.name for video in scored),
+        truth=np.array([video.label for video in scored], dtype=np.int64),
+        scores={row: np.stack([getattr(video.scores, row) for video in scored]) for row in ROWS},
         failures=failures,
+        sources=tuple(sources),
+        seconds=np.array([video.seconds for video in scored]),
     )
+
+
+class _Work:
+    """Says now and then how far it is and how long it will take."""
+
+    def __init__(self, videos: int, say: Callable[[str], None]) -> None:
+        self._videos, self._say = videos, say
+        self._finished, self._scored, self._seconds = 0, 0, 0.0
+
+    def done(self, seconds: float | None) -> None:
+        """A video is done; None: it was done before."""
+        self._finished += 1
+        if seconds is None:
+            return
+        self._scored += 1
+        self._seconds += seconds
+        if self._scored % SAY_EVERY == 0:
+            left = (self._videos - self._finished) * self._seconds / self._scored
+            self._say(
+                f"scored {self._finished} of {self._videos} videos, "
+                f"ETA {timedelta(seconds=round(left))}"
+            )

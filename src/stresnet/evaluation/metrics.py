@@ -9,10 +9,15 @@ Scores = NDArray[np.floating]
 Indices = NDArray[np.integer]
 
 
+def among_best(scores: Scores, truth: Indices, k: int = 1) -> NDArray[np.bool_]:
+    """(N,) whether the true class is among the k best scores."""
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.asarray((best == truth[:, None]).any(axis=1))
+
+
 def top_k_accuracy(scores: Scores, truth: Indices, k: int = 1) -> float:
     """Fraction of videos whose true class is among the k best scores."""
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return float((best == truth[:, None]).any(axis=1).mean())
+    return float(among_best(scores, truth, k).mean())
 
 
 def confusion(scores: Scores, truth: Indices) -> NDArray[np.int64]:
@@ -23,11 +28,17 @@ def confusion(scores: Scores, truth: Indices) -> NDArray[np.int64]:
     return counts
 
 
+def class_accuracies(scores: Scores, truth: Indices) -> NDArray[np.float64]:
+    """(K,) accuracy within each class; nan where the class has no video."""
+    counts = confusion(scores, truth)
+    videos = counts.sum(axis=1)
+    unknown = np.full(len(videos), np.nan)
+    return np.asarray(np.divide(np.diag(counts), videos, out=unknown, where=videos > 0))
+
+
 def mean_class_accuracy(scores: Scores, truth: Indices) -> float:
     """Mean over the classes that occur of the accuracy within the class."""
-    counts = confusion(scores, truth)
-    occurring = counts.sum(axis=1) > 0
-    return float((np.diag(counts)[occurring] / counts.sum(axis=1)[occurring]).mean())
+    return float(np.nanmean(class_accuracies(scores, truth)))
 
 
 def softmax(scores: Scores) -> NDArray[np.float64]:

@@ -1,0 +1,95 @@
+"""Accuracies with bootstrap confidence intervals, over one fold or the mean of several.
+
+Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile intervals. What is drawn
+with replacement are sources, each with all its videos: clips of one source succeed and fail
+together, and to draw them one by one would pretend to know more than is known. A video without a
+known source stands for itself. A source that is tested in several folds is drawn for all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stresnet.evaluation.metrics import Indices, Scores, among_best
+
+DRAWS = 1000
+BLOCK = 100  # draws in memory at a time
+COVERAGE = 0.95
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out for the videos of one fold: scores (N, K), truth (N,), a source each."""
+
+    scores: Scores
+    truth: Indices
+    sources: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A fraction in [0, 1] and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def estimate(folds: Sequence[Outcome], *, seed: int = 0) -> Mapping[str, Estimate]:
+    """`top1`, `top5` and `mean_class` accuracy: the mean over the folds, with intervals.
+
+    `mean_class` averages the accuracy within each class over the classes that occur.
+    """
+    sources = sorted({source for fold in folds for source in fold.sources})
+    index = {source: place for place, source in enumerate(sources)}
+    tallies = [_tally(fold, index) for fold in folds]
+    rng = np.random.default_rng(seed)
+    drawn: list[NDArray[np.float64]] = []
+    for _ in range(DRAWS // BLOCK):
+        even = np.full(len(sources), 1 / len(sources))
+        drawn.append(_accuracies(tallies, rng.multinomial(len(sources), even, size=BLOCK)))
+    tails = (100 * (1 - COVERAGE) / 2, 100 * (1 + COVERAGE) / 2)
+    low, high = np.nanpercentile(np.concatenate(drawn), tails, axis=0)
+    (value,) = _accuracies(tallies, np.ones((1, len(sources))))
+    return {
+        name: Estimate(float(value[i]), float(low[i]), float(high[i]))
+        for i, name in enumerate(("top1", "top5", "mean_class"))
+    }
+
+
+def _tally(fold: Outcome, index: Mapping[str, int]) -> NDArray[np.float64]:
+    """(3, S, K): of each source and true class the videos, those right, those in the best five."""
+    counts = np.zeros((3, len(index), fold.scores.shape[1]))
+    where = (np.array([index[source] for source in fold.sources]), fold.truth)
+    np.add.at(counts[0], where, 1)
+    np.add.at(counts[1], where, among_best(fold.scores, fold.truth, 1))
+    np.add.at(counts[2], where, among_best(fold.scores, fold.truth, 5))
+    return counts
+
+
+def _accuracies(
+    tallies: Sequence[NDArray[np.float64]], weights: NDArray[np.floating] | NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Sources counted `weights` (R, S) times -> (R, 3): top1, top5, mean_class."""
+    of_folds = []
+    for tally in tallies:
+        videos, right, near = np.asarray(weights @ tally)  # (R, K) each
+        within = np.nan_to_num(_ratio(right, videos))
+        of_folds.append(
+            [
+                _ratio(right.sum(1), videos.sum(1)),
+                _ratio(near.sum(1), videos.sum(1)),
+                _ratio(within.sum(1), (videos > 0).sum(1)),
+            ]
+        )
+    return np.asarray(np.mean(of_folds, axis=0).T)
+
+
+def _ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> NDArray[np.float64]:
+    """part / whole; nan where there is nothing: a draw may leave a class, or a fold, empty."""
+    nothing = np.full(part.shape, np.nan)
+    return np.asarray(np.divide(part, whole, out=nothing, where=whole > 0))

@@ -1,0 +1,75 @@
+"""Whether a score of 80 % is right 80 % of the time, and one number that mends it.
+
+Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017): the expected calibration error
+over bins of equal width, and temperature scaling, which divides all scores by one number. It is to
+be fitted on videos that are not tested; classes stay in their order, so accuracy does not change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stresnet.errors import UsageError
+from stresnet.evaluation.metrics import Indices, Scores, softmax
+
+BINS = 15  # Guo et al., section 2
+COLDEST, HOTTEST = 0.05, 20.0  # temperatures; where all fitted videos are right, it has no bound
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The videos whose best class has a probability in one range.
+
+    Attributes:
+        confidence: their mean probability of the best class.
+        accuracy: how many of them are right, in [0, 1].
+    """
+
+    videos: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(scores: Scores, truth: Indices, *, bins: int = BINS) -> tuple[Bin, ...]:
+    """The bins that have videos, by rising confidence, of unnormalised scores (N, K)."""
+    probabilities = softmax(scores)
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    return tuple(
+        Bin(int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean()))
+        for inside in (place == number for number in range(bins))
+        if inside.any()
+    )
+
+
+def calibration_error(filled: tuple[Bin, ...]) -> float:
+    """ECE: the mean over all videos of |accuracy - confidence| of their bin."""
+    gaps = [(each.videos, abs(each.accuracy - each.confidence)) for each in filled]
+    return sum(videos * gap for videos, gap in gaps) / sum(videos for videos, _ in gaps)
+
+
+def fit_temperature(scores: Scores, truth: Indices) -> float:
+    """The T for which softmax(scores / T) makes the truth most likely, from 0.05 to 20.
+
+    The likelihood is concave in 1/T, and best where the score that the probabilities expect equals
+    the score of the truth, both averaged over the videos; bisection finds that place.
+
+    Raises:
+        UsageError: there are no videos.
+    """
+    if not len(truth):
+        raise UsageError("a temperature cannot be fitted to no videos")
+    scores = scores.astype(np.float64)
+    of_truth = scores[np.arange(len(truth)), truth].mean()
+    cold, hot = np.log(COLDEST), np.log(HOTTEST)
+    while hot - cold > 1e-6:
+        middle = (cold + hot) / 2
+        expected = (softmax(scores / np.exp(middle)) * scores).sum(axis=1).mean()
+        if expected > of_truth:  # too sure of itself
+            cold = middle
+        else:
+            hot = middle
+    return float(np.exp((cold + hot) / 2))

@@ -1,0 +1,209 @@
+"""Class scores of many videos in a file: ours or another program's.
+
+    .npz     arrays names (N,), class_names (K,) and truth (N,), the last two if known, and scores
+             (N, K): one array `scores`, or ours, `fused`, `appearance` and `motion`
+    .csv     a header `name,CLASS,CLASS,...`; perhaps a column `truth` with class names
+    .json    {"scores": {NAME: [score, ...], ...}}, perhaps "class_names": [...] and
+             "truth": {NAME: CLASS, ...}
+
+Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stresnet.errors import DatasetError, UsageError
+from stresnet.files import whole_file
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores (N, K) float64 of N different videos.
+
+    Attributes:
+        origin: the file, for messages.
+        class_names: K, or none where the file does not tell.
+        truth: (N,) true class indices, or None.
+    """
+
+    origin: str
+    names: tuple[str, ...]
+    scores: NDArray[np.float64]
+    class_names: tuple[str, ...] = ()
+    truth: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        videos, classes = self.scores.shape if self.scores.ndim == 2 else (-1, -1)
+        if videos != len(self.names) or classes < 1:
+            raise self._bad(f"{len(self.names)} names and scores of shape {self.scores.shape}")
+        if self.class_names and len(self.class_names) != classes:
+            raise self._bad(f"{len(self.class_names)} class names and {classes} scores a video")
+        for kind, names in (("videos", self.names), ("classes", self.class_names)):
+            if len(set(names)) != len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise self._bad(f"two {kind} are called {twice!r}")
+        if (unusable := np.flatnonzero(~np.isfinite(self.scores).all(axis=1))).size:
+            raise self._bad(f"{self.names[unusable[0]]}: a score is not a finite number")
+        truth = self.truth
+        if truth is not None and (
+            truth.shape != (videos,) or ((truth < 0) | (truth >= classes)).any()
+        ):
+            raise self._bad("the true classes are not one index a video")
+
+    def _bad(self, problem: str) -> DatasetError:
+        return DatasetError(
+            f"{self.origin}: {problem}", remedy="expected one row of K finite scores a video"
+        )
+
+
+def save_arrays(path: Path, **arrays: Any) -> None:
+    """Write an .npz, whole or not at all."""
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_scores(place: str | Path) -> ScoreTable:
+    """Read a score file; `FILE#motion` takes that array of an .npz instead of the first.
+
+    Raises:
+        DatasetError: the file cannot be read or is not as described above.
+        UsageError: another ending, or an array asked for in a .csv or .json.
+    """
+    named, _, row = str(place).rpartition("#")
+    path = Path(named)
+    if path.suffix.lower() not in READERS:  # no array, though perhaps a folder's name with a #
+        path, row = Path(place), ""
+    reader = READERS.get(path.suffix.lower())
+    if reader is None or (row and path.suffix.lower() != ".npz"):
+        raise UsageError(
+            f"{place}: cannot be read as scores",
+            remedy=f"give a file ending in {', '.join(READERS)}; `#ARRAY` is for .npz",
+        )
+    try:
+        return reader(path, row)
+    except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError,
+            RecursionError, zipfile.BadZipFile, csv.Error) as error:  # fmt: skip
+        raise DatasetError(
+            f"{place}: cannot be read as scores ({type(error).__name__}: {error})",
+            remedy="see docs/evaluation.md for what the file must hold",
+        ) from error
+
+
+def write_scores(table: ScoreTable, path: Path) -> None:
+    """Write .npz, .csv or .json, by the ending; the classes need names in a .csv.
+
+    Raises:
+        UsageError: another ending, or classes without names.
+    """
+    writer = WRITERS.get(path.suffix.lower())
+    if writer is None or (path.suffix.lower() == ".csv" and not table.class_names):
+        raise UsageError(
+            f"{path}: scores cannot be written so",
+            remedy=f"choose an ending of {', '.join(WRITERS)}; .csv is for classes with names",
+        )
+    writer(table, path)
+
+
+def _read_npz(path: Path, row: str) -> ScoreTable:
+    # np.load leaves a damaged file open if it is given a path.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        row = row or next((name for name in ("scores", "fused") if name in arrays), "")
+        if row not in arrays:
+            held = ", ".join(arrays.files)
+            raise KeyError(f"no array {row or 'scores or fused'!r}, only {held}")
+        return ScoreTable(
+            origin=str(path) + (f"#{row}" if row in ("appearance", "motion") else ""),
+            names=tuple(map(str, arrays["names"])),
+            scores=np.asarray(arrays[row], dtype=np.float64),
+            class_names=tuple(map(str, arrays["class_names"])) if "class_names" in arrays else (),
+            truth=arrays["truth"].astype(np.int64) if "truth" in arrays else None,
+        )
+
+
+def _read_csv(path: Path, row: str) -> ScoreTable:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header, *rows = [cells for cells in csv.reader(file) if cells]
+    if not header or header[0].strip().lower() not in ("name", "video", "path"):
+        raise ValueError("its first line must be name,CLASS,CLASS,...")
+    if wrong := next((cells for cells in rows if len(cells) != len(header)), None):
+        raise ValueError(f"{wrong[0]}: {len(wrong)} columns, expected {len(header)}")
+    told = header.index("truth") if "truth" in header else None
+    columns = [place for place in range(1, len(header)) if place != told]
+    class_names = tuple(header[place].strip() for place in columns)
+    numbers = [[float(cells[place]) for place in columns] for cells in rows]
+    truth = None if told is None else [class_names.index(cells[told].strip()) for cells in rows]
+    return ScoreTable(
+        origin=str(path),
+        names=tuple(cells[0] for cells in rows),
+        scores=np.array(numbers, dtype=np.float64).reshape(len(rows), len(columns)),
+        class_names=class_names,
+        truth=None if truth is None else np.array(truth, dtype=np.int64),
+    )
+
+
+def _read_json(path: Path, row: str) -> ScoreTable:
+    said = json.loads(path.read_text(encoding="utf-8"))
+    scores: Mapping[str, Any] = said["scores"]
+    class_names = tuple(said.get("class_names", ()))
+    truth = [class_names.index(said["truth"][name]) for name in scores] if "truth" in said else None
+    return ScoreTable(
+        origin=str(path),
+        names=tuple(scores),
+        scores=np.array(list(scores.values()), dtype=np.float64),
+        class_names=class_names,
+        truth=None if truth is None else np.array(truth, dtype=np.int64),
+    )
+
+
+def _write_npz(table: ScoreTable, path: Path) -> None:
+    arrays: dict[str, NDArray[Any]] = {"names": np.array(table.names, dtype=np.str_)}
+    if table.class_names:
+        arrays["class_names"] = np.array(table.class_names, dtype=np.str_)
+    if table.truth is not None:
+        arrays["truth"] = table.truth
+    save_arrays(path, **arrays, scores=table.scores)
+
+
+def _write_csv(table: ScoreTable, path: Path) -> None:
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        told = [] if table.truth is None else ["truth"]
+        writer.writerow(("name", *told, *table.class_names))
+        for place, (name, row) in enumerate(zip(table.names, table.scores.tolist(), strict=True)):
+            label = [] if table.truth is None else [table.class_names[table.truth[place]]]
+            writer.writerow((name, *label, *row))
+
+
+def _write_json(table: ScoreTable, path: Path) -> None:
+    said: dict[str, Any] = {
+        "scores": dict(zip(table.names, table.scores.tolist(), strict=True)),
+    }
+    if table.class_names:
+        said["class_names"] = list(table.class_names)
+        if table.truth is not None:
+            labels = [table.class_names[index] for index in table.truth]
+            said["truth"] = dict(zip(table.names, labels, strict=True))
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+
+
+READERS: Mapping[str, Callable[[Path, str], ScoreTable]] = {
+    ".npz": _read_npz,
+    ".csv": _read_csv,
+    ".json": _read_json,
+}
+WRITERS: Mapping[str, Callable[[ScoreTable, Path], None]] = {
+    ".npz": _write_npz,
+    ".csv": _write_csv,
+    ".json": _write_json,
+}

@@ -1,0 +1,351 @@
+"""Several networks on one data set: what is scored, what is kept, and what the report says."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from stresnet.cli import app
+from stresnet.data.batch import BatchReport
+from stresnet.data.splits import VideoItem
+from stresnet.data.store import Source, StoredVideo
+from stresnet.data.store_names import store_path
+from stresnet.data.store_writer import write_store
+from stresnet.errors import DatasetError, UsageError
+from stresnet.evaluation import evaluate as evaluation
+from stresnet.evaluation import kept_scores, prepared_videos
+from stresnet.evaluation.compare import Comparison, compare
+from stresnet.evaluation.evaluate import evaluate, score_videos
+from stresnet.evaluation.model_folders import find_models, network_kind
+from stresnet.evaluation.page import render
+from stresnet.evaluation.prepared_videos import PreparedVideos
+from stresnet.evaluation.protocols import CENTRE_CROP, PAPER
+from stresnet.evaluation.report import console_table, markdown, write_report
+from stresnet.evaluation.result import Report
+from stresnet.evaluation.score_files import read_scores
+from stresnet.evaluation.summary import summarise
+from stresnet.model import STResNet
+from stresnet.prediction import predict_stored
+from tiny_data import CLASSES, PREPARATION, toy_store, toy_video
+
+QUIET: Callable[[str], None] = lambda line: None  # noqa: E731
+NETWORKS = {
+    "two_stream": {"motion_residual": None, "temporal_convolutions": False},
+    "st_resnet_star": {"temporal_pool": "pool5"},
+}
+
+
+def save_network(folder: Path, seed: int = 0, **architecture: object) -> None:
+    torch.manual_seed(seed)
+    net = STResNet(2, "tiny", input_size=32, **architecture)  # type: ignore[arg-type]
+    net.save_pretrained(folder, class_names=CLASSES, preparation={}, card="a toy")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of eight videos, a list of them in two folds of two sources each, and a run."""
+    root = tmp_path_factory.mktemp("world")
+    toy_store(root / "store", videos=4)
+    with (root / "toy.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "label", "source", "fold"))
+        for label in CLASSES:
+            for n in range(4):
+                writer.writerow((f"{label}/{n}", label, f"source {n}", 1 + n // 2))
+    for name, architecture in NETWORKS.items():
+        save_network(root / "run" / name, **architecture)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def nothing_to_prepare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stores are made; what is not there has failed."""
+
+    def prepare(videos: list[tuple[Path, str]], store: Path, **options: object) -> BatchReport:
+        missing = tuple(
+            (name, "audio only") for _, name in videos if not store_path(store, name).exists()
+        )
+        return BatchReport((), (), missing)
+
+    monkeypatch.setattr(prepared_videos, "prepare", prepare)
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The stems of the videos that are really scored, in order."""
+    seen: list[str] = []
+    score = evaluation.score_video
+
+    def spy(net: STResNet, video: StoredVideo, **options: object) -> object:
+        seen.append(video.path.stem)
+        return score(net, video, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evaluation, "score_video", spy)
+    return seen
+
+
+def compared(world: Path, out: Path, **options: object) -> Comparison:
+    settings: dict[str, object] = {
+        "folds": [1],
+        "store": world / "store",
+        "protocols": (CENTRE_CROP,),
+        "say": QUIET,
+    }
+    return compare([world / "run"], world / "toy.csv", out, **{**settings, **options})  # type: ignore[arg-type]
+
+
+def test_a_run_s_networks_are_the_rows_of_one_table(world: Path, tmp_path: Path) -> None:
+    comparison = compared(world, tmp_path, protocols=(PAPER, CENTRE_CROP))
+    said = write_report(comparison, tmp_path)
+    assert [(row["model"], row["protocol"], row["row"]) for row in said["table"]] == [
+        (model, protocol, row)
+        for model in NETWORKS
+        for protocol in ("paper", "centre-crop")
+        for row in ("appearance", "motion", "fused")
+    ]
+    assert said == json.loads((tmp_path / "report.json").read_text())
+    assert said["main"] == {
+        "model": "st_resnet_star",
+        "network": "ST-ResNet*",
+        "protocol": "paper",
+    }
+    assert (said["videos"], said["sources"], said["folds"]) == (4, 2, [1])
+    assert set(said["rows"]) == {"appearance", "motion", "fused"}
+    assert all(row["top5"] is None and row["paper"] is None for row in said["table"])
+    text = (tmp_path / "report.md").read_text()
+    assert "| two-stream, late fusion, centre-crop | two_stream |" in text
+    assert "top-5" not in text
+    assert "paper %" not in text
+    assert len(console_table(said).columns) == 5
+
+    kept = read_scores(tmp_path / "scores" / "st_resnet_star.paper.fold1.npz")
+    np.testing.assert_array_equal(kept.scores, comparison.main.scores())
+    assert kept.truth is not None
+    assert kept.truth.tolist() == comparison.main.truth.tolist()
+
+
+def test_evaluation_and_prediction_agree_bit_for_bit(world: Path) -> None:
+    report = evaluate(
+        world / "run" / "two_stream", world / "toy.csv", store=world / "store", say=QUIET
+    )
+    net = evaluation.loaded(world / "run" / "two_stream", "cpu")
+    net.to(memory_format=torch.channels_last)
+    for place, name in enumerate(report.names):
+        told = predict_stored(net, StoredVideo(store_path(world / "store", name)), name)
+        probabilities = torch.from_numpy(report.scores["fused"][place]).double().softmax(0)
+        expected = dict(zip(CLASSES, probabilities.tolist(), strict=True))
+        assert {each.label: each.score for each in told.predictions} == pytest.approx(
+            expected, rel=1e-12
+        )
+
+
+def test_finished_videos_are_not_scored_again(
+    world: Path, tmp_path: Path, scored: list[str]
+) -> None:
+    first = compared(world, tmp_path)
+    assert len(scored) == 8
+    again = compared(world, tmp_path)
+    assert len(scored) == 8
+    np.testing.assert_array_equal(again.main.scores("motion"), first.main.scores("motion"))
+    assert again.main.seconds == first.main.seconds
+    compared(world, tmp_path, bf16=True)
+    assert len(scored) == 16
+
+
+def test_a_stopped_evaluation_goes_on(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score, seen = evaluation.score_video, []
+
+    def until_the_third(net: STResNet, video: StoredVideo, **options: object) -> object:
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        seen.append(video)
+        return score(net, video, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evaluation, "score_video", until_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        compared(world, tmp_path)
+    assert len(read_scores(tmp_path / "scores" / "two_stream.centre-crop.fold1.npz").names) == 3
+    seen.clear()
+    monkeypatch.setattr(evaluation, "score_video", score)
+    went_on = compared(world, tmp_path)
+    undisturbed = compared(world, tmp_path / "new")
+    for row in ("appearance", "motion", "fused"):
+        np.testing.assert_array_equal(went_on.main.scores(row), undisturbed.main.scores(row))
+    assert went_on.main.names == undisturbed.main.names
+
+
+def test_scores_survive_a_kill_within_half_a_minute(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_scores, "SAVE_SECONDS", -1.0)
+    written: list[int] = []
+    save = kept_scores.save_arrays
+
+    def spy(path: Path, **arrays: np.ndarray) -> None:
+        written.append(len(arrays["names"]))
+        save(path, **arrays)
+
+    monkeypatch.setattr(kept_scores, "save_arrays", spy)
+    net = evaluation.loaded(world / "run" / "two_stream", "cpu")
+    score_videos(net, videos_of(world), protocol=CENTRE_CROP, kept=tmp_path / "a.npz", say=QUIET)
+    assert written == [1, 2, 2]
+
+
+def videos_of(world: Path) -> PreparedVideos:
+    names = [f"{label}/0" for label in CLASSES]
+    items = tuple(VideoItem(Path(name), name.split("/")[0], name) for name in names)
+    return PreparedVideos(items, world / "store", {})
+
+
+def test_another_network_video_or_label_counts(
+    world: Path, tmp_path: Path, scored: list[str]
+) -> None:
+    net = evaluation.loaded(world / "run" / "two_stream", "cpu")
+    store, kept = tmp_path / "store", tmp_path / "kept.npz"
+    toy_store(store, videos=1)
+    videos = replace(videos_of(world), store=store)
+
+    def score() -> Report:
+        return score_videos(net, videos, protocol=CENTRE_CROP, kept=kept, say=QUIET)
+
+    score()
+    clip, flow = toy_video("rises", seed=7)
+    write_store(
+        store / "rises" / "0.zip", clip, flow, source=Source("0", "1" * 64), preparation=PREPARATION
+    )
+    score()
+    assert scored == ["0", "0", "0"]  # the new one alone
+
+    videos = replace(videos, items=tuple(replace(item, label="falls") for item in videos.items))
+    assert score().truth.tolist() == [0, 0]
+    assert len(scored) == 3  # its scores are the same; its truth is not
+
+    net.motion.classifier.bias.data += 1
+    score()
+    assert len(scored) == 5
+    kept.write_bytes(kept.read_bytes()[:100])
+    score()
+    assert len(scored) == 7
+
+
+def test_folds_are_tested_by_their_own_networks(world: Path, tmp_path: Path) -> None:
+    for fold in (1, 2):
+        save_network(tmp_path / f"fold{fold}" / "star", seed=fold, temporal_pool="pool5")
+    comparison = compare(
+        [str(tmp_path / "fold{fold}" / "star")],
+        world / "toy.csv",
+        tmp_path / "out",
+        folds=[1, 2],
+        store=world / "store",
+        protocols=(CENTRE_CROP,),
+        calibrated=True,
+        say=QUIET,
+    )
+    said = write_report(comparison, tmp_path / "out")
+    fused = said["table"][2]
+    assert fused["top1"]["value"] == pytest.approx(np.mean(fused["of_folds"]))
+    assert len(set(comparison.main.names)) == said["videos"] == 8
+    fitted = said["calibration"]["fitted"]
+    assert len(fitted["temperatures"]) == 2
+    for report, used in zip(comparison.main.reports, fitted["training_videos"], strict=True):
+        assert len(used) == 4
+        assert not set(report.names) & set(used)
+    assert "mean of folds 1, 2" in (tmp_path / "out" / "index.html").read_text()
+    assert (tmp_path / "out" / "scores" / "star.training.centre-crop.fold2.npz").exists()
+
+
+def test_fewer_chunks_give_a_curve(world: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    comparison = compared(world, tmp_path, chunks=[25, 6, 3, 6], say=lines.append)
+    assert all(len(entry.reports) == 1 for entry in comparison.curve)
+    assert [entry.protocol.chunks for entry in comparison.curve] == [6, 25]
+    assert {entry.model for entry in comparison.curve} == {"st_resnet_star"}
+    assert [entry.protocol for entry in comparison.entries] == [CENTRE_CROP, CENTRE_CROP]
+    assert any("[3] chunks" in line for line in lines)
+    page = render(summarise(comparison), comparison)
+    assert "Accuracy against the number of chunks" in page
+    assert "Accuracy against time" in page
+    with pytest.raises(UsageError, match="chunks 0"):
+        compared(world, tmp_path, chunks=[0])
+
+
+def test_models_are_found_and_told_apart(world: Path, tmp_path: Path) -> None:
+    run = str(world / "run")
+    assert find_models([run], [None]).labels == ("two_stream", "st_resnet_star")
+    save_network(tmp_path / "run" / "two_stream", **NETWORKS["two_stream"])
+    pair = [f"{world}/run/two_stream", f"{tmp_path}/run/two_stream"]
+    labels = find_models(pair, [None]).labels
+    assert labels == (f"{world.name}-run-two_stream", f"{tmp_path.name}-run-two_stream")
+    with pytest.raises(UsageError, match="given twice"):
+        find_models([run, run], [None])
+    with pytest.raises(UsageError, match=r"put \{fold\} into the path"):
+        find_models([run], [1, 2])
+    with pytest.raises(UsageError, match="--folds"):
+        find_models(["fold{fold}"], [None])
+    with pytest.raises(UsageError, match="different networks"):
+        find_models([], [None])
+
+
+def test_networks_are_called_as_in_the_paper() -> None:
+    def kind(**architecture: object) -> str:
+        return network_kind(STResNet(2, "tiny", input_size=32, **architecture))  # type: ignore[arg-type]
+
+    assert kind(**NETWORKS["two_stream"]) == "two-stream"
+    assert kind() == "ST-ResNet"
+    assert kind(temporal_pool="conv5") == "ST-ResNet*"
+    assert kind(motion_residual="direct") == "a variant"
+
+
+def test_a_network_that_was_trained_on_tested_videos_is_told(world: Path, tmp_path: Path) -> None:
+    save_network(tmp_path / "run" / "two_stream", **NETWORKS["two_stream"])
+    (tmp_path / "run" / "split.csv").write_text(
+        "split,name,label,source\ntrain,falls/0,falls,\ntest,falls/1,falls,\n"
+    )
+    comparison = compare(
+        [tmp_path / "run"], world / "toy.csv", tmp_path, folds=[1], store=world / "store",
+        protocols=(CENTRE_CROP,), say=QUIET,
+    )  # fmt: skip
+    (warning,) = comparison.warnings
+    assert "trained on 1 of the 4 test videos" in warning
+    assert "falls/0" in markdown(summarise(comparison))
+
+
+def test_the_command_line_reports_and_lists_failures(world: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "toy.csv"
+    listed.write_text((world / "toy.csv").read_text() + "falls/broken,falls,x,1\n")
+    common = [str(listed), "--store", str(world / "store"), "--out", str(tmp_path / "out")]
+    models = [str(world / "run" / name) for name in NETWORKS]
+    options = ["--fold", "1", "--protocols", "centre-crop", "--calibrate", "--chunks", "6"]
+    done = CliRunner().invoke(app, ["evaluate", *models, *common, *options])
+    assert done.exit_code == 1, done.stderr
+    assert "failed: falls/broken: audio only" in done.stderr
+    assert "late fusion" in " ".join(done.stdout.split())
+    said = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert said["failures"] == {"falls/broken": "audio only"}
+    assert said["calibration"]["after"]["bins"]
+    assert len(said["curve"]) == 2
+
+    for wrong in (
+        ["--folds", "1,2"],
+        ["--folds", "one"],
+        ["--fold", "1", "--folds", "1"],
+        ["--protocols", "best"],
+        ["--device", "abacus"],
+    ):
+        refused = CliRunner().invoke(app, ["evaluate", *models, *common, *wrong])
+        assert refused.exit_code == 2, wrong
+
+
+def test_nothing_to_score_is_an_error(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="none of the 4 test videos"):
+        compared(world, tmp_path, store=tmp_path / "empty")
