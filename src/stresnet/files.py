@@ -24,7 +24,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        usual_mode = partial.stat().st_mode
+        partial.unlink()
         yield partial
+        partial.chmod(usual_mode)  # safetensors lets nobody but the owner read its files
         with partial.open("rb+") as written:
             os.fsync(written.fileno())
         partial.replace(path)
