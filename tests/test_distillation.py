@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from stresnet.model import Stream, load_imagenet
 from stresnet.training import distillation
-from stresnet.training.distillation import distil, relative_error, to_torchvision
+from stresnet.training.distillation import distil_imagenet, relative_error, to_torchvision
 from tiny_data import toy_store
 
 
@@ -36,11 +36,11 @@ def test_the_error_is_relative_to_the_variance() -> None:
 
 
 def test_distillation_lowers_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distillation, "BATCH", 8)
-    videos = [path for path, _ in toy_store(tmp_path / "store", videos=2)]
+    monkeypatch.setitem(distillation.BATCH, "imagenet", 8)
+    videos = toy_store(tmp_path / "store", videos=2)
     save_file(to_torchvision(tiny(0)), tmp_path / "teacher.safetensors")
     lines: list[str] = []
-    distil(
+    distil_imagenet(
         videos,
         tmp_path / "teacher.safetensors",
         tmp_path / "student.safetensors",

@@ -1,5 +1,7 @@
 """The recipes are what their sources say."""
 
+from dataclasses import replace
+
 import pytest
 
 from stresnet.errors import UsageError
@@ -25,6 +27,16 @@ def test_the_learning_rate_follows_the_schedule() -> None:
     assert phase.learning_rate(29_999) == 1e-3
     assert phase.learning_rate(30_000) == 1e-4
     assert phase.learning_rate(79_999) == 1e-5
+
+
+def test_a_cosine_rises_to_each_rate_and_falls_towards_zero() -> None:
+    phase = replace(PAPER.phases[0], schedule=((1.0, 100), (0.1, 50)), cosine=True)
+    rates = [phase.learning_rate(iteration) for iteration in range(150)]
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[9:100] == sorted(rates[9:100], reverse=True)
+    assert max(rates[:100]) == pytest.approx(1.0, abs=0.05)
+    assert max(rates[100:]) == pytest.approx(0.1, abs=0.005)
+    assert 0 < min(rates) < 0.001
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)

@@ -14,17 +14,20 @@ from typer.testing import CliRunner
 
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
-from stresnet.data.datasets import open_dataset
+from stresnet.data.datasets import VideoItem, open_dataset
 from stresnet.data.prepare import store_path
 from stresnet.data.store import StoredVideo
 from stresnet.data.video import read_video
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.model import load_model
+from stresnet.model import STResNet, load_model
 from stresnet.prediction import predict
+from stresnet.training.distil import distil
 from stresnet.training.recipes import PHASES, QUICK, Recipe
-from stresnet.training.run import train
+from stresnet.training.run import resume, train
+from stresnet.training.start import network, start_from
+from stresnet.training.videos import usable
 
 
 def toy_recipe() -> Recipe:
@@ -67,14 +70,81 @@ def test_one_command_trains_every_phase(run: Path) -> None:
         assert [row["phase"] for row in csv.DictReader(file)] == [
             phase for phase in PHASES for _ in range(2)
         ]
-    assert json.loads((run / "run.json").read_text())["seed"] == 0
+    said = json.loads((run / "run.json").read_text())
+    assert said["seed"] == 0
+    assert said["processes"] == 1
+    assert {"python", "torch", "stresnet"} <= set(said["versions"])
+    assert (run / "curves.svg").read_text().count("accuracy") == 4  # a panel a phase
 
 
-def test_the_same_call_again_changes_nothing(data: Path, run: Path) -> None:
-    path = run / "st_resnet_star" / "model.safetensors"
-    before = path.read_bytes()
-    train(data, run, recipe=toy_recipe(), workers=0, precision="32-true")
-    assert path.read_bytes() == before
+@pytest.mark.parametrize("phases", [PHASES, ("motion",)], ids=["all", "motion"])
+def test_the_same_call_again_changes_nothing(
+    data: Path, run: Path, phases: tuple[str, ...]
+) -> None:
+    """Nor does a part of it: the two-stream network keeps its appearance stream."""
+    weights = sorted(run.glob("*/model.safetensors"))
+    before = [path.read_bytes() for path in weights]
+    assert len(before) == 3
+    train(data, run, recipe=toy_recipe(), workers=0, precision="32-true", phases=phases)
+    assert [path.read_bytes() for path in weights] == before
+
+
+def test_a_run_s_folder_is_all_that_resume_needs(
+    data: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the phases, the order and the working directory: the same two-stream network."""
+    out = tmp_path / "run"
+    common = {"recipe": toy_recipe(), "workers": 0, "precision": "32-true"}
+    store = run.parent / "store"
+    monkeypatch.chdir(data.parent)
+    train(data.name, out, store=store, phases=["appearance"], **common)  # type: ignore[arg-type]
+    train(data.name, out, store=store, phases=["motion"], **common)  # type: ignore[arg-type]
+    (out / "motion.checkpoint.safetensors").unlink()  # as if it had been killed
+    monkeypatch.chdir(tmp_path)
+    resumed = CliRunner().invoke(app, ["train", "--resume", "run", "--workers", "1"])
+    assert resumed.exit_code == 0, resumed.stderr
+    for name in ("model.safetensors", "config.json"):
+        expected = (run / "two_stream" / name).read_bytes()
+        assert (out / "two_stream" / name).read_bytes() == expected
+    said = json.loads((out / "run.json").read_text())
+    assert said["arguments"]["workers"] == 1
+    assert said["arguments"]["phases"] == ["motion"]
+
+    refused = CliRunner().invoke(app, ["train", "--resume", "run", "--seed", "1"])
+    assert refused.exit_code == 2
+    assert "seed was given too" in refused.stderr
+    with pytest.raises(UsageError, match="holds no run"):
+        resume(tmp_path / "nowhere")
+
+
+def test_a_dry_run_says_what_it_takes_and_writes_nothing(
+    data: Path, run: Path, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    train(data, tmp_path / "dry", recipe=toy_recipe(), store=run.parent / "store", dry_run=True,
+          workers=0, precision="32-true", say=lines.append)  # fmt: skip
+    assert not list(tmp_path.iterdir())
+    text = "\n".join(lines)
+    assert "10 of 10 training videos are prepared" in text
+    assert all(f"{phase}: 2 iterations of 2 videos in 1 groups" in text for phase in PHASES)
+    assert "h on cpu" in lines[-1]
+
+
+def test_videos_that_cannot_be_used_are_listed_and_left_out_on_demand(tmp_path: Path) -> None:
+    items = [VideoItem(tmp_path / f"{k}{n}", k, f"{k}/{n}") for k in "ab" for n in range(2)]
+    lines: list[str] = []
+    broken = {"a/0": "holds no video stream"}
+    with pytest.raises(DatasetError, match=r"1 of 4 .*:\n  - a/0: holds.*--skip-broken"):
+        usable(items, broken, lines.append, skip_broken=False)
+    kept = usable(items, broken, lines.append, skip_broken=True)
+    assert [item.name for item in kept] == ["a/1", "b/0", "b/1"]
+    assert "a/0: holds no video" in lines[0]
+    both = {f"b/{n}": "damaged" for n in range(2)}
+    with pytest.raises(DatasetError, match="no usable training video is left in b"):
+        usable(items, both, lines.append, skip_broken=True)
+    many = {str(n): "damaged" for n in range(30)}
+    with pytest.raises(DatasetError, match=r"and 10 more; failures\.csv"):
+        usable(items, many, lines.append, skip_broken=False)
 
 
 def test_a_run_s_folder_keeps_to_its_options(data: Path, run: Path) -> None:
@@ -92,6 +162,44 @@ def test_a_phase_needs_the_one_before(data: Path, run: Path, tmp_path: Path) -> 
             phases=["st_resnet"],
             workers=0,
         )
+
+
+def test_training_goes_on_from_a_trained_model_with_the_same_or_other_classes(
+    data: Path, run: Path, tmp_path: Path
+) -> None:
+    """`--weights FOLDER`: ST-ResNet from a two-stream network; a stream from one for other data."""
+
+    def start(classes: tuple[str, ...]) -> STResNet:
+        net = network(toy_recipe(), toy_recipe().phase("st_resnet"), len(classes))
+        torch.nn.init.zeros_(net.motion.classifier.weight)
+        recipe = toy_recipe()
+        start_from(net, recipe, recipe.phase("st_resnet"), tmp_path, run / "two_stream", classes)
+        return net
+
+    given = load_model(run / "two_stream")
+    same, other = start(("left", "right")), start(("left", "right", "up"))
+    for net in (same, other):
+        assert torch.equal(net.motion.conv1.weight, given.motion.conv1.weight)
+    assert torch.equal(same.motion.classifier.weight, given.motion.classifier.weight)
+    assert other.motion.classifier.weight.shape[0] == 3
+    assert not other.motion.classifier.weight.any()
+
+
+def test_a_trained_recogniser_is_distilled_into_a_small_one(
+    data: Path, run: Path, tmp_path: Path
+) -> None:
+    distil(data, run / "two_stream", tmp_path / "student", iterations=2, workers=0,
+           store=run.parent / "store")  # fmt: skip
+    student = load_model(tmp_path / "student")
+    assert student.class_names == ("left", "right")
+    assert student.preparation == load_model(run / "two_stream").preparation
+    assert student.config["input_size"] == 32
+    with pytest.raises(UsageError, match="weights were given"):
+        distil(data, run / "run.json", tmp_path / "other", iterations=1, weights=tmp_path,
+               store=run.parent / "store")  # fmt: skip
+    with pytest.raises(UsageError, match="expected a two-stream network"):
+        distil(data, run / "st_resnet", tmp_path / "other", iterations=1, workers=0,
+               store=run.parent / "store")  # fmt: skip
 
 
 def test_training_and_test_videos_are_apart(run: Path) -> None:
@@ -185,3 +293,6 @@ def test_the_command_line_trains(data: Path, run: Path, tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, ["train", str(data), "--recipe", "nonsense"])
     assert refused.exit_code == 2
     assert "quick" in refused.stderr
+    refused = CliRunner().invoke(app, ["train"])
+    assert refused.exit_code == 2
+    assert "neither DATA nor --resume" in refused.stderr

@@ -120,25 +120,52 @@ def apply(
         raise UsageError(
             f"rgb {rgb.shape} and flow {flow.shape}: expected (T,H,W,3) and (T,L,2,H,W)"
         )
-    rows = slice(crop.top, crop.top + crop.height)
-    columns = slice(crop.left, crop.left + crop.width)
-    if rows.start < 0 or columns.start < 0 or rows.stop > height or columns.stop > width:
-        raise UsageError(f"{crop} leaves the frame of {height} x {width} px")
+    return apply_to_rgb(rgb, crop, size), apply_to_flow(flow, crop, size)
 
-    images = _tensor(rgb[:, rows, columns]).permute(0, 3, 1, 2)
+
+def apply_to_rgb(rgb: NDArray[np.uint8], crop: Crop, size: tuple[int, int]) -> Tensor:
+    """`apply` to frames alone: (T,H,W,3) -> (T,3,height,width).
+
+    Raises:
+        UsageError: the crop leaves the frame.
+    """
+    rows, columns = _window(crop, *rgb.shape[1:3])
+    images = _resize(_tensor(rgb[:, rows, columns]).permute(0, 3, 1, 2), size)
+    return images.flip(-1) if crop.flip else images
+
+
+def apply_to_flow(flow: NDArray[np.uint8], crop: Crop, size: tuple[int, int]) -> Tensor:
+    """`apply` to flow alone: (T,L,2,H,W) -> (T,2L,height,width).
+
+    Raises:
+        UsageError: the crop leaves the frame.
+    """
+    rows, columns = _window(crop, *flow.shape[-2:])
     # Four planes at a time: torch resizes 8-bit images of up to four channels twice as fast as
     # single planes. A chunk's 2L = 20 planes always divide by four.
     planes = _tensor(flow[..., rows, columns]).reshape(-1, 4, crop.height, crop.width)
-    images, planes = _resize(images, size), _resize(planes, size)
-    fields = planes.reshape(chunks, -1, *size)
-    return mirror(images, fields) if crop.flip else (images, fields)
+    fields = _resize(planes, size).reshape(flow.shape[0], -1, *size)
+    return _mirror_flow(fields) if crop.flip else fields
 
 
 def mirror(rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     """Mirror left and right: (...,3,H,W) and (...,2L,H,W), uint8; horizontal flow is negated."""
+    return rgb.flip(-1), _mirror_flow(flow)
+
+
+def _mirror_flow(flow: Tensor) -> Tensor:
     flow = flow.flip(-1)
     flow[..., 0::2, :, :] = torch.from_numpy(negate(flow[..., 0::2, :, :].numpy()))
-    return rgb.flip(-1), flow
+    return flow
+
+
+def _window(crop: Crop, height: int, width: int) -> tuple[slice, slice]:
+    """Rows and columns of `crop` in a frame of height x width px."""
+    rows = slice(crop.top, crop.top + crop.height)
+    columns = slice(crop.left, crop.left + crop.width)
+    if rows.start < 0 or columns.start < 0 or rows.stop > height or columns.stop > width:
+        raise UsageError(f"{crop} leaves the frame of {height} x {width} px")
+    return rows, columns
 
 
 def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:

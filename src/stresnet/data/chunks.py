@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
@@ -24,10 +25,13 @@ from stresnet.data.augmentation import (
     SHORT_SIDE,
     CropKind,
     apply,
+    apply_to_flow,
+    apply_to_rgb,
     mirror,
     whole_frame,
 )
 from stresnet.data.sampling import (
+    FLOWS,
     Indices,
     flow_indices,
     reflect,
@@ -37,6 +41,8 @@ from stresnet.data.sampling import (
 from stresnet.errors import UsageError
 
 ZERO_FLOW = 128  # the byte of 0 px per frame
+
+Modality = Literal["rgb", "flow", "both"]
 
 
 class FramesAndFlow(Protocol):
@@ -91,7 +97,10 @@ class InMemoryVideo:
 
 @dataclass(frozen=True)
 class Chunks:
-    """T chunks of one video: rgb (T,3,H,W) uint8, flow (T,2L,H,W) uint8 (0 px per frame = 128)."""
+    """T chunks of one video: rgb (T,3,H,W) uint8, flow (T,2L,H,W) uint8 (0 px per frame = 128).
+
+    What was not asked for has no pixels: (T,3,0,0) or (T,2L,0,0).
+    """
 
     rgb: Tensor
     flow: Tensor
@@ -109,12 +118,14 @@ def training_chunks(
     crop: CropKind,
     size: int,
     rng: np.random.Generator,
+    modality: Modality = "both",
 ) -> Chunks:
     """T = `chunks` chunks at a random stride, start, crop and flip, size x size px.
 
     Args:
         tau: least and greatest stride, in frames.
         size: side of the network's input, px.
+        modality: what to read; the draws, and so the chunks, are the same for each.
 
     Raises:
         UsageError: an argument makes no sense.
@@ -124,7 +135,13 @@ def training_chunks(
         raise UsageError(f"unknown crop {crop!r}", remedy=f"choose from {', '.join(CROP_RULES)}")
     centres = training_centres(video.num_frames, chunks, tau, rng)
     cut = CROP_RULES[crop](video.height, video.width, rng)
-    return Chunks(*apply(*_read(video, centres), cut, (size, size)))
+    rgb = torch.empty((chunks, 3, 0, 0), dtype=torch.uint8)
+    flow = torch.empty((chunks, 2 * FLOWS, 0, 0), dtype=torch.uint8)
+    if modality != "flow":
+        rgb = apply_to_rgb(video.frames(centres), cut, (size, size))
+    if modality != "rgb":
+        flow = apply_to_flow(_read_flow(video, centres), cut, (size, size))
+    return Chunks(rgb, flow)
 
 
 def testing_chunks(video: FramesAndFlow, *, chunks: int = 25, size: int) -> Chunks:
@@ -140,7 +157,8 @@ def testing_chunks(video: FramesAndFlow, *, chunks: int = 25, size: int) -> Chun
     """
     frame = video.height, video.width
     centres = testing_centres(video.num_frames, chunks)
-    return Chunks(*apply(*_read(video, centres), whole_frame(*frame), testing_size(*frame, size)))
+    rgb, fields = video.frames(centres), _read_flow(video, centres)
+    return Chunks(*apply(rgb, fields, whole_frame(*frame), testing_size(*frame, size)))
 
 
 def testing_size(height: int, width: int, size: int) -> tuple[int, int]:
@@ -150,11 +168,11 @@ def testing_size(height: int, width: int, size: int) -> tuple[int, int]:
     return round(height * scale), round(width * scale)
 
 
-def _read(video: FramesAndFlow, centres: Indices) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Frames (T,H,W,3) and flow stacks (T,L,2,H,W) at `centres` (T,)."""
+def _read_flow(video: FramesAndFlow, centres: Indices) -> NDArray[np.uint8]:
+    """Flow stacks (T,L,2,H,W) at `centres` (T,)."""
     fields = reflect(flow_indices(centres), max(video.num_frames - 1, 1))
     flow = video.flow(fields.reshape(-1))
-    return video.frames(centres), flow.reshape(*fields.shape, *flow.shape[1:])
+    return flow.reshape(*fields.shape, *flow.shape[1:])
 
 
 class SampleKey(NamedTuple):
@@ -181,6 +199,7 @@ class ChunkSettings:
     tau: tuple[int, int]
     crop: CropKind
     size: int
+    modality: Modality = "both"
 
 
 class ChunkDataset(Dataset[Sample]):
@@ -215,6 +234,7 @@ class ChunkDataset(Dataset[Sample]):
             crop=settings.crop,
             size=settings.size,
             rng=np.random.default_rng([self.seed, step, slot]),
+            modality=settings.modality,
         )
         return Sample(drawn.rgb, drawn.flow, label)
 

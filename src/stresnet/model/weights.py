@@ -80,16 +80,26 @@ def load_matconvnet(net: STResNet | Stream, path: str | Path) -> None:
     fit(net, state, source=path)
 
 
-def inflate_from(net: STResNet | Stream, state: Mapping[str, Tensor]) -> None:
-    """Go on from the phase before: `state` is its network's state_dict, by our own names.
+def inflate_from(
+    net: STResNet | Stream, state: Mapping[str, Tensor], *, new_classifiers: bool = False
+) -> None:
+    """Go on from another network of ours, whose state_dict is `state`: of the phase before, say.
 
     Two streams into ST-ResNet: 1x1 filters become temporal ones (Eq. 5). ST-ResNet into ST-ResNet*:
     the same tensors, as a pool has none.
 
+    Args:
+        new_classifiers: keep the classifiers of `net`, where `state` knows other classes.
+
     Raises:
         WeightsError: `state` is of another network; nothing is loaded.
     """
-    fit(net, state, source="the phase before")
+    classifiers = [name for name in net.state_dict() if "classifier" in name]
+    if new_classifiers:
+        state = {name: tensor for name, tensor in state.items() if name not in classifiers}
+        fit(net, state, source="the network before", keep=classifiers)
+    else:
+        fit(net, state, source="the network before")
 
 
 def fit(

@@ -2,64 +2,97 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import Optimizer
 
 from stresnet.errors import TrainingError
 from stresnet.files import whole_file
 
+WEIGHT, STATE = "net.", "optimizer."  # what the names of tensors begin with
+
 
 def save_checkpoint(
-    path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, step: int, fingerprint: str
+    path: Path,
+    learner: nn.Module,
+    optimizer: Optimizer,
+    scaler: GradScaler,
+    step: int,
+    fingerprint: str,
 ) -> None:
     """Write all that a phase needs to go on after `step` finished iterations.
 
-    Sampling is a pure function of (seed, step, slot), so there is no loader or generator state.
+    Sampling is a pure function of (seed, step, slot) and dropout of (seed, step, group), so there
+    is no loader or generator state.
 
     Args:
+        learner: what the phase trains: the network, or one stream of it.
         fingerprint: identifies recipe, data and seed; a checkpoint of another one is refused.
     """
-    tensors = {f"net.{key}": value.contiguous() for key, value in net.state_dict().items()}
+    tensors = {f"{WEIGHT}{key}": value.contiguous() for key, value in learner.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             if isinstance(value, Tensor):
-                tensors[f"optimizer.{index}.{key}"] = value.contiguous()
+                tensors[f"{STATE}{index}.{key}"] = value.contiguous()
+    metadata = {
+        "step": str(step),
+        "fingerprint": fingerprint,
+        "scaler": json.dumps(scaler.state_dict()),
+    }
     with whole_file(path) as partial:
-        save_file(tensors, partial, metadata={"step": str(step), "fingerprint": fingerprint})
+        save_file(tensors, partial, metadata=metadata)
 
 
 def load_checkpoint(
-    path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str
+    path: Path, learner: nn.Module, optimizer: Optimizer, scaler: GradScaler, fingerprint: str
 ) -> int:
-    """Put the state of `path` into `net` and `optimizer`; return the finished iterations.
+    """Put the state of `path` into learner, optimizer and scaler; return the finished iterations.
 
     Raises:
         TrainingError: the file is damaged, or belongs to another recipe, seed or data set.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise TrainingError(
-            f"{path}: not a readable checkpoint ({error})",
-            remedy="delete it; its phase starts again",
-        ) from error
+    metadata, tensors = _read(path)
     if metadata.get("fingerprint") != fingerprint:
         raise TrainingError(
             f"{path}: belongs to another recipe, seed or data set",
             remedy="train into another folder, or give the options of the first call",
         )
-    weights = {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")}
-    net.load_state_dict(weights)
+    learner.load_state_dict(_named(tensors, WEIGHT))
     state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = value
+    for name, value in _named(tensors, STATE).items():
+        index, key = name.split(".")
+        state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    if scaled := json.loads(metadata["scaler"]):
+        scaler.load_state_dict(scaled)
     return int(metadata["step"])
+
+
+def weights_of(path: Path) -> tuple[int, dict[str, Tensor]]:
+    """The finished iterations and the learner's state_dict in `path`.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
+    metadata, tensors = _read(path)
+    return int(metadata["step"]), _named(tensors, WEIGHT)
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(
+            f"{path}: not a readable checkpoint ({error})",
+            remedy="delete it; its phase starts again",
+        ) from error
+
+
+def _named(tensors: dict[str, Tensor], start: str) -> dict[str, Tensor]:
+    return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}

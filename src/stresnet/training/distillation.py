@@ -1,15 +1,18 @@
-"""A small network's ImageNet features: learned from those of a large ResNet, on unlabelled frames.
+"""Distillation: a small network learns to see what a large one sees (FitNets, Romero et al., 2015).
 
-There is no ResNet with ImageNet weights as small as the laptop network ("tiny"). So a tiny stream
-learns to give, on frames of training videos, the feature maps that the large ResNet gives (FitNets,
-Romero et al., 2015): after conv3_x, conv4_x and conv5_x, each through a 1x1 convolution of its own
-that is thrown away afterwards. No label is used.
+On random crops of training videos, a stream of the student is to give the feature maps that the
+teacher's gives after conv3_x, conv4_x and conv5_x, through 1x1 convolutions that are thrown away
+afterwards.
+
+    `distil_imagenet`  ImageNet features, which no ResNet as small as "tiny" is published with:
+                       RGB only, no label is used
+    `distil_motion`    the motion stream of a trained recogniser; the labels are learned as well
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -18,23 +21,28 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from stresnet.data.chunks import ChunkDataset, ChunkSettings, StepSampler
+from stresnet.data.chunks import ChunkDataset, ChunkSettings, Modality, StepSampler
 from stresnet.data.store import StoredVideo
+from stresnet.errors import UsageError
 from stresnet.files import whole_file
-from stresnet.model import Stream, commit_running_moments, load_imagenet
+from stresnet.model import Stream, STResNet, commit_running_moments, load_imagenet, load_model
 from stresnet.model.st_resnet import IMAGENET_RGB_MEAN
 from stresnet.model.stream import Depth
-from stresnet.training.loop import stack
+from stresnet.training.loading import stack
 
-BATCH = 48  # frames
+BATCH = {"imagenet": 48, "motion": 24}  # videos
 LEARNING_RATE = 2e-3  # AdamW, half a cosine down to 0
 WEIGHT_DECAY = 0.02
 WARM_UP = 50  # iterations
 FIRST_MATCHED = 1  # conv3_x: the index of the first stage whose maps are matched
+DROPOUT = 0.5  # before the student's classifier
+
+Items = Sequence[tuple[Path, int]]  # prepared videos with their class index
+Batches = Iterator[tuple[Tensor, Tensor, Tensor]]  # as `stresnet.training.loop.stack` gives them
 
 
-def distil(
-    videos: Sequence[Path],
+def distil_imagenet(
+    items: Items,
     teacher_weights: str | Path,
     out: str | Path,
     *,
@@ -50,7 +58,7 @@ def distil(
     """Write an RGB stream of `depth`, without classifier, that `load_imagenet` reads.
 
     Args:
-        videos: prepared videos (`stresnet prepare`), those for training only.
+        items: videos for training only; their classes are not looked at.
         teacher_weights: an ImageNet ResNet of `teacher_depth`.
         out: a .safetensors file with torchvision's names.
         input_size: side of the crops, pixels.
@@ -59,8 +67,85 @@ def distil(
         WeightsError: the teacher's file cannot be used.
     """
     torch.manual_seed(seed)
-    teacher, student = _stream(teacher_depth, input_size), _stream(depth, input_size)
+    teacher, student = _rgb_stream(teacher_depth, input_size), _rgb_stream(depth, input_size)
     load_imagenet(teacher, teacher_weights)
+    loaded = batches(items, BATCH["imagenet"], iterations, input_size, seed, workers, "rgb")
+    pairs = ((rgb, None) for rgb, _, _ in loaded)
+    _learn(student, teacher, pairs, iterations, bf16, lambda line: say(f"distil {line}"))
+    tensors = {name: tensor.contiguous() for name, tensor in to_torchvision(student).items()}
+    with whole_file(Path(out)) as partial:
+        save_file(tensors, partial)
+
+
+def distil_motion(
+    items: Items,
+    teacher: str | Path,
+    out: str | Path,
+    start: str | Path,
+    *,
+    iterations: int,
+    card: str,
+    depth: Depth = "tiny",
+    seed: int = 0,
+    workers: int = 1,
+    bf16: bool = False,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Write a two-stream model folder of `depth`, for `stresnet train --weights`.
+
+    Its motion stream is distilled. Its appearance stream has ImageNet features and a new
+    classifier: distilled with labels too, it learns the training clips by heart (docs/log.md).
+
+    Args:
+        items: the videos that the teacher was trained on.
+        teacher: folder of a trained two-stream network; the student takes its input size.
+        out: the student's folder.
+        start: ImageNet weights of `depth`, for both streams of the student.
+        card: the text of its README.md.
+
+    Raises:
+        UsageError: the teacher is no two-stream network.
+        WeightsError: a file cannot be used.
+    """
+    trained = load_model(teacher)
+    if trained.config["motion_residual"] or trained.config["temporal_convolutions"]:
+        raise UsageError(
+            f"{teacher}: an ST-ResNet, expected a two-stream network",
+            remedy="give the two_stream folder of the same run",
+        )
+    torch.manual_seed(seed)
+    input_size = trained.config["input_size"]
+    student = STResNet(
+        len(trained.class_names),
+        depth,
+        input_size=input_size,
+        motion_residual=None,
+        temporal_convolutions=False,
+        appearance_dropout=DROPOUT,
+        motion_dropout=DROPOUT,
+    )
+    load_imagenet(student, start)
+    loaded = batches(items, BATCH["motion"], iterations, input_size, seed, workers, "flow")
+    pairs = ((flow, truth) for _, flow, truth in loaded)
+    _learn(
+        student.motion, trained.motion, pairs, iterations, bf16, lambda line: say(f"distil {line}")
+    )
+    student.save_pretrained(
+        Path(out), class_names=trained.class_names, preparation=trained.preparation, card=card
+    )
+
+
+def _learn(
+    student: Stream,
+    teacher: Stream,
+    pairs: Iterator[tuple[Tensor, Tensor | None]],
+    iterations: int,
+    bf16: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Make `student` see as `teacher` does on every input (B,1,C,H,W), and say the labels (B,)."""
+    for stream in (student, teacher):
+        stream.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     teacher.eval()
     student.train()
     match = nn.ModuleList(
@@ -69,44 +154,55 @@ def distil(
     )
     learning = [*student.parameters(), *match.parameters()]
     optimizer = torch.optim.AdamW(learning, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-
-    dataset = ChunkDataset(
-        [(path, 0) for path in videos],
-        ChunkSettings(chunks=1, tau=(1, 1), crop="scale-jitter", size=input_size),
-        seed=seed,
-        open_video=StoredVideo,
-    )
-    sampler = StepSampler(len(dataset.items), BATCH, seed=seed, last_step=iterations)
-    loader = DataLoader(dataset, batch_sampler=sampler, num_workers=workers, collate_fn=stack)
-    for step, (rgb, _, _) in enumerate(loader):
+    for step, (seen, truth) in enumerate(pairs):
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * _schedule(step, iterations)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             with torch.no_grad():
-                wanted = feature_maps(teacher, rgb)
-            given = [conv(x) for conv, x in zip(match, feature_maps(student, rgb), strict=True)]
-        losses = [relative_error(a, b) for a, b in zip(given, wanted, strict=True)]
-        torch.autograd.backward(torch.stack(losses).sum())
+                wanted, _ = maps_and_scores(teacher, seen)
+            maps, scores = maps_and_scores(student, seen)
+            given = [conv(x) for conv, x in zip(match, maps, strict=True)]
+        errors = [relative_error(a, b) for a, b in zip(given, wanted, strict=True)]
+        loss = torch.stack(errors).sum()
+        if truth is not None:
+            loss = loss + F.cross_entropy(scores[:, 0].float(), truth)
+        torch.autograd.backward(loss)
         optimizer.step()
         optimizer.zero_grad()
         commit_running_moments(student)
         if (step + 1) % 50 == 0:
-            errors = ", ".join(f"{loss.item():.3f}" for loss in losses)
-            say(f"distil {step + 1}/{iterations}: unexplained variance {errors}")
-
-    tensors = {name: tensor.contiguous() for name, tensor in to_torchvision(student).items()}
-    with whole_file(Path(out)) as partial:
-        save_file(tensors, partial)
+            unexplained = ", ".join(f"{error.item():.3f}" for error in errors)
+            say(f"{step + 1}/{iterations}: unexplained variance {unexplained}")
 
 
-def feature_maps(stream: Stream, rgb: Tensor) -> list[Tensor]:
-    """rgb (B,1,3,H,W) -> rectified maps (B,C,h,w) after conv3_x, conv4_x, conv5_x."""
-    x, maps = stream.stem(rgb), []
+def batches(
+    items: Items,
+    batch: int,
+    iterations: int,
+    input_size: int,
+    seed: int,
+    workers: int,
+    modality: Modality,
+) -> Batches:
+    """One random chunk of each video, in ST-ResNet's crops: `iterations` batches."""
+    dataset = ChunkDataset(
+        items,
+        ChunkSettings(1, (1, 1), "scale-jitter", input_size, modality),
+        seed=seed,
+        open_video=StoredVideo,
+    )
+    sampler = StepSampler(len(items), batch, seed=seed, last_step=iterations)
+    yield from DataLoader(dataset, batch_sampler=sampler, num_workers=workers, collate_fn=stack)
+
+
+def maps_and_scores(stream: Stream, x: Tensor) -> tuple[list[Tensor], Tensor]:
+    """(B,1,C,H,W) -> rectified maps (B,C',h,w) after conv3_x, conv4_x, conv5_x; scores (B,1,K)."""
+    x, maps = stream.stem(x), []
     for stage in stream.stages:
         for unit in stage:
             x = unit(F.relu(x), 1)
         maps.append(F.relu(x))
-    return maps[FIRST_MATCHED:]
+    return maps[FIRST_MATCHED:], stream.head(x, 1)
 
 
 def relative_error(given: Tensor, wanted: Tensor) -> Tensor:
@@ -127,11 +223,10 @@ def to_torchvision(stream: Stream) -> dict[str, Tensor]:
     return renamed
 
 
-def _stream(depth: Depth, input_size: int) -> Stream:
-    net = Stream(
+def _rgb_stream(depth: Depth, input_size: int) -> Stream:
+    return Stream(
         3, 1, depth, mean=IMAGENET_RGB_MEAN, temporal_convolutions=False, input_size=input_size
     )
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _width(stage: nn.Module) -> int:

@@ -1,4 +1,4 @@
-"""What a training run says about itself: log.csv, TensorBoard, and a progress bar with ETA."""
+"""What a training run says about itself: log.csv, curves, TensorBoard, progress with ETA."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,15 +15,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from stresnet.files import whole_file
+from stresnet.training.learning_curves import draw_curves
 
 COLUMNS = (
     "phase",
     "step",
     "learning_rate",
+    "loss",
     "appearance_loss",
     "appearance_accuracy",
     "motion_loss",
     "motion_accuracy",
+    "fused_loss",
     "fused_accuracy",
     "videos_per_second",
 )
@@ -66,7 +69,8 @@ class RunLog:
                 rows = [
                     row
                     for row in csv.DictReader(file)
-                    if row["phase"] != self.phase or int(row["step"]) < step
+                    if row[COLUMNS[-1]]  # or the row was cut off, by a full disk for example
+                    and (row["phase"] != self.phase or int(row["step"]) < step)
                 ]
         with (
             whole_file(self.path) as partial,
@@ -76,7 +80,7 @@ class RunLog:
             writer.writeheader()
             writer.writerows(rows)
 
-    def row(self, step: int, values: dict[str, float]) -> None:
+    def row(self, step: int, values: Mapping[str, float]) -> None:
         """Log one finished iteration (`step` counts from 0)."""
         self._csv.writerow({"phase": self.phase, "step": step, **_rounded(values)})
         self._file.flush()
@@ -101,22 +105,35 @@ class RunLog:
         )
 
     @contextmanager
-    def opened(self) -> Iterator[RunLog]:
-        """Show progress inside the block; sync and close the files after it."""
+    def opened(self) -> Iterator[None]:
+        """Show progress inside the block; after it sync and close the files, draw the curves."""
         try:
             with self._progress:
-                yield self
+                yield
         finally:
+            self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
             self._events.close()
+            draw_curves(self.path, self.path.with_name("curves.svg"))
 
 
-def _rounded(values: dict[str, float]) -> dict[str, str]:
+@contextmanager
+def running_log(
+    folder: Path, phase: str, first_step: int, total_steps: int, speaks: bool = True
+) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """What logs a finished iteration: called with its step and its row.
+
+    Args:
+        speaks: False for all but the first of several processes; then nothing is logged.
+    """
+    if not speaks:
+        yield lambda step, values: None
+        return
+    log = RunLog(folder, phase, first_step, total_steps)
+    with log.opened():
+        yield log.row
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, str]:
     return {key: f"{value:.6g}" for key, value in values.items()}
-
-
-def mean_rows(rows: Iterable[dict[str, float]]) -> dict[str, float]:
-    """Column means of rows that have the same keys."""
-    listed = list(rows)
-    return {key: sum(row[key] for row in listed) / len(listed) for key in listed[0]}

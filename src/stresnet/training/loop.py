@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader
 
-from stresnet.data.chunks import ChunkDataset, Sample, SampleKey, StepSampler
-from stresnet.errors import TrainingError
+from stresnet.data.chunks import ChunkDataset, SampleKey, StepSampler
+from stresnet.errors import TrainingError, UsageError
 from stresnet.model import STResNet, commit_running_moments
+from stresnet.model.sub_batch_norm import SubBatchNorm
 from stresnet.training.checkpoint import load_checkpoint, save_checkpoint
-from stresnet.training.log import RunLog, mean_rows
+from stresnet.training.distributed import Place
+from stresnet.training.execution import Execution
+from stresnet.training.loading import GroupSampler, load_groups
+from stresnet.training.log import running_log
+from stresnet.training.measures import group_measures, mean_measures
+from stresnet.training.optimizer import make_optimizer, set_rate
 from stresnet.training.recipes import Phase, Recipe
 from stresnet.training.stop import Interrupted, stop_requested
 
 CHECKPOINT_SECONDS = 120.0  # between checkpoints
-LOADER_TIMEOUT = 120.0  # seconds until a silent loader worker is taken for dead
+NAMES_SHOWN = 10  # of the samples of a loss that is not finite
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,8 @@ class PhaseRun:
         folder: of the run; the phase's checkpoint and log lie there.
         fingerprint: identifies recipe, data and seed; see `save_checkpoint`.
         workers: loader processes; 0 loads in the training process.
+        place: which of how many processes this is, and its device.
+        execution: precision, memory and speed.
     """
 
     recipe: Recipe
@@ -42,142 +51,174 @@ class PhaseRun:
     fingerprint: str
     seed: int
     workers: int
+    place: Place = field(default_factory=lambda: Place(torch.device("cpu")))
+    execution: Execution = field(default_factory=Execution)
 
     @property
     def checkpoint(self) -> Path:
-        return self.folder / f"{self.phase.name}.checkpoint.safetensors"
+        return checkpoint_path(self.folder, self.phase.name)
 
 
-def train_phase(net: STResNet, run: PhaseRun, fabric: Fabric) -> None:
+def checkpoint_path(folder: Path, phase: str) -> Path:
+    """Where a phase's checkpoint lies in a run's folder."""
+    return folder / f"{phase}.checkpoint.safetensors"
+
+
+def train_phase(net: STResNet, run: PhaseRun) -> None:
     """Train the streams that the phase names, in place, from its checkpoint if there is one.
 
+    Each process takes its share of a step's normalisation groups; what is computed does not depend
+    on their number, up to the order in which gradients are added.
+
     Raises:
+        UsageError: there are more processes than groups.
         TrainingError: the loss is not finite, or a loader worker died.
+        StoreError: a prepared video is damaged.
         Interrupted: SIGINT or SIGTERM; the checkpoint is written.
     """
-    phase, recipe = run.phase, run.recipe
+    phase, recipe, place, execution = run.phase, run.recipe, run.place, run.execution
 
     # -- What learns: one stream or both ----------------------------------------------------
-    learner: nn.Module = net
-    if phase.name in ("motion", "appearance"):
-        learner = net.get_submodule(phase.name)
-    optimizer = torch.optim.SGD(
-        parameter_groups(learner, recipe.weight_decay), lr=0.0, momentum=recipe.momentum
-    )
+    learner: nn.Module = net.get_submodule(phase.name) if phase.stream else net
+    learner.to(place.device).train()
+    optimizer, scaler = make_optimizer(learner, recipe), execution.scaler(place.device)
     finished = 0
     if run.checkpoint.exists():
-        finished = load_checkpoint(run.checkpoint, net, optimizer, run.fingerprint)
+        finished = load_checkpoint(run.checkpoint, learner, optimizer, scaler, run.fingerprint)
     if finished == phase.iterations:
         return
-    learner.train()
-    # Twice as fast on CPUs, in bf16. (torch's type stubs do not know this overload.)
-    learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    forward, optimizer = fabric.setup(learner, optimizer)
+    forward = execution.forward_of(learner)
 
     # -- Videos, a normalisation group at a time ----------------------------------------------
-    groups = load_groups(run, finished)
-    group_starts = range(0, phase.batch, phase.norm_group)
-
-    # -- Iterations -----------------------------------------------------------------------------
-    saved = time.monotonic()
-    log = RunLog(run.folder, phase.name, finished, phase.iterations)
-    with log.opened(), stop_requested() as stop:
-        for step in range(finished, phase.iterations):
-            began = time.monotonic()
-            rate = phase.learning_rate(step)
-            for parameters in optimizer.param_groups:
-                parameters["lr"] = rate
-            rows: list[dict[str, float]] = []
-            for _ in group_starts:
-                rgb, flow, truth = next(groups)  # (b,T,3,H,W), (b,T,2L,H,W), (b,)
-                rgb, flow, truth = fabric.to_device((rgb, flow, truth))
-                scores = stream_scores(forward, phase, rgb, flow)  # each (b,T',K)
-                loss = group_loss(scores, truth, recipe)
-                if not torch.isfinite(loss):
-                    raise TrainingError(
-                        f"{phase.name}: the loss is {loss.item()} at iteration {step}",
-                        remedy=f"lower the learning rate ({rate}); "
-                        f"{run.checkpoint.name} holds the last good state",
-                    )
-                fabric.backward(loss / phase.batch)
-                rows.append(training_row(scores, truth, rate))
-                if stop:
-                    break
-            if stop:  # the unfinished step is dropped; its samples come again on resume
-                save_checkpoint(run.checkpoint, net, optimizer, step, run.fingerprint)
-                raise Interrupted(stop.signal_number or 0)
-            optimizer.step()
-            optimizer.zero_grad()
-            commit_running_moments(learner)
-            row = mean_rows(rows)
-            row["videos_per_second"] = phase.batch / (time.monotonic() - began)
-            log.row(step, row)
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                save_checkpoint(run.checkpoint, net, optimizer, step + 1, run.fingerprint)
-                saved = time.monotonic()
-    save_checkpoint(run.checkpoint, net, optimizer, phase.iterations, run.fingerprint)
-
-
-def parameter_groups(learner: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay acts on filters only, not on biases and normalisation (authors' setLrWd.m)."""
-    parameters = [p for p in learner.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
-def load_groups(run: PhaseRun, first_step: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Normalisation groups of every step from `first_step` on, in order."""
-    phase = run.phase
+    own_groups = range(place.rank, groups_a_step(phase, place.processes), place.processes)
     steps = StepSampler(
         len(run.dataset.items),
         phase.batch,
         seed=run.seed,
-        first_step=first_step,
+        first_step=finished,
         last_step=phase.iterations,
     )
-    loader = DataLoader(
-        run.dataset,
-        batch_sampler=GroupSampler(steps, phase.norm_group),
-        num_workers=run.workers,
-        timeout=LOADER_TIMEOUT if run.workers else 0,
-        collate_fn=stack,
-    )
-    try:
-        yield from loader
-    except RuntimeError as error:
-        if "DataLoader" not in str(error):
-            raise
-        raise TrainingError(
-            f"a loader worker died or hung ({error})", remedy="try again with --workers 0"
-        ) from error
+    sampler = GroupSampler(steps, phase.norm_group, place.rank, place.processes)
+    on_gpu = place.device.type == "cuda"
+    groups = load_groups(run.dataset, sampler, run.workers, pin=on_gpu)
+
+    # -- Iterations -----------------------------------------------------------------------------
+    saved = time.monotonic()
+    with (
+        running_log(run.folder, phase.name, finished, phase.iterations, place.is_first) as log,
+        stop_requested() as stop,
+    ):
+        for step in range(finished, phase.iterations):
+            began = time.monotonic()
+            rate = phase.learning_rate(step)
+            set_rate(optimizer, rate)
+            measures: list[Tensor] = []  # of each group, (M,) on the device
+            trained_on: list[list[SampleKey]] = []
+            for _ in own_groups:
+                number, keys, rgb, flow, truth = next(groups)  # (b,T,C,H,W) twice, (b,)
+                rgb, flow, truth = (
+                    x.to(place.device, non_blocking=on_gpu) for x in (rgb, flow, truth)
+                )
+                # Dropout is a function of seed, step and group alone: the same after a restart,
+                # and whichever process trains the group.
+                torch.manual_seed(seed_of(run.seed, step, number))
+                with execution.autocast(place.device):
+                    scores = stream_scores(forward, phase, rgb, flow)  # each (b,T',K)
+                loss = group_loss(scores, truth, recipe)
+                scaler.scale(loss / phase.batch).backward()  # type: ignore[no-untyped-call]
+                measures.append(group_measures(loss, scores, truth))
+                trained_on.append(keys)
+                if stop:
+                    break
+
+            # -- All processes agree: does the step count?
+            totals, stopping = over_processes(place, measures, stop.signal_number)
+            if stopping:  # the unfinished step is dropped; its samples come again on resume
+                if place.is_first:
+                    save_checkpoint(
+                        run.checkpoint, learner, optimizer, scaler, step, run.fingerprint
+                    )
+                place.from_all("stopped")  # torchrun ends all processes when the first one leaves
+                raise Interrupted(stop.signal_number or signal.SIGTERM)
+            row = mean_measures(totals, list(scores))
+            if not np.isfinite(row["loss"]):
+                bad = names_of_bad(run.dataset, measures, trained_on)
+                names = [name for names in place.from_all(bad) for name in names]
+                raise not_finite(run, step, row["loss"], rate, names)
+            # Only here is it known that the weights before this step were good ones.
+            if place.is_first and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                save_checkpoint(run.checkpoint, learner, optimizer, scaler, step, run.fingerprint)
+                saved = time.monotonic()
+
+            # -- The step
+            place.add_up_gradients(learner.parameters())
+            if optimizer_step(optimizer, scaler):
+                commit_running_moments(learner)
+            else:
+                forget_moments(learner)
+            optimizer.zero_grad()
+            seconds = time.monotonic() - began
+            log(step, {"learning_rate": rate, **row, "videos_per_second": phase.batch / seconds})
+        if not all(parameter.isfinite().all() for parameter in learner.parameters()):
+            raise not_finite(run, step, float("nan"), rate, [])
+    if place.is_first:
+        save_checkpoint(
+            run.checkpoint, learner, optimizer, scaler, phase.iterations, run.fingerprint
+        )
+    place.from_all("saved")
 
 
-class GroupSampler(torch.utils.data.Sampler[list[SampleKey]]):
-    """Cuts each SGD batch into its normalisation groups."""
+def groups_a_step(phase: Phase, processes: int) -> int:
+    """Normalisation groups in a batch; every process must have one.
 
-    def __init__(self, steps: StepSampler, group: int) -> None:
-        self.steps, self.group = steps, group
-
-    def __iter__(self) -> Iterator[list[SampleKey]]:
-        for batch in self.steps:
-            for start in range(0, len(batch), self.group):
-                yield batch[start : start + self.group]
-
-
-def stack(samples: list[Sample]) -> tuple[Tensor, Tensor, Tensor]:
-    """Samples -> rgb (b,T,3,H,W) uint8, flow (b,T,2L,H,W) uint8, labels (b,)."""
-    rgb, flow, labels = zip(*samples, strict=True)
-    return torch.stack(rgb), torch.stack(flow), torch.tensor(labels)
+    Raises:
+        UsageError: there are more processes.
+    """
+    groups = -(-phase.batch // phase.norm_group)
+    if processes > groups:
+        raise UsageError(
+            f"{phase.name}: {processes} processes, but a batch of {phase.batch} videos has only "
+            f"{groups} normalisation groups of {phase.norm_group}, which stay whole",
+            remedy=f"start at most {groups} processes for this phase (--phases)",
+        )
+    return groups
 
 
-def stream_scores(forward: nn.Module, phase: Phase, rgb: Tensor, flow: Tensor) -> dict[str, Tensor]:
+def seed_of(*numbers: int) -> int:
+    """One seed from several numbers, as different as they are."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def over_processes(
+    place: Place, measures: list[Tensor], signal_number: int | None
+) -> tuple[Tensor, bool]:
+    """The sum (M,) of all groups' measures, and whether any process was asked to stop."""
+    asked = measures[0].new_tensor([1.0 if signal_number else 0.0])
+    told = place.add_up(torch.cat([torch.stack(measures).sum(0), asked])).cpu()
+    return told[:-1], bool(told[-1] > 0)
+
+
+def optimizer_step(optimizer: torch.optim.Optimizer, scaler: GradScaler) -> bool:
+    """False where float16 gradients overflowed: the step is skipped and the scale is lowered."""
+    scale = scaler.get_scale()
+    scaler.step(optimizer)
+    scaler.update()
+    return scaler.get_scale() >= scale
+
+
+def forget_moments(learner: nn.Module) -> None:
+    """Drop what the norms collected in a step that is skipped."""
+    for module in learner.modules():
+        if isinstance(module, SubBatchNorm):
+            module.forget()
+
+
+def stream_scores(
+    forward: Callable[..., Tensor | tuple[Tensor, Tensor]], phase: Phase, rgb: Tensor, flow: Tensor
+) -> dict[str, Tensor]:
     """Scores (b,T',K) of each stream that learns in this phase."""
-    if phase.name == "motion":
-        return {"motion": forward(flow)}
-    if phase.name == "appearance":
-        return {"appearance": forward(rgb)}
+    if phase.stream:
+        return {phase.stream: forward(flow if phase.stream == "motion" else rgb)}  # type: ignore[dict-item]
     appearance, motion = forward(rgb, flow)
     return {"appearance": appearance, "motion": motion}
 
@@ -200,17 +241,28 @@ def group_loss(scores: dict[str, Tensor], truth: Tensor, recipe: Recipe) -> Tens
     return total
 
 
-def training_row(scores: dict[str, Tensor], truth: Tensor, rate: float) -> dict[str, float]:
-    """Loss and accuracy of each stream, and of their sum, on the samples just trained on."""
-    row = {"learning_rate": rate}
-    clip = {name: logits.detach().float().mean(1) for name, logits in scores.items()}  # (b,K)
-    for name, logits in clip.items():
-        row[f"{name}_loss"] = cross_entropy(logits, truth).item()
-        row[f"{name}_accuracy"] = accuracy(logits, truth)
-    if len(clip) > 1:
-        row["fused_accuracy"] = accuracy(torch.stack(list(clip.values())).sum(0), truth)
-    return row
+def names_of_bad(
+    dataset: ChunkDataset, measures: list[Tensor], keys: list[list[SampleKey]]
+) -> list[str]:
+    """The videos of the groups whose loss is not finite."""
+    return [
+        str(dataset.items[key.item][0])
+        for group, members in zip(measures, keys, strict=True)
+        if not group.isfinite().all()
+        for key in members
+    ]
 
 
-def accuracy(logits: Tensor, truth: Tensor) -> float:
-    return (logits.argmax(1) == truth).float().mean().item()
+def not_finite(
+    run: PhaseRun, step: int, loss: float, rate: float, names: list[str]
+) -> TrainingError:
+    """What is said of a loss, or of weights, that are not finite."""
+    what = f"the loss is {loss}" if names else "weights are not finite"
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    samples = f", on {', '.join(names[:NAMES_SHOWN])}{more}" if names else ""
+    kept = run.checkpoint.exists()
+    last = f"{run.checkpoint.name} holds the last good state" if kept else "nothing was saved yet"
+    return TrainingError(
+        f"{run.phase.name}: {what} at iteration {step}{samples}",
+        remedy=f"lower the learning rate ({rate}); {last}",
+    )

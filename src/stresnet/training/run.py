@@ -2,9 +2,9 @@
 
 A run's folder:
 
-    run.json                            recipe, options, classes, versions
+    run.json                            recipe, all arguments, classes, versions, git commit
     split.csv                           which video was for training, which for testing
-    log.csv, tensorboard/               one row an iteration
+    log.csv, curves.svg, tensorboard/   one row an iteration, and pictures of them
     PHASE.checkpoint.safetensors        where the phase stands
     two_stream/, st_resnet/, st_resnet_star/    trained networks, each for `stresnet predict`
 
@@ -14,37 +14,32 @@ validation or test videos.
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
-from stresnet.data.chunks import ChunkDataset, ChunkSettings
+from stresnet.data.chunks import ChunkDataset, ChunkSettings, Modality
 from stresnet.data.datasets import Split, VideoItem, check, open_dataset
-from stresnet.data.prepare import PREPARATION, prepare, store_path
+from stresnet.data.leftovers import remove_leftovers
+from stresnet.data.prepare import PREPARATION, store_path
 from stresnet.data.store import StoredVideo
-from stresnet.errors import DatasetError, UsageError
-from stresnet.files import whole_file
-from stresnet.model import STResNet, inflate_from, load_imagenet, load_model
 from stresnet.model.stream import Depth
 from stresnet.training.card import model_card
-from stresnet.training.distillation import distil as distil_on
-from stresnet.training.loop import PhaseRun, train_phase
+from stresnet.training.distributed import joined
+from stresnet.training.execution import Execution, precision_of
+from stresnet.training.loop import PhaseRun, checkpoint_path, train_phase
+from stresnet.training.plan import plan_lines, plan_phase
 from stresnet.training.recipes import PHASES, Phase, Recipe, recipe_named
+from stresnet.training.run_folder import fingerprint_of, open_run, read_run
+from stresnet.training.start import NETWORK_OF, network, start_from
+from stresnet.training.videos import prepared, usable
 
-NETWORK_OF = {  # phase -> the model folder that holds its result
-    "motion": "two_stream",
-    "appearance": "two_stream",
-    "st_resnet": "st_resnet",
-    "st_resnet_star": "st_resnet_star",
-}
+Say = Callable[[str], None]
+
+MODALITY_OF: dict[str | None, Modality] = {"appearance": "rgb", "motion": "flow", None: "both"}
 
 
 def train(
@@ -53,255 +48,190 @@ def train(
     *,
     recipe: str | Recipe = "quick",
     depth: Depth | None = None,
+    input_size: int | None = None,
     weights: str | Path | None = None,
     fold: int | None = None,
     lists: str | Path | None = None,
     store: str | Path | None = None,
+    skip_broken: bool = False,
     phases: Sequence[str] = PHASES,
     seed: int = 0,
     workers: int = 1,
     device: str = "auto",
     precision: str = "auto",
-    say: Callable[[str], None] = print,
+    channels_last: bool = True,
+    recompute: bool = False,
+    compiled: bool = False,
+    dry_run: bool = False,
+    say: Say = print,
 ) -> Path:
     """Train a recogniser on labelled videos; called again with the same arguments, it goes on.
+
+    Started by torchrun, in several processes, it shares the work among them (docs/training.md).
 
     Args:
         data: folder per class, UCF101, HMDB51, or a CSV (see `open_dataset`).
         out: the run's folder.
         recipe: a name of `stresnet.training.recipes`, or a recipe of one's own.
         depth: of the network, where not the recipe's.
-        weights: ImageNet ResNet of that depth, for both streams. None: the small network's own,
-            which ship with the package.
+        input_size: side of the square training crop, pixels, where not the recipe's.
+        weights: what the first phase starts from: the file of an ImageNet ResNet of that depth,
+            for both streams, or a model folder (of other classes too: then with new classifiers).
+            None: the small network's ImageNet weights, which ship with the package.
         fold: the fold or official split whose test videos are kept out.
         lists: folder of UCF101's or HMDB51's official split files.
         store: folder of prepared videos, filled as needed. None: `store` beside the run.
+        skip_broken: train without the videos that cannot be prepared, instead of stopping.
         phases: some of `PHASES`, in order; each needs the one before, now or in an earlier call.
-        seed: of sampling, augmentation and new filters.
-        workers: loader processes.
+        seed: of sampling, augmentation, dropout and new filters.
+        workers: loader processes; for each training process, if there are several.
         device: "auto", "cpu" or "cuda".
-        precision: "auto" (bf16 where the processor multiplies it natively), "bf16-mixed" or
-            "32-true".
+        precision: "auto" (bf16 where the processor multiplies it natively), "bf16-mixed",
+            "16-mixed" or "32-true".
+        channels_last, recompute, compiled: see `Execution`.
+        dry_run: say what each phase will take (samples, steps, memory, hours); write nothing.
         say: receives one plain line at each step of the way.
 
     Returns:
         The folder of the last phase's network.
 
     Raises:
-        DatasetError, UsageError, WeightsError, TrainingError, EnvironmentProblem: as they say.
+        DatasetError, UsageError, WeightsError, StoreError, TrainingError, EnvironmentProblem: as
+            they say.
     """
     data, out = Path(data), Path(out)
     recipe = recipe_named(recipe) if isinstance(recipe, str) else recipe
-    if depth is not None:
-        recipe = replace(recipe, depth=depth)
+    recipe = replace(
+        recipe,
+        depth=recipe.depth if depth is None else depth,
+        input_size=recipe.input_size if input_size is None else input_size,
+    )
     wanted = [recipe.phase(name) for name in phases]
-
-    # -- Data -------------------------------------------------------------------------------
-    split = open_dataset(data, fold=fold, lists=Path(lists) if lists else None, seed=seed)
-    for warning in check(split):
-        say(f"warning: {warning}")
-    say(
-        f"{len(split.class_names)} classes, {len(split.train)} videos to train, "
-        f"{len(split.test)} kept out"
-    )
     store = Path(store) if store else out.parent / "store"
-    trained = usable(split.train, prepared(split.train, store, say))
-    items = [
-        (store_path(store, item.name), split.class_names.index(item.label)) for item in trained
-    ]
-
-    # -- The run's folder ---------------------------------------------------------------------
-    fingerprint = open_run(out, recipe, split, seed, weights, trained)
-    fabric = Fabric(
-        accelerator=device,
-        devices=1,
-        precision=precision_of(precision, device),  # type: ignore[arg-type]
-    )
-
-    # -- Phases -------------------------------------------------------------------------------
-    net: STResNet | None = None
-    for phase in wanted:
-        fabric.seed_everything(seed, verbose=False)
-        net = network(recipe, phase, len(split.class_names))
-        start_from(net, phase, out, weights)
-        say(f"{phase.name}: {phase.iterations} iterations of {phase.batch} videos")
-        dataset = ChunkDataset(
-            items,
-            ChunkSettings(phase.chunks, phase.tau, phase.crop, recipe.input_size),
-            seed=seed,
-            open_video=StoredVideo,
-        )
-        run = PhaseRun(recipe, phase, dataset, out, fingerprint, seed, workers)
-        train_phase(net, run, fabric)
-        net.save_pretrained(
-            out / NETWORK_OF[phase.name],
-            class_names=split.class_names,
-            preparation=dict(PREPARATION),
-            card=model_card(
-                recipe,
-                phase,
-                network=NETWORK_OF[phase.name],
-                class_names=split.class_names,
-                data=data.name,
-                trained=len(trained),
-                kept_out=len(split.test),
-                fold=fold,
-            ),
-        )
-        say(f"{phase.name}: saved {out / NETWORK_OF[phase.name]}")
-    return out / NETWORK_OF[wanted[-1].name]
-
-
-def distil(
-    data: str | Path,
-    teacher_weights: str | Path,
-    out: str | Path,
-    *,
-    iterations: int,
-    fold: int | None = None,
-    store: str | Path | None = None,
-    workers: int = 1,
-    precision: str = "auto",
-    say: Callable[[str], None] = print,
-) -> None:
-    """Distil ImageNet weights for the tiny network on the training videos of `data`.
-
-    Args and errors as in `train` and `distillation.distil`.
-    """
-    split = open_dataset(Path(data), fold=fold)
-    store = Path(store) if store else Path(out).parent / "store"
-    trained = usable(split.train, prepared(split.train, store, say))
-    distil_on(
-        [store_path(store, item.name) for item in trained],
-        teacher_weights,
-        out,
-        iterations=iterations,
-        workers=workers,
-        bf16=precision_of(precision, "cpu") == "bf16-mixed",
-        say=say,
-    )
-
-
-def network(recipe: Recipe, phase: Phase, num_classes: int) -> STResNet:
-    """The phase's network, with new filters."""
-    two_streams = phase.name in ("motion", "appearance")
-    return STResNet(
-        num_classes,
-        recipe.depth,
-        input_size=recipe.input_size,
-        motion_residual=None if two_streams else "appearance",
-        temporal_convolutions=not two_streams,
-        temporal_pool=recipe.temporal_pool if phase.name == "st_resnet_star" else None,
-        appearance_dropout=phase.dropout,
-        motion_dropout=phase.dropout,
-    )
-
-
-def start_from(net: STResNet, phase: Phase, out: Path, weights: str | Path | None) -> None:
-    """Give `net` the weights of the phase before; the first ones start from ImageNet's.
-
-    Raises:
-        UsageError: the phase before has not been trained in this run.
-    """
-    before = out / {"st_resnet": "two_stream", "st_resnet_star": "st_resnet"}.get(
-        phase.name, "two_stream"
-    )
-    if before.exists():
-        inflate_from(net, load_model(before).state_dict())
-    elif phase.name in ("st_resnet", "st_resnet_star"):
-        raise UsageError(
-            f"{phase.name} starts from {before}, which is not there",
-            remedy="leave --phases out, or train the phases before it into the same folder",
-        )
-    elif weights is not None:
-        load_imagenet(net, weights)
-    elif net.config["depth"] == "tiny":
-        with as_file(files("stresnet") / "assets" / "tiny_imagenet.safetensors") as shipped:
-            load_imagenet(net, shipped)
-
-
-def prepared(items: Sequence[VideoItem], store: Path, say: Callable[[str], None]) -> dict[str, str]:
-    """Prepare the videos that are not prepared yet; return the failures, name -> reason."""
-
-    def on_progress(finished: int, total: int, name: str) -> None:
-        if finished * 20 // total > (finished - 1) * 20 // total:  # a line every twentieth
-            say(f"prepare: {finished} of {total} videos")
-
-    videos = [(item.path, item.name) for item in items]
-    report = prepare(videos, store, on_progress=on_progress)
-    if report.done:
-        say(f"prepared {len(report.done)} videos into {store}")
-    for name, reason in report.failures:
-        say(f"left out: {name}: {reason}")
-    return dict(report.failures)
-
-
-def usable(items: Sequence[VideoItem], failures: dict[str, str]) -> list[VideoItem]:
-    """The videos that could be prepared.
-
-    Raises:
-        DatasetError: a class has none left.
-    """
-    kept = [item for item in items if item.name not in failures]
-    if emptied := {item.label for item in items} - {item.label for item in kept}:
-        raise DatasetError(
-            f"no usable training video is left in {', '.join(sorted(emptied))}",
-            remedy="see failures.csv in the store; mend or replace these videos",
-        )
-    return kept
-
-
-def open_run(
-    out: Path,
-    recipe: Recipe,
-    split: Split,
-    seed: int,
-    weights: str | Path | None,
-    trained: Sequence[VideoItem],
-) -> str:
-    """Write `run.json` and `split.csv`; return the run's fingerprint.
-
-    Raises:
-        UsageError: the folder holds a run with other options.
-    """
-    identity = {
+    arguments = {  # as run.json holds them
+        "data": absolute(data),
         "recipe": recipe.as_dict(),
+        "weights": absolute(weights),
+        "fold": fold,
+        "lists": absolute(lists),
+        "store": absolute(store),
+        "skip_broken": skip_broken,
+        "phases": list(phases),
         "seed": seed,
-        "weights": str(weights) if weights else None,
-        "class_names": list(split.class_names),
-        "training_videos": [[item.name, item.label] for item in trained],
+        "workers": workers,
+        "device": device,
+        "precision": precision,
+        "channels_last": channels_last,
+        "recompute": recompute,
+        "compiled": compiled,
     }
-    fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-    described = {
-        "fingerprint": fingerprint,
-        **identity,
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
-    }
-    described.pop("training_videos")
-    path = out / "run.json"
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")).get("fingerprint") != fingerprint:
-            raise UsageError(
-                f"{out}: holds a run with another recipe, seed, split or data",
-                remedy="give another --out, or the options of the first call",
+
+    with joined(device) as place:
+        say = say if place.is_first else _silent
+        precise = precision_of(precision, place.device)
+        execution = Execution(precise, channels_last, recompute, compiled)
+
+        # -- Data ---------------------------------------------------------------------------------
+        split = open_dataset(data, fold=fold, lists=Path(lists) if lists else None, seed=seed)
+        for warning in check(split):
+            say(f"warning: {warning}")
+        say(
+            f"{len(split.class_names)} classes, {len(split.train)} videos to train, "
+            f"{len(split.test)} kept out"
+        )
+        if dry_run:
+            there = [item for item in split.train if store_path(store, item.name).exists()]
+            say(f"{len(there)} of {len(split.train)} training videos are prepared")
+            plans = []
+            for phase in wanted:
+                dataset = samples(recipe, phase, there, split, store, seed)
+                plans.append(
+                    plan_phase(recipe, phase, num_classes=len(split.class_names),
+                               videos=len(split.train), dataset=dataset, place=place,
+                               execution=execution, workers=workers)
+                )  # fmt: skip
+            for line in plan_lines(plans, place):
+                say(line)
+            return out
+        failures = prepared(split.train, store, say) if place.is_first else {}
+        failures = place.from_first(failures)
+        trained = usable(split.train, failures, say, skip_broken=skip_broken)
+
+        # -- The run's folder ---------------------------------------------------------------------
+        fingerprint = fingerprint_of(recipe, split.class_names, trained, arguments)
+        if place.is_first:
+            open_run(out, fingerprint, split, arguments, processes=place.processes)
+            remove_leftovers(checkpoint_path(out, phase) for phase in PHASES)
+
+        # -- Phases -------------------------------------------------------------------------------
+        for phase in wanted:
+            torch.manual_seed(seed)
+            net = network(recipe, phase, len(split.class_names))
+            start_from(net, recipe, phase, out, weights, split.class_names)
+            say(f"{phase.name}: {phase.iterations} iterations of {phase.batch} videos")
+            dataset = samples(recipe, phase, trained, split, store, seed)
+            train_phase(
+                net,
+                PhaseRun(recipe, phase, dataset, out, fingerprint, seed, workers, place, execution),
             )
-        return fingerprint
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-    with whole_file(out / "split.csv") as partial, partial.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("split", "name", "label", "source"))
-        for part, videos in (("train", split.train), ("test", split.test)):
-            writer.writerows((part, v.name, v.label, v.source or "") for v in videos)
-    return fingerprint
+            folder = out / NETWORK_OF[phase.name]
+            if place.is_first:
+                net.save_pretrained(
+                    folder,
+                    class_names=split.class_names,
+                    preparation=dict(PREPARATION),
+                    card=model_card(
+                        recipe,
+                        phase,
+                        network=folder.name,
+                        class_names=split.class_names,
+                        data=data.name,
+                        trained=len(trained),
+                        kept_out=len(split.test),
+                        fold=fold,
+                    ),
+                )
+            place.from_all("saved")  # the next phase starts from it
+            say(f"{phase.name}: saved {folder}")
+    return folder
 
 
-def precision_of(precision: str, device: str) -> str:
-    """Resolve "auto": bfloat16 where the processor multiplies it natively, else 32 bits."""
-    if precision != "auto":
-        return precision
-    if device != "cpu" and torch.cuda.is_available():
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16-mixed" if native else "32-true"
+def resume(run: str | Path, *, say: Say = print, **changes: Any) -> Path:
+    """Go on with the latest call of `train` into the folder `run`, with all its arguments.
+
+    Args:
+        changes: arguments of `train` that concern this machine: workers, device, precision, ...
+
+    Raises:
+        UsageError: there is no run in the folder.
+        All that `train` raises.
+    """
+    arguments = read_run(Path(run))["arguments"] | changes
+    recipe = Recipe.from_dict(arguments.pop("recipe"))
+    return train(arguments.pop("data"), run, recipe=recipe, say=say, **arguments)
+
+
+def samples(
+    recipe: Recipe, phase: Phase, items: Sequence[VideoItem], split: Split, store: Path, seed: int
+) -> ChunkDataset:
+    """The phase's training samples; a phase of one stream does not decode the other's."""
+    labelled = [
+        (store_path(store, item.name), split.class_names.index(item.label)) for item in items
+    ]
+    return ChunkDataset(
+        labelled,
+        ChunkSettings(
+            phase.chunks, phase.tau, phase.crop, recipe.input_size, MODALITY_OF[phase.stream]
+        ),
+        seed=seed,
+        open_video=StoredVideo,
+    )
+
+
+def absolute(path: str | Path | None) -> str | None:
+    """As a run's folder holds paths, so that it can go on from any working directory."""
+    return None if path is None else str(Path(path).absolute())
+
+
+def _silent(line: str) -> None:
+    """All but the first process."""

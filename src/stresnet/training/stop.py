@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+ECHO_SECONDS = 1.0  # a terminal and torchrun both pass Ctrl-C on: within this it is one request
 
 
 class Interrupted(KeyboardInterrupt):
@@ -22,18 +25,21 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Remembers the first signal; a second one interrupts at once."""
+    """Remembers the first signal; a later one interrupts at once."""
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self._since = 0.0
 
     def __bool__(self) -> bool:
         return self.signal_number is not None
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self.signal_number is not None:
+        now = time.monotonic()
+        if self.signal_number is None:
+            self.signal_number, self._since = number, now
+        elif now - self._since > ECHO_SECONDS:
             raise Interrupted(number)
-        self.signal_number = number
 
 
 @contextmanager
