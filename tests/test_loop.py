@@ -20,7 +20,7 @@ from torch.amp.grad_scaler import GradScaler
 from stresnet.data.chunks import SampleKey
 from stresnet.data.store import StoredVideo
 from stresnet.errors import StoreError, TrainingError, UsageError
-from stresnet.model import load_imagenet
+from stresnet.model import STResNet, load_imagenet
 from stresnet.training import checkpoint, loading, loop
 from stresnet.training import execution as execution_module
 from stresnet.training.checkpoint import load_checkpoint, save_checkpoint, weights_of
@@ -233,11 +233,17 @@ def test_mixed_precision_rounds(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of torch's own calls
 def test_compiled_by_inductor(items: Items, tmp_path: Path) -> None:
+    def without_dropout() -> STResNet:  # inductor draws other random numbers
+        net = make_net().double()
+        net.motion.dropout.p = 0.0
+        return net
+
     phase = replace(PHASE, name="motion", schedule=((1e-3, 1),))
-    expected = trained(make_run(items, tmp_path / "plain", phase), make_net().double())
+    expected = trained(make_run(items, tmp_path / "plain", phase), without_dropout())
     compiled = make_run(items, tmp_path / "other", phase, execution=Execution(compiled=True))
-    found = trained(compiled, make_net().double())
+    found = trained(compiled, without_dropout())
     for key, value in expected.items():
         torch.testing.assert_close(found[key], value, rtol=1e-5, atol=1e-6, msg=key)
 
