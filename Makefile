@@ -4,40 +4,48 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-slow bench bench-flow lint format lock clean
+PIP := $(BIN)/pip --quiet --disable-pip-version-check install
+
+.PHONY: setup setup-dev demo test test-slow bench bench-flow lint format lock clean
 
 setup: $(VENV)/ready
+setup-dev: $(VENV)/ready-dev
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check "$(TORCH)"
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) "$(TORCH)"
+	$(PIP) --no-deps --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
+# All extras too, and the tools: what the tests need.
+$(VENV)/ready-dev: $(VENV)/ready requirements-dev.lock
+	$(PIP) --no-deps --require-hashes -r requirements-dev.lock
 	touch $@
 
 demo: setup
 	$(BIN)/stresnet demo --out demo
 
-test: setup
+test: setup-dev
 	$(BIN)/pytest
 
-test-slow: setup
+test-slow: setup-dev
 	$(BIN)/pytest -m slow
 
 bench: bench-flow
 
-bench-flow: setup
+bench-flow: setup-dev
 	$(BIN)/python benchmarks/flow.py
 	$(BIN)/python benchmarks/flow_accuracy.py
 	$(BIN)/python benchmarks/flow_roofline.py
 
-lint: setup
+lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup
+format: setup-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
