@@ -11,15 +11,32 @@ import stresnet
 def test_every_public_name_is_there() -> None:
     assert sorted(stresnet.__all__) == stresnet.__all__
     for name in stresnet.__all__:
-        assert callable(getattr(stresnet, name))
+        assert getattr(stresnet, name).__name__.rpartition(".")[2] == name
+    assert set(stresnet.__all__) < set(dir(stresnet))
     with pytest.raises(AttributeError, match="nonsense"):
         _ = stresnet.nonsense
 
 
+def printed(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
 def test_help_does_not_wait_for_torch() -> None:
-    code = "import sys, stresnet.cli; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert printed("import sys, stresnet.cli; print('torch' in sys.modules)") == "False"
+
+
+def test_a_public_name_costs_only_what_it_needs() -> None:
+    """The flow alone needs no torch, nor anything an import of its own."""
+    code = "import sys, stresnet; stresnet.flow.tv_l1; print('torch' in sys.modules)"
+    assert printed(code) == "False"
+    assert stresnet.flow.tv_l1.__name__ == "tv_l1"
+
+
+def test_the_classifier_is_public_where_scikit_learn_is() -> None:
+    pytest.importorskip("sklearn")
+    assert stresnet.STResNetClassifier.__name__ == "STResNetClassifier"
 
 
 def test_the_module_is_the_command() -> None:

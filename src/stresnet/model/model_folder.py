@@ -28,12 +28,13 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What a model folder holds."""
+    """What a model folder holds; without a README.md, the card is empty."""
 
     state: dict[str, Tensor]
     architecture: dict[str, Any]
     class_names: tuple[str, ...]
     preparation: dict[str, Any]
+    card: str
 
 
 def write_model_folder(
@@ -109,7 +110,12 @@ def read_model_folder(folder: Path) -> ModelFolder:
         architecture=config["architecture"],
         class_names=tuple(config["class_names"]),
         preparation=config["preparation"],
+        card=_read_card(folder / CARD),
     )
+
+
+def _read_card(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _read_config(path: Path) -> dict[str, Any]:

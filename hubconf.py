@@ -1,0 +1,64 @@
+"""Entry points of `torch.hub.load("OWNER/REPOSITORY" or a checkout, ...)`.
+
+>>> import torch
+>>> net = torch.hub.load(".", "fight_recogniser", source="local")
+>>> net = torch.hub.load(".", "st_resnet", source="local", num_classes=101)
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import importlib.util
+import pathlib
+import sys
+import typing
+
+if importlib.util.find_spec("stresnet") is None:  # a checkout that is not installed
+    sys.path.append(str(pathlib.Path(__file__).parent / "src"))
+
+if typing.TYPE_CHECKING:
+    from stresnet.model import STResNet
+
+# Modules are imported whole: torch.hub takes each function and class here for an entry point.
+
+dependencies = ["av", "numba", "numpy", "safetensors", "torch"]
+
+
+def st_resnet(
+    pretrained: str | pathlib.Path | None = None,
+    *,
+    revision: str | None = None,
+    **architecture: typing.Any,
+) -> STResNet:
+    """A trained network from a model folder or the Hugging Face hub, or a new one.
+
+    Args:
+        pretrained: what `stresnet.load_model` takes, with `revision`; None: a network that knows
+            nothing.
+        architecture: of a new network, the arguments of `stresnet.STResNet`; `num_classes` is
+            needed.
+
+    Raises:
+        UsageError: both a trained network and an architecture are asked for.
+        All that `stresnet.load_model` and `stresnet.STResNet` raise.
+    """
+    from stresnet import STResNet, load_model
+    from stresnet.errors import UsageError
+
+    if pretrained is None:
+        return STResNet(**architecture)
+    if architecture:
+        raise UsageError(
+            f"{', '.join(architecture)} was given for the trained network {pretrained}",
+            remedy="leave it out; a trained network has its architecture with it",
+        )
+    return load_model(pretrained, revision=revision)
+
+
+def fight_recogniser() -> STResNet:
+    """The small ST-ResNet* that ships with the package: fight or no fight in surveillance clips."""
+    from stresnet import load_model
+
+    shipped = importlib.resources.files("stresnet") / "assets" / "model"
+    with importlib.resources.as_file(shipped) as folder:
+        return load_model(folder)

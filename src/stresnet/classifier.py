@@ -1,0 +1,228 @@
+"""ST-ResNet as a scikit-learn classifier: videos in, labels out.
+
+>>> from sklearn.model_selection import cross_val_score
+>>> from stresnet.classifier import STResNetClassifier
+>>> cross_val_score(STResNetClassifier(work="work"), paths, labels, cv=5)
+
+Needs `pip install 'stresnet[sklearn]'`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stresnet.data.prepare import prepare_frames, store_path
+from stresnet.data.splits import VideoItem, in_short
+from stresnet.data.store import StoredVideo
+from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
+from stresnet.evaluation.fully_convolutional import score_video
+from stresnet.evaluation.metrics import softmax
+from stresnet.evaluation.prepared_videos import PreparedVideos
+from stresnet.files import whole_file
+from stresnet.model import load_model
+from stresnet.model.stream import Depth
+from stresnet.training.recipes import PHASES, Recipe
+from stresnet.training.run import train
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+except ImportError as error:
+    raise EnvironmentProblem(
+        "STResNetClassifier needs scikit-learn, which is not installed",
+        remedy="pip install 'stresnet[sklearn]'",
+    ) from error
+
+FPS = 25.0  # of frames in arrays; only durations in messages depend on it
+
+# Paths, or frames (N,H,W,3) uint8 RGB each.
+Videos: TypeAlias = Sequence[str | Path | NDArray[np.uint8]] | NDArray[Any]
+
+
+class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Trains as `stresnet.train` does, and scores as `stresnet.predict`.
+
+    From a script, use it under `if __name__ == "__main__":`, as all multiprocessing.
+
+    Args:
+        recipe, depth, input_size, weights, phases, seed, workers, device, precision: as of
+            `stresnet.train`; a grid search may vary them, recipes of one's own included.
+        work: folder of what is kept: each video's flow, computed once for all folds and
+            candidates, and each fit's run, which is gone on with when it was interrupted. None: a
+            temporary one in each call, so that all is computed anew.
+        verbose: print what `stresnet.train` says; the progress of steps goes to stderr anyway.
+
+    Attributes:
+        classes_: (K,) the labels, sorted.
+        model_: the trained `STResNet`; `model_.save_pretrained(folder)` keeps it.
+    """
+
+    def __init__(
+        self,
+        *,
+        recipe: str | Recipe = "quick",
+        depth: Depth | None = None,
+        input_size: int | None = None,
+        weights: str | Path | None = None,
+        phases: Sequence[str] = PHASES,
+        work: str | Path | None = None,
+        seed: int = 0,
+        workers: int = 1,
+        device: str = "auto",
+        precision: str = "auto",
+        verbose: bool = False,
+    ) -> None:
+        self.recipe = recipe
+        self.depth = depth
+        self.input_size = input_size
+        self.weights = weights
+        self.phases = phases
+        self.work = work
+        self.seed = seed
+        self.workers = workers
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+
+    def fit(self, X: Videos, y: ArrayLike) -> STResNetClassifier:
+        """Train on all of the videos.
+
+        Args:
+            X: paths, or frames (N,H,W,3) uint8 RGB; each video once.
+            y: (len(X),) labels, strings or whole numbers, at least two different ones.
+
+        Raises:
+            DatasetError: videos that cannot be used, or that are there twice.
+            UsageError: labels that read alike.
+            All that `stresnet.train` raises.
+        """
+        check_consistent_length(X, y)
+        labels = column_or_1d(y)
+        check_classification_targets(labels)
+        self.classes_, indices = np.unique(labels, return_inverse=True)
+        names = class_names(self.classes_)
+        with self._work_folder() as work:
+            items = [video_item(video, work / "store") for video in X]
+            contents = [video.index.source.sha256 for video in self._stored(items, work)]
+            rows = [(str(item.path), names[i]) for item, i in zip(items, indices, strict=True)]
+            run = work / "runs" / self._digest(rows, contents)
+            with whole_file(run / "videos.csv") as partial:
+                write_list(partial, rows)
+            trained = train(
+                run / "videos.csv",
+                run,
+                recipe=self.recipe,
+                depth=self.depth,
+                input_size=self.input_size,
+                weights=self.weights,
+                store=work / "store",
+                phases=self.phases,
+                seed=int(self.seed),  # a grid's may be numpy's
+                workers=self.workers,
+                device=self.device,
+                precision=self.precision,
+                say=self._say,
+            )
+            self.model_ = load_model(trained)
+        return self
+
+    def predict_proba(self, X: Videos) -> NDArray[np.float32]:
+        """Softmax of both streams' averaged scores, (len(X), K), in the order of `classes_`.
+
+        Raises:
+            DatasetError: videos that cannot be used.
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        columns = [self.model_.class_names.index(name) for name in class_names(self.classes_)]
+        with self._work_folder() as work:
+            items = [video_item(video, work / "store") for video in X]
+            scores = [score_video(self.model_, video).fused for video in self._stored(items, work)]
+        return np.stack([softmax(each)[columns] for each in scores])
+
+    def predict(self, X: Videos) -> NDArray[Any]:
+        """The best class of each video, (len(X),); errors as of `predict_proba`."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    @contextmanager
+    def _work_folder(self) -> Iterator[Path]:
+        if self.work is not None:
+            yield Path(self.work).absolute()
+            return
+        with TemporaryDirectory(prefix="stresnet-") as folder:
+            yield Path(folder)
+
+    def _stored(self, items: Sequence[VideoItem], work: Path) -> list[StoredVideo]:
+        """Each video, prepared."""
+        distinct = {item.name: item for item in items}
+        prepared = PreparedVideos.of(tuple(distinct.values()), work / "store", self._say)
+        if prepared.failures:
+            reasons = [f"{name}: {reason}" for name, reason in prepared.failures.items()]
+            raise DatasetError(
+                f"{len(reasons)} of {len(items)} videos cannot be used: {in_short(reasons, '; ')}",
+                remedy="mend them, or leave them out",
+            )
+        return [StoredVideo(store_path(work / "store", item.name)) for item in items]
+
+    def _digest(self, rows: object, contents: object) -> str:
+        """Tells fits apart by all that decides what is learned."""
+        local = {"work", "workers", "device", "verbose"}
+        parameters = {name: value for name, value in self.get_params().items() if name not in local}
+        identity = json.dumps([rows, contents, parameters], default=repr)
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+    def _say(self, line: str) -> None:
+        if self.verbose:
+            print(line)
+
+
+def class_names(classes: NDArray[Any]) -> list[str]:
+    """The labels as texts, as a network and its lists hold them.
+
+    Raises:
+        UsageError: two read alike, or one is empty.
+    """
+    names = [str(label).strip() for label in classes]
+    if len(set(names)) < len(names) or "" in names:
+        raise UsageError(
+            f"labels read alike or are empty: {in_short(names)}", remedy="give each class a name"
+        )
+    return names
+
+
+def video_item(video: str | Path | NDArray[np.uint8], store: Path) -> VideoItem:
+    """What a video is called by; frames are prepared here and now, since no file holds them.
+
+    Raises:
+        UsageError: an array is no video.
+        EnvironmentProblem: the store cannot be written.
+    """
+    if isinstance(video, np.ndarray):
+        shape = "x".join(map(str, video.shape))
+        name = f"arrays/{hashlib.sha256(video.tobytes()).hexdigest()}-{shape}"
+        path = store_path(store, name)
+        if not path.exists():
+            prepare_frames(video, path, fps=FPS)
+        return VideoItem(Path(name), label="", name=name)
+    path = Path(video).resolve()
+    return VideoItem(path, label="", name=path.relative_to(path.anchor).as_posix())
+
+
+def write_list(path: Path, rows: Sequence[tuple[str, str]]) -> None:
+    """A CSV for `stresnet.train` that keeps no video out: (path, label) each."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("path", "label", "split"))
+        table.writerows((*row, "train") for row in rows)

@@ -1,0 +1,172 @@
+"""Which videos the doctor finds unusable or odd, and why."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from making_stores import without_processes
+from making_videos import MJPEG, moving_texture, write_sound, write_video
+from stresnet.data.isolated import JobCrashed
+from stresnet.doctor import VideoCondition, examine_videos
+from stresnet.doctor import videos as subject
+from stresnet.errors import DatasetError
+
+
+@pytest.fixture(autouse=True)
+def no_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("slow") is None:
+        without_processes(monkeypatch, subject)
+
+
+def clip(frames: int = 12, height: int = 112, width: int = 128) -> np.ndarray:
+    return moving_texture(frames, height, width)
+
+
+def examined(path: Path, *, thorough: bool = False) -> VideoCondition:
+    (condition,) = examine_videos(path, thorough=thorough).videos
+    return condition
+
+
+def the_oddity(path: Path) -> str:
+    condition = examined(path)
+    assert not condition.unusable
+    (sentence,) = condition.odd
+    return sentence
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".avi", ".webm"])
+def test_what_is_fine(ending: str, tmp_path: Path) -> None:
+    found = examined(write_video(tmp_path / f"a{ending}", clip(40)))
+    assert (found.unusable, found.odd) == ("", ())
+    assert (found.width, found.height, found.frames) == (128, 112, 40)
+    assert found.fps == pytest.approx(25, rel=0.01)
+    assert found.seconds == pytest.approx(39 / 25, abs=0.01)
+
+
+def test_every_video_of_a_folder_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "walk").mkdir()
+    write_video(tmp_path / "walk" / "b.mp4", clip())
+    (tmp_path / "a.mp4").write_text("no video")
+    write_sound(tmp_path / "c.mp4")
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "walk" / "list.CSV").touch()
+    heard = []
+    report = examine_videos(tmp_path, on_progress=lambda *news: heard.append(news))
+    assert [video.name for video in report.videos] == ["a.mp4", "c.mp4", "walk/b.mp4"]
+    assert [video.name for video in report.unusable] == ["a.mp4", "c.mp4"]
+    text, sound = report.unusable
+    assert text.unusable.startswith("no video, or damaged at its head")
+    assert "sound or a cover picture only" in sound.unusable
+    assert text.remedy and sound.remedy
+    assert report.odd == ()
+    assert report.passed_over == {".csv": 1}
+    assert [news[:2] for news in heard] == [(1, 3), (2, 3), (3, 3)]
+    with pytest.raises(DatasetError):
+        examine_videos(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("left", [0.75, 0.25], ids=["later", "among the first frames"])
+def test_a_cut_file_is_told_once(left: float, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.avi", clip(80))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * left)])
+    (told,) = [sentence for sentence in examined(path).odd if "flow is repeated" not in sentence]
+    assert told.startswith("damaged or truncated: ")
+    assert "of 80 announced" in told
+
+
+def test_a_cut_matroska_announces_only_seconds(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "whole.mkv", clip(80), encoder=MJPEG).read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole[: len(whole) * 3 // 4])
+    assert "of 3.2 seconds" in the_oddity(cut)
+
+
+def test_damage_in_a_later_frame_is_seen_by_a_thorough_look(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", clip(60))
+    content = bytearray(path.read_bytes())
+    with av.open(path) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    start = packets[50].pos
+    content[start : start + 4] = b"\xff" * 4  # the length of what follows
+    path.write_bytes(content)
+    assert examined(path).odd == ()
+    assert examined(path, thorough=True).odd[0].startswith("damaged or truncated: ")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "frames", "how"),
+    [
+        ("a single picture", clip(1), {}),
+        ("5 frames, fewer than the 11", clip(5), {}),
+        ("64x48 pixels", clip(12, 48, 64), {}),
+        ("5 frames a second: flow is per frame, so all looks too fast", clip(), {"fps": 5}),
+        ("120 frames a second: flow is per frame, so all looks too slow", clip(), {"fps": 120}),
+        ("nothing moves in the first 12 frames", np.repeat(clip(1), 12, axis=0), {}),
+        ("nothing but black in", np.zeros((12, 112, 128, 3), np.uint8), {}),
+        ("uneven", clip(40), {"times": [i / 50 + (i > 5) * 1.5 for i in range(40)]}),
+        ("uneven", clip(), {"times": [i**2 / 200 for i in range(12)]}),
+    ],
+)
+def test_what_is_odd(sentence: str, frames: np.ndarray, how: dict, tmp_path: Path) -> None:
+    ending = "mkv" if "times" in how else "mp4"
+    assert sentence in the_oddity(write_video(tmp_path / f"a.{ending}", frames, **how))
+
+
+def test_a_video_longer_than_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "MAX_FRAMES", 10)
+    assert the_oddity(write_video(tmp_path / "a.mp4", clip())) == (
+        "12 frames, of which the first 10 are read"
+    )
+
+
+def test_what_the_encoder_says_of_light_and_fields(tmp_path: Path) -> None:
+    def written(name: str, **options: str) -> Path:
+        encoder = ("libx264", "yuv420p", {"preset": "ultrafast", **options})
+        return write_video(tmp_path / name, clip(), encoder=encoder)
+
+    hdr = written("hdr.mp4", **{"x264-params": "transfer=smpte2084"})
+    assert the_oddity(hdr).startswith("HDR (PQ)")
+    fields = written("fields.mp4", **{"x264-params": "interlaced=1:tff=1"})
+    assert the_oddity(fields).startswith("interlaced")
+
+
+def test_several_streams(tmp_path: Path) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(path, "w") as container:
+        for _ in range(2):
+            stream = container.add_stream("mpeg4", rate=Fraction(25))
+            stream.width, stream.height, stream.pix_fmt = 128, 112, "yuv420p"
+        for image in clip():
+            for stream in container.streams.video:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        for stream in container.streams.video:
+            container.mux(stream.encode(None))
+    assert the_oddity(path).startswith("2 video streams")
+
+
+def test_a_video_that_kills_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.mp4", clip(1))
+
+    def dies(function, jobs, *, workers):
+        for job in jobs:
+            yield job, JobCrashed("its process died (exit code -11)")
+
+    monkeypatch.setattr(subject, "run_isolated", dies)
+    found = examined(path)
+    assert found.unusable == "its process died (exit code -11)"
+    assert found.remedy
+
+
+@pytest.mark.slow
+def test_in_worker_processes_it_is_the_same(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", clip())
+    (tmp_path / "b.mp4").symlink_to("a.mp4")
+    (tmp_path / "c.mp4").touch()
+    report = examine_videos(tmp_path, workers=2)
+    assert [bool(video.unusable) for video in report.videos] == [False, False, True]
