@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stresnet.data.numbered_labels import doubts_about_numbers, shifted_labels
 from stresnet.data.splits import Split, VideoItem, check, draw_split
 from stresnet.errors import DatasetError, UsageError
 
@@ -142,3 +143,75 @@ def test_doubtful_splits_are_warned_about(tmp_path: Path) -> None:
         "sources with videos in both train and test (1): film",
         "class names that differ in case only (1): run",
     )
+
+
+def labelled(train: list[str], test: list[str]) -> Split:
+    """One video of each label, prepared nowhere and not looked for."""
+    items = [
+        VideoItem(Path(f"{part}/{label}.mp4"), label, f"{part}/{label}.mp4")
+        for part, labels in (("train", train), ("test", test))
+        for label in labels
+    ]
+    return Split(tuple(sorted({*train, *test})), tuple(items[: len(train)]),
+                 tuple(items[len(train) :]))  # fmt: skip
+
+
+def numbers(first: int, last: int) -> list[str]:
+    return [str(number) for number in range(first, last + 1)]
+
+
+def test_a_prepared_video_is_not_missing(tmp_path: Path) -> None:
+    write(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "store").mkdir()
+    split = Split(
+        ("run", "walk"),
+        (item(tmp_path, "a.mp4", "run"), item(tmp_path, "gone.mp4", "walk")),
+        (item(tmp_path, "b.mp4", "run"),),
+    )
+    with pytest.raises(DatasetError, match=r"missing videos \(1\)"):
+        check(split, tmp_path / "store")
+    write(tmp_path, "store/gone.mp4.zip")
+    assert check(split, tmp_path / "store") == ("classes without test videos (1): walk",)
+
+
+@pytest.mark.parametrize(("trained", "tested"), [((0, 100), (1, 101)), ((1, 101), (0, 100))])
+def test_labels_off_by_one_are_told(trained: tuple[int, int], tested: tuple[int, int]) -> None:
+    with pytest.raises(DatasetError, match=r"labels off by one: . to 10. in training, . to 10."):
+        check(labelled(numbers(*trained), numbers(*tested)))
+
+
+@pytest.mark.parametrize(
+    ("trained", "tested"),
+    [((0, 100), (0, 100)), ((0, 100), (1, 100)), ((1, 101), (3, 103))],
+)
+def test_other_labels_are_not_called_off_by_one(
+    trained: tuple[int, int], tested: tuple[int, int]
+) -> None:
+    assert not shifted_labels(numbers(*trained), numbers(*tested))
+    assert not shifted_labels(["0", "walk"], ["1", "walk"])
+    assert not shifted_labels(["0"], [])
+
+
+def test_numbers_for_labels_are_doubted() -> None:
+    all_numbers = r"all labels are numbers (1 to 101)"
+    (only,) = doubts_about_numbers(numbers(1, 101))
+    assert only.startswith(all_numbers)
+    _, gap = doubts_about_numbers([*numbers(1, 6), *numbers(9, 101)])
+    assert gap == "no class has the numbers (2): 7, 8"
+    _, start = doubts_about_numbers(numbers(2, 5))
+    assert start.startswith("the lowest label is 2")
+    _, gaps = doubts_about_numbers(["0", "30"])
+    assert gaps == "no class has the numbers (29): 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 19 more"
+    _, twice = doubts_about_numbers(["0", "1", "01", "1.0"])
+    assert twice == "one number in several spellings, which are several classes: 01, 1, 1.0"
+    assert len(doubts_about_numbers(["20240101", "99990101"])) == 2  # codes, not places in a list
+    assert doubts_about_numbers(["run", "1"]) == []
+    assert doubts_about_numbers([]) == []
+
+
+def test_the_check_passes_the_doubts_on(tmp_path: Path) -> None:
+    write(tmp_path, "a.mp4", "b.mp4", "c.mp4", "d.mp4")
+    train = (item(tmp_path, "a.mp4", "0"), item(tmp_path, "b.mp4", "1"))
+    test = (item(tmp_path, "c.mp4", "0"), item(tmp_path, "d.mp4", "1"))
+    (warning,) = check(Split(("0", "1"), train, test))
+    assert warning.startswith("all labels are numbers (0 to 1)")

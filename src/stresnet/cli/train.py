@@ -56,6 +56,13 @@ def train(
             "or a model folder, as UCF101's for HMDB51 (the tiny one's ship with stresnet)."
         ),
     ] = None,
+    motion_weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="The same for the motion stream alone, as UCF101's for HMDB51's.",
+            show_default=False,
+        ),
+    ] = None,
     fold: Fold = None,
     lists: Lists = None,
     store: Store = None,
@@ -78,6 +85,10 @@ def train(
         bool, typer.Option("--recompute", help="Activation checkpointing: less memory, slower.")
     ] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    validate: Annotated[
+        bool,
+        typer.Option("--validate", help="Score the kept-out videos after each phase: a record."),
+    ] = False,
 ) -> None:
     """Train all phases on a folder of labelled videos; again, or with --resume, to go on.
 
@@ -98,6 +109,7 @@ def train(
             depth=network_depth(depth),
             input_size=input_size,
             weights=weights,
+            motion_weights=motion_weights,
             fold=fold,
             lists=lists,
             store=store,
@@ -110,6 +122,7 @@ def train(
             channels_last=channels_last,
             recompute=recompute,
             compiled=compiled,
+            validate=validate,
             dry_run=dry_run,
             say=say,
         )

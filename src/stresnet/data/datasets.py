@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stresnet.data.official_splits import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
@@ -22,6 +22,7 @@ __all__ = [
     "find_videos",
     "folder_per_class",
     "hmdb51",
+    "official_lists",
     "open_dataset",
     "ucf101",
 ]
@@ -32,6 +33,11 @@ VIDEO_ENDINGS = (
 )
 HELD_OUT = ("test", "val", "validation")  # folders beside `train`, the first that is there
 TEST_FRACTION = 0.2
+Reader = Callable[[Path, Path, int], Split]  # (videos, lists, fold)
+LISTS_OF: Mapping[Reader, tuple[str, str]] = {
+    ucf101: ("UCF101", UCF101_CLASSES),
+    hmdb51: ("HMDB51", HMDB51_LISTS.format(1)),
+}
 LAYOUTS = "CLASS/video, {train,test}/CLASS/video, or a CSV list with columns path and label"
 
 
@@ -53,22 +59,34 @@ def open_dataset(
         return csv_list(data, fold=fold, seed=seed)
     if not data.is_dir():
         raise DatasetError(f"{data}: there is no such folder or list", remedy="check the spelling")
-    for folder in [lists] if lists else [data, *_subfolders(data)]:
-        if (folder / UCF101_CLASSES).is_file():
-            return ucf101(data, folder, 1 if fold is None else fold)
-        if any(folder.glob(HMDB51_LISTS.format("[0-9]"))):
-            return hmdb51(data, folder, 1 if fold is None else fold)
+    for folder in _perhaps_lists(data, lists):
+        if read := _reader_of(folder):
+            return read(data, folder, 1 if fold is None else fold)
     if lists is not None:
-        raise DatasetError(
-            f"{lists}: holds no official lists of UCF101 or HMDB51",
-            remedy=f"expected {UCF101_CLASSES} or {HMDB51_LISTS.format(1)} in it",
-        )
+        raise _no_lists(lists, ucf101, hmdb51)
     if fold is not None:
         raise UsageError(
             f"{data}: a folder per class has no folds, but fold {fold} was asked for",
             remedy="list the videos in a CSV with the columns path, label and fold",
         )
     return folder_per_class(data, seed=seed)
+
+
+def official_lists(root: Path, lists: Path | None, reader: Reader) -> Path:
+    """The folder that holds the official lists which `reader` (`ucf101` or `hmdb51`) reads.
+
+    Args:
+        lists: where to look; None: in `root`, then in the folders in it.
+
+    Raises:
+        DatasetError: there are none.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: there is no such folder", remedy="check the spelling")
+    for folder in _perhaps_lists(root, lists):
+        if _reader_of(folder) is reader:
+            return folder
+    raise _no_lists(lists or root, reader)
 
 
 def folder_per_class(root: Path, *, test_fraction: float = TEST_FRACTION, seed: int = 0) -> Split:
@@ -203,6 +221,25 @@ def _labelled(folder: Path, root: Path) -> tuple[list[VideoItem], list[str]]:
         for path in _videos(class_folder, root)
     ]
     return items, [class_folder.name for class_folder in classes]
+
+
+def _perhaps_lists(root: Path, lists: Path | None) -> Sequence[Path]:
+    return [lists] if lists else [root, *_subfolders(root)]
+
+
+def _reader_of(folder: Path) -> Reader | None:
+    """Of the data set whose official lists are in the folder, if any are."""
+    if (folder / UCF101_CLASSES).is_file():
+        return ucf101
+    return hmdb51 if any(folder.glob(HMDB51_LISTS.format("[0-9]"))) else None
+
+
+def _no_lists(folder: Path, *readers: Reader) -> DatasetError:
+    names, files = zip(*(LISTS_OF[read] for read in readers), strict=True)
+    return DatasetError(
+        f"{folder}: holds no official lists of {' or '.join(names)}",
+        remedy=f"expected {' or '.join(files)} in it",
+    )
 
 
 def _subfolders(folder: Path) -> Sequence[Path]:

@@ -100,6 +100,8 @@ class PrepareJob:
     def is_done(self) -> bool:
         """Whether the store is there, whole, of this video's content and prepared this way.
 
+        Where the video is gone, its store is taken at its word.
+
         Raises:
             VideoError: the video cannot be read.
         """
@@ -113,6 +115,8 @@ class PrepareJob:
             stored.check(preparation(self.parameters, short_side=self.short_side))
         except StoreError:
             return False
+        if not self.video.exists():
+            return True
         # By content, since dates and sizes lie.
         return stored.index.source.sha256 == content_sha256(self.video)
 

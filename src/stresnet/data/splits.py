@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stresnet.data.numbered_labels import doubts_about_numbers, shifted_labels
+from stresnet.data.store_names import store_path
 from stresnet.errors import DatasetError, UsageError
 
 NAMES_SHOWN = 10  # of a list of faulty videos in a message
@@ -94,15 +96,18 @@ def _by_source(items: Iterable[VideoItem]) -> dict[str, list[VideoItem]]:
     return sources
 
 
-def check(split: Split) -> tuple[str, ...]:
+def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
     """Look for what would spoil a training run; return warnings in plain language.
 
     Files are compared by content where a training and a test video have the same size.
 
+    Args:
+        store: folder of prepared videos; what is in it need not be there as a file.
+
     Raises:
         DatasetError: classes without training videos, fewer than two classes, files that are named
-            but missing, videos with one name, or videos in both train and test; all problems are
-            listed at once.
+            but missing, videos with one name, videos in both train and test, or numbers for labels
+            that count from 0 on one side and from 1 on the other; all problems are listed at once.
     """
     both = split.train + split.test
     trained = {item.label for item in split.train}
@@ -114,7 +119,8 @@ def check(split: Split) -> tuple[str, ...]:
     problems = [
         _few_classes(split.class_names),
         _listed("classes without training videos", set(split.class_names) - trained),
-        _listed("missing videos", (str(item.path) for item in both if not item.path.is_file())),
+        shifted_labels(trained, tested),
+        _listed("missing videos", (str(item.path) for item in both if _is_missing(item, store))),
         _listed("videos listed more than once", repeated),
         _listed("videos in both train and test", in_both),
         _listed("equal contents in train and test", _equal_contents(split)),
@@ -130,8 +136,15 @@ def check(split: Split) -> tuple[str, ...]:
         _listed("classes without test videos", trained - tested),
         _listed("sources with videos in both train and test", (str(name) for name in sources)),
         _listed("class names that differ in case only", (n for n, c in spellings.items() if c > 1)),
+        *doubts_about_numbers(split.class_names),
     ]
     return tuple(warning for warning in warnings if warning)
+
+
+def _is_missing(item: VideoItem, store: Path | None) -> bool:
+    if item.path.is_file():
+        return False
+    return store is None or not store_path(store, item.name).is_file()
 
 
 def _few_classes(class_names: Sequence[str]) -> str:

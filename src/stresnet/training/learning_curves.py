@@ -1,4 +1,7 @@
-"""log.csv -> curves.svg: loss and accuracy of each stream, a column of panels a phase."""
+"""log.csv -> curves.svg: loss and accuracy of each stream, a column of panels a phase.
+
+A dot at a curve's end is the accuracy on the kept-out videos, where they were scored.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from stresnet.files import whole_file
 
 COLOURS = {"appearance": "#0072b2", "motion": "#d55e00", "fused": "#009e73"}  # colour-blind safe
 MEASURES = ("loss", "accuracy")
+VALIDATION = "validation.csv"  # beside log.csv, see validation.py
 POINTS = 100  # a curve at most; each is the mean over some iterations
 WIDTH, HEIGHT, GAP = 240, 140, 46  # px, of a panel and around it
 
@@ -28,11 +32,12 @@ def draw_curves(log: Path, picture: Path) -> None:
         phases = [(name, list(rows)) for name, rows in groupby(csv.DictReader(file), _phase)]
     if not phases:
         return
+    kept_out = {row["phase"]: row for row in read_validation(log.with_name(VALIDATION))}
     drawn = [
         element
         for column, (name, rows) in enumerate(phases)
         for line, measure in enumerate(MEASURES)
-        for element in panel(name, measure, rows, column, line)
+        for element in panel(name, measure, rows, kept_out.get(name, {}), column, line)
     ]
     width, height = GAP + len(phases) * (WIDTH + GAP), GAP + len(MEASURES) * (HEIGHT + GAP)
     svg = (
@@ -44,7 +49,17 @@ def draw_curves(log: Path, picture: Path) -> None:
         partial.write_text("\n".join([svg, *drawn, "</svg>\n"]), encoding="utf-8")
 
 
-def panel(phase: str, measure: str, rows: Rows, column: int, line: int) -> list[str]:
+def read_validation(path: Path) -> Rows:
+    """The rows of validation.csv; none where there is no such file."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def panel(
+    phase: str, measure: str, rows: Rows, kept_out: dict[str, str], column: int, line: int
+) -> list[str]:
     """One phase, one measure: a frame, its scale, and a curve with a label a stream."""
     curves = {stream: curve(rows, f"{stream}_{measure}") for stream in COLOURS}
     curves = {stream: points for stream, points in curves.items() if points}
@@ -70,6 +85,12 @@ def panel(phase: str, measure: str, rows: Rows, column: int, line: int) -> list[
             f'<polyline points="{across}" fill="none" stroke="{colour}" stroke-width="1.5"/>',
             _text(left + 70 * place, top + HEIGHT + 14, stream, colour=colour),
         ]
+        if accuracy := kept_out.get(f"{stream}_{measure}"):
+            height = top + HEIGHT * (1 - float(accuracy) / highest)
+            elements.append(
+                f'<circle cx="{left + WIDTH}" cy="{height:.1f}" r="4" fill="{colour}">'
+                f"<title>kept-out videos: {100 * float(accuracy):.1f} %</title></circle>"
+            )
     return elements
 
 

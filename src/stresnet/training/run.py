@@ -5,6 +5,7 @@ A run's folder:
     run.json                            recipe, all arguments, classes, versions, git commit
     split.csv                           which video was for training, which for testing
     log.csv, curves.svg, tensorboard/   one row an iteration, and pictures of them
+    validation.csv                      with `validate`: accuracy on kept-out videos, a row a phase
     PHASE.checkpoint.safetensors        where the phase stands
     two_stream/, st_resnet/, st_resnet_star/    trained networks, each for `stresnet predict`
 
@@ -26,15 +27,17 @@ from stresnet.data.datasets import Split, VideoItem, check, open_dataset
 from stresnet.data.leftovers import remove_leftovers
 from stresnet.data.prepare import PREPARATION, store_path
 from stresnet.data.store import StoredVideo
+from stresnet.evaluation.prepared_videos import PreparedVideos
 from stresnet.model.stream import Depth
 from stresnet.training.card import model_card
-from stresnet.training.distributed import joined
+from stresnet.training.distributed import Place, joined
 from stresnet.training.execution import Execution, precision_of
 from stresnet.training.loop import PhaseRun, checkpoint_path, train_phase
-from stresnet.training.plan import plan_lines, plan_phase
+from stresnet.training.plan import PhasePlan, plan_lines, plan_phase
 from stresnet.training.recipes import PHASES, Phase, Recipe, recipe_named
 from stresnet.training.run_folder import fingerprint_of, open_run, read_run
 from stresnet.training.start import NETWORK_OF, network, start_from
+from stresnet.training.validation import validate_phase
 from stresnet.training.videos import prepared, usable
 
 Say = Callable[[str], None]
@@ -50,6 +53,7 @@ def train(
     depth: Depth | None = None,
     input_size: int | None = None,
     weights: str | Path | None = None,
+    motion_weights: str | Path | None = None,
     fold: int | None = None,
     lists: str | Path | None = None,
     store: str | Path | None = None,
@@ -62,6 +66,7 @@ def train(
     channels_last: bool = True,
     recompute: bool = False,
     compiled: bool = False,
+    validate: bool = False,
     dry_run: bool = False,
     say: Say = print,
 ) -> Path:
@@ -78,6 +83,8 @@ def train(
         weights: what the first phase starts from: the file of an ImageNet ResNet of that depth,
             for both streams, or a model folder (of other classes too: then with new classifiers).
             None: the small network's ImageNet weights, which ship with the package.
+        motion_weights: the same for the motion stream alone, as the paper starts HMDB51's from
+            UCF101's (section 4.1). None: `weights`.
         fold: the fold or official split whose test videos are kept out.
         lists: folder of UCF101's or HMDB51's official split files.
         store: folder of prepared videos, filled as needed. None: `store` beside the run.
@@ -89,6 +96,8 @@ def train(
         precision: "auto" (bf16 where the processor multiplies it natively), "bf16-mixed",
             "16-mixed" or "32-true".
         channels_last, recompute, compiled: see `Execution`.
+        validate: score the kept-out videos when a phase is over, as `evaluate` would; a record
+            that chooses nothing.
         dry_run: say what each phase will take (samples, steps, memory, hours); write nothing.
         say: receives one plain line at each step of the way.
 
@@ -112,6 +121,7 @@ def train(
         "data": absolute(data),
         "recipe": recipe.as_dict(),
         "weights": absolute(weights),
+        "motion_weights": absolute(motion_weights),
         "fold": fold,
         "lists": absolute(lists),
         "store": absolute(store),
@@ -124,6 +134,7 @@ def train(
         "channels_last": channels_last,
         "recompute": recompute,
         "compiled": compiled,
+        "validate": validate,
     }
 
     with joined(device) as place:
@@ -133,27 +144,24 @@ def train(
 
         # -- Data ---------------------------------------------------------------------------------
         split = open_dataset(data, fold=fold, lists=Path(lists) if lists else None, seed=seed)
-        for warning in check(split):
+        for warning in check(split, store):
             say(f"warning: {warning}")
         say(
             f"{len(split.class_names)} classes, {len(split.train)} videos to train, "
             f"{len(split.test)} kept out"
         )
         if dry_run:
-            there = [item for item in split.train if store_path(store, item.name).exists()]
-            say(f"{len(there)} of {len(split.train)} training videos are prepared")
-            plans = []
-            for phase in wanted:
-                dataset = samples(recipe, phase, there, split, store, seed)
-                plans.append(
-                    plan_phase(recipe, phase, num_classes=len(split.class_names),
-                               videos=len(split.train), dataset=dataset, place=place,
-                               execution=execution, workers=workers)
-                )  # fmt: skip
-            for line in plan_lines(plans, place):
+            for line in plan_lines(
+                plan(recipe, wanted, split, store, seed, place, execution, workers, say), place
+            ):
                 say(line)
             return out
-        failures = prepared(split.train, store, say) if place.is_first else {}
+        failures: dict[str, str] = {}
+        kept_out: PreparedVideos | None = None
+        if place.is_first:
+            failures = prepared(split.train, store, say)
+            if validate and split.test:
+                kept_out = PreparedVideos.of(split.test, store, say)
         failures = place.from_first(failures)
         trained = usable(split.train, failures, say, skip_broken=skip_broken)
 
@@ -167,7 +175,8 @@ def train(
         for phase in wanted:
             torch.manual_seed(seed)
             net = network(recipe, phase, len(split.class_names))
-            start_from(net, recipe, phase, out, weights, split.class_names)
+            first = motion_weights if phase.name == "motion" and motion_weights else weights
+            start_from(net, recipe, phase, out, first, split.class_names)
             say(f"{phase.name}: {phase.iterations} iterations of {phase.batch} videos")
             dataset = samples(recipe, phase, trained, split, store, seed)
             train_phase(
@@ -191,6 +200,8 @@ def train(
                         fold=fold,
                     ),
                 )
+            if kept_out is not None:
+                validate_phase(out, phase, folder, kept_out, device=device, say=say)
             place.from_all("saved")  # the next phase starts from it
             say(f"{phase.name}: saved {folder}")
     return folder
@@ -211,6 +222,35 @@ def resume(run: str | Path, *, say: Say = print, **changes: Any) -> Path:
     return train(arguments.pop("data"), run, recipe=recipe, say=say, **arguments)
 
 
+def plan(
+    recipe: Recipe,
+    phases: Sequence[Phase],
+    split: Split,
+    store: Path,
+    seed: int,
+    place: Place,
+    execution: Execution,
+    workers: int,
+    say: Say,
+) -> list[PhasePlan]:
+    """What each phase of a training will take, from videos that are prepared already."""
+    there = [item for item in split.train if store_path(store, item.name).exists()]
+    say(f"{len(there)} of {len(split.train)} training videos are prepared")
+    return [
+        plan_phase(
+            recipe,
+            phase,
+            num_classes=len(split.class_names),
+            videos=len(split.train),
+            dataset=samples(recipe, phase, there, split, store, seed),
+            place=place,
+            execution=execution,
+            workers=workers,
+        )
+        for phase in phases
+    ]
+
+
 def samples(
     recipe: Recipe, phase: Phase, items: Sequence[VideoItem], split: Split, store: Path, seed: int
 ) -> ChunkDataset:
@@ -221,7 +261,14 @@ def samples(
     return ChunkDataset(
         labelled,
         ChunkSettings(
-            phase.chunks, phase.tau, phase.crop, recipe.input_size, MODALITY_OF[phase.stream]
+            phase.chunks,
+            phase.tau,
+            phase.crop,
+            recipe.input_size,
+            MODALITY_OF[phase.stream],
+            colour_jitter=phase.colour_jitter,
+            flow_jitter=phase.flow_jitter,
+            tau_group=phase.norm_group if phase.shared_tau else 1,
         ),
         seed=seed,
         open_video=StoredVideo,

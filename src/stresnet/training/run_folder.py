@@ -33,6 +33,8 @@ def fingerprint_of(
         "class_names": list(class_names),
         "training_videos": [[item.name, item.label] for item in trained],
     }
+    if arguments["motion_weights"]:
+        identity["motion_weights"] = arguments["motion_weights"]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 

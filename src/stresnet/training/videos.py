@@ -44,11 +44,11 @@ def usable(
         shown += f"\n  - and {len(broken) - SHOWN} more; failures.csv in the store has all"
     if broken and not skip_broken:
         raise DatasetError(
-            f"{len(broken)} of {len(items)} training videos cannot be used:\n  - {shown}",
-            remedy="mend or remove them, or train without them: --skip-broken",
+            f"{len(broken)} of {len(items)} videos cannot be used:\n  - {shown}",
+            remedy="mend or remove them, or go on without them: --skip-broken",
         )
     if broken:
-        say(f"left out {len(broken)} of {len(items)} training videos:\n  - {shown}")
+        say(f"left out {len(broken)} of {len(items)} videos:\n  - {shown}")
     kept = [item for item in items if item.name not in failures]
     if emptied := {item.label for item in items} - {item.label for item in kept}:
         raise DatasetError(

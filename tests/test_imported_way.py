@@ -1,0 +1,118 @@
+"""Pictures of another tool, without the videos they came from: import -> train -> evaluate."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from making_stores import moving_store, without_processes
+from stresnet.cli import app
+from stresnet.data import batch
+from stresnet.data.export import export
+from stresnet.data.import_layouts import find_pictures, import_pictures
+from stresnet.data.layouts import Format
+from stresnet.data.prepare import prepare
+from stresnet.errors import DatasetError
+from stresnet.evaluation.evaluate import evaluate
+from stresnet.training.recipes import QUICK
+from stresnet.training.run import train
+
+QUIET: Callable[[str], None] = lambda line: None  # noqa: E731
+STEPS = {"left": (-3, 0), "right": (3, 0)}
+RECIPE = replace(
+    QUICK,
+    input_size=32,
+    phases=tuple(
+        replace(phase, batch=2, norm_group=2, schedule=((1e-3, 1),)) for phase in QUICK.phases
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A list, and an imported store: LABEL/NUMBER.zip, 3 a class, the last one for testing."""
+    root = tmp_path_factory.mktemp("imported")
+    names = [f"{label}/{number}.mp4" for label in STEPS for number in range(3)]
+    for seed, name in enumerate(names):
+        moving_store(root / "made", name, step=STEPS[name.partition("/")[0]], seed=seed)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        without_processes(monkeypatch, batch)
+        export(names, root / "made", root / "pictures", Format.DENSEFLOW)
+        import_pictures(find_pictures(root / "pictures"), root / "store")
+    with (root / "list.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "label", "split"))
+        for name in names:
+            label, number = name.removesuffix(".mp4").split("/")
+            writer.writerow((f"{label}/{number}", label, "test" if number == "2" else "train"))
+    return root
+
+
+@pytest.fixture(autouse=True)
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_processes(monkeypatch, batch)
+
+
+def test_imported_videos_are_trained_and_evaluated_and_validation_is_evaluation(
+    world: Path,
+) -> None:
+    lines: list[str] = []
+    train(world / "list.csv", world / "run", recipe=RECIPE, store=world / "store", workers=0,
+          precision="32-true", phases=["motion", "appearance", "st_resnet"], validate=True,
+          say=lines.append)  # fmt: skip
+    with (world / "run/validation.csv").open() as file:
+        rows = {row["phase"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["motion", "appearance", "st_resnet"]
+    assert all(row["videos"] == "2" for row in rows.values())
+
+    report = evaluate(world / "run/st_resnet", world / "list.csv", store=world / "store", say=QUIET)
+    assert report.names == ("left/2", "right/2")
+    with np.load(world / "run/validation/st_resnet.npz") as kept:
+        for row, scores in report.scores.items():
+            np.testing.assert_array_equal(kept[row], scores)
+            assert float(rows["st_resnet"][f"{row}_accuracy"]) == report.accuracy(row)
+    two_stream = evaluate(
+        world / "run/two_stream", world / "list.csv", store=world / "store", say=QUIET
+    )
+    for stream in ("motion", "appearance"):
+        assert float(rows[stream][f"{stream}_accuracy"]) == two_stream.accuracy(stream)
+        assert not rows[stream]["fused_accuracy"]
+    assert any(
+        "st_resnet: appearance " in line and "kept-out videos right" in line for line in lines
+    )
+    assert (world / "run/curves.svg").read_text().count("<circle") == 1 + 1 + 3
+
+    before = (world / "run/validation.csv").read_bytes()
+    train(world / "list.csv", world / "run", recipe=RECIPE, store=world / "store", workers=0,
+          precision="32-true", phases=["st_resnet"], validate=True, say=QUIET)  # fmt: skip
+    assert (world / "run/validation.csv").read_bytes() == before
+
+
+def test_options_of_the_command_line_reach_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+    monkeypatch.setattr("stresnet.training.run.train", lambda *_, **options: given.update(options))
+    for words, expected in (
+        ([], {"validate": False, "motion_weights": None}),
+        (
+            ["--validate", "--motion-weights", "ucf101"],
+            {"validate": True, "motion_weights": Path("ucf101")},
+        ),
+    ):
+        assert CliRunner().invoke(app, ["train", "data", *words]).exit_code == 0
+        assert {name: given[name] for name in expected} == expected
+
+
+def test_a_prepared_video_needs_no_file_any_more(world: Path, tmp_path: Path) -> None:
+    """One of ours too, whose preparation is then taken at its word; without either it is named."""
+    gone = [(tmp_path / name, name) for name in ("left/0.mp4", "left/nowhere.mp4")]
+    report = prepare(gone, world / "made")
+    assert report.skipped == ("left/0.mp4",)
+    assert [name for name, _ in report.failures] == ["left/nowhere.mp4"]
+    with pytest.raises(DatasetError, match=r"missing videos \(6\)"):
+        train(world / "list.csv", tmp_path / "run", recipe=RECIPE, store=tmp_path, say=QUIET)

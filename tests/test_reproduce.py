@@ -1,0 +1,402 @@
+"""UCF101 reproduced at toy size: two classes, two splits, one iteration a phase."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from making_stores import contents, without_processes
+from stresnet.cli import app
+from stresnet.data import batch, dry_run
+from stresnet.data.prepare import PREPARATION
+from stresnet.data.store import Source
+from stresnet.data.store_names import store_path
+from stresnet.data.store_writer import write_store
+from stresnet.errors import DatasetError, UsageError
+from stresnet.evaluation.paper_numbers import TABLE_3
+from stresnet.model import load_model
+from stresnet.reproduce import Job, forecast, reproduce
+from stresnet.reproduce import run as reproduction
+from stresnet.reproduce.steps import Step, run_steps
+from stresnet.reproduce.tables import fourth_table, markdown, third_table
+from stresnet.training import loop
+from stresnet.training.recipes import QUICK
+from stresnet.training.run import train
+from tiny_data import CLASSES, toy_video
+from toy_training import in_child
+
+QUIET: Callable[[str], None] = lambda line: None  # noqa: E731
+TINY = replace(
+    QUICK,
+    name="tiny",
+    input_size=32,
+    phases=tuple(
+        replace(phase, batch=2, norm_group=2, schedule=((1e-2, 2),), chunks=min(phase.chunks, 5))
+        for phase in QUICK.phases
+    ),
+)
+
+
+def make_ucf101(root: Path) -> Path:
+    """Official lists in two splits, of three groups a class, and what is prepared of them."""
+    lists = root / "ucfTrainTestlist"
+    lists.mkdir(parents=True)
+    (lists / "classInd.txt").write_text("".join(f"{n} {k}\n" for n, k in enumerate(CLASSES, 1)))
+    for split in (1, 2):
+        for part in ("train", "test"):
+            lines = [
+                f"{label}/v_{label}_g{group:02}_c01.avi{f' {number}' * (part == 'train')}\n"
+                for number, label in enumerate(CLASSES, 1)
+                for group in (1, 2, 3)
+                if (group == split) == (part == "test")
+            ]
+            (lists / f"{part}list{split:02}.txt").write_text("".join(lines))
+    for label in CLASSES:
+        for group in (1, 2, 3):
+            name = f"{label}/v_{label}_g{group:02}_c01.avi"
+            path = store_path(root / "store", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            source = Source(Path(name).name, sha256="0" * 64)
+            write_store(path, *toy_video(label, group), source=source, preparation=PREPARATION)
+    return root
+
+
+def job(root: Path, out: Path, **changes: object) -> Job:
+    common = {"recipe": TINY, "splits": (1, 2), "store": root / "store", "workers": 0}
+    return Job("ucf101", root, out, **common | {"precision": "32-true"} | changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_processes(monkeypatch, batch, dry_run)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_ucf101(tmp_path_factory.mktemp("data") / "UCF-101")
+
+
+@pytest.fixture(scope="module")
+def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reproduction that nothing disturbed."""
+    out = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        without_processes(monkeypatch, batch)
+        reproduce(job(root, out), say=QUIET)
+    return out
+
+
+def results(out: Path) -> dict[str, bytes]:
+    """What may not depend on where a reproduction was stopped: networks and scores."""
+    found = {
+        name: content
+        for name, content in contents(out).items()
+        if name.endswith("model.safetensors")
+    }
+    for path in (out / "report/scores").glob("*.npz"):
+        with np.load(path) as scores:
+            found[path.name] = scores["fused"].tobytes()
+    return found
+
+
+def test_one_call_trains_and_tests_every_split(whole: Path) -> None:
+    for split in (1, 2):
+        assert load_model(whole / f"split{split}/st_resnet_star").class_names == CLASSES
+        with (whole / f"split{split}/split.csv").open() as file:
+            tested = [row["name"] for row in csv.DictReader(file) if row["split"] == "test"]
+        assert all(f"_g{split:02}_" in name for name in tested)
+        assert len(tested) == 2
+    said = json.loads((whole / "report/report.json").read_text())
+    assert said["folds"] == [1, 2]
+    assert {line["network"] for line in said["table"]} == {"two-stream", "ST-ResNet", "ST-ResNet*"}
+    assert (whole / "report/index.html").exists()
+    text = (whole / "tables.md").read_text()
+    assert "| paper, mean of 3 splits | 82.29 | 79.05 | 89.47 | 92.76 | 93.46 |" in text
+    assert "ours, mean of splits 1, 2" in text
+
+
+def kill() -> None:
+    """As kill -9 does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_at(line: str) -> Callable[[str], None]:
+    """A listener that kills its process when it hears the line."""
+    return lambda said: kill() if re.fullmatch(line, said) else None
+
+
+def kill_within(phase: str) -> None:
+    """Have a phase kill its process between two iterations."""
+    save = loop.save_checkpoint
+
+    def save_and_kill(path: Path, *state: object) -> None:
+        save(path, *state)  # type: ignore[arg-type]
+        *_, step, _ = state
+        if path.name.startswith(f"{phase}.") and step == 1:
+            kill()
+
+    loop.save_checkpoint = save_and_kill  # type: ignore[assignment]
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_end(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the steps, within preparation, between and within phases, while it evaluates."""
+    out = tmp_path / "out"
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    moments: list[Callable[[], Callable[[str], None]]] = [
+        lambda: kill_at("prepare: 3 of 6 videos"),
+        lambda: kill_at("train split 1:"),
+        lambda: kill_within("motion") or QUIET,
+        lambda: kill_at("appearance: saved .*"),
+        lambda: kill_within("st_resnet") or QUIET,
+        lambda: kill_at("train split 2:"),
+        lambda: kill_at("st_resnet, paper, fold 2"),
+    ]
+    for moment in moments:
+
+        def run(moment: Callable[[], Callable[[str], None]] = moment) -> None:
+            reproduce(job(root, out), say=moment())
+
+        assert in_child(run) == [-signal.SIGKILL]
+    lines: list[str] = []
+    reproduce(job(root, out), say=lines.append)
+    assert "train split 1: done before" in lines
+    ended, expected = results(out), results(whole)
+    assert ended.keys() == expected.keys()
+    assert [name for name in ended if ended[name] != expected[name]] == []
+
+
+def test_what_is_done_is_not_done_again(
+    root: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    before = {name: (whole / name).stat().st_mtime_ns for name in contents(whole)}
+    for work in ("prepare_videos", "train_split", "evaluate_splits"):
+        monkeypatch.setattr(reproduction, work, lambda *_: pytest.fail("done again"))
+    said = reproduce(job(root, whole), say=lines.append)
+    assert said == json.loads((whole / "report/report.json").read_text())
+    assert [line for line in lines if line.endswith(": done before")] == [
+        f"{step}: done before" for step in ("prepare", "train split 1", "train split 2", "evaluate")
+    ]
+    changed = {n for n, time in before.items() if (whole / n).stat().st_mtime_ns != time}
+    assert changed == {"tables.md"}
+
+
+def test_another_recipe_is_refused_in_the_same_folder(
+    root: Path, whole: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "split1").mkdir()
+    for name in ("done.json", "split1/run.json"):
+        shutil.copy(whole / name, tmp_path / name)
+    with pytest.raises(UsageError, match="another recipe, seed, split or data"):
+        reproduce(job(root, tmp_path, seed=1), say=QUIET)
+
+
+def test_a_split_may_be_trained_by_hand(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By torchrun on several GPUs, for example: a split's folder is an ordinary run."""
+    by_hand = tmp_path / "split1"
+    shutil.copytree(whole / "split1", by_hand)
+    monkeypatch.setattr(loop, "load_groups", lambda *_, **__: pytest.fail("trained again"))
+    train(root, by_hand, recipe=TINY, fold=1, store=root / "store", workers=0,
+          precision="32-true", say=QUIET)  # fmt: skip
+    reproduction.train_split(job(root, tmp_path), 1, QUIET)
+    assert (by_hand / "st_resnet/model.safetensors").read_bytes() == (
+        whole / "split1/st_resnet/model.safetensors"
+    ).read_bytes()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match=r"one process.*split1"):
+        reproduce(job(root, tmp_path), say=QUIET)
+
+
+def test_the_motion_stream_starts_from_another_reproduction(
+    root: Path, whole: Path, tmp_path: Path
+) -> None:
+    """The same split's two-stream network, or the model that is named; the first phase alone."""
+    again = job(root, tmp_path, motion_weights=whole)
+    assert again.motion_start(2) == whole / "split2/two_stream"
+    named = job(root, tmp_path, motion_weights=whole / "split1/two_stream")
+    assert named.motion_start(2) == whole / "split1/two_stream"
+    with pytest.raises(UsageError, match="is no model, and holds no split1/two_stream"):
+        job(root, tmp_path, motion_weights=tmp_path).motion_start(1)
+
+    still = replace(
+        TINY,
+        phases=tuple(replace(phase, schedule=((0.0, 1),)) for phase in TINY.phases),
+    )
+    train(root, tmp_path / "run", recipe=still, fold=1, store=root / "store", workers=0,
+          precision="32-true", phases=["motion", "appearance"], say=QUIET,
+          motion_weights=again.motion_start(1))  # fmt: skip
+    given = load_model(whole / "split1/two_stream")
+    started = load_model(tmp_path / "run/two_stream")
+    assert torch.equal(started.motion.conv1.weight, given.motion.conv1.weight)
+    assert not torch.equal(started.appearance.conv1.weight, given.appearance.conv1.weight)
+    with pytest.raises(UsageError, match="another recipe"):
+        train(root, tmp_path / "run", recipe=still, fold=1, store=root / "store", say=QUIET)
+
+
+def test_a_dry_run_says_what_it_takes_and_writes_nothing(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines: list[str] = []
+    needs = forecast(job(root, tmp_path / "out"), say=lines.append)
+    assert not list(tmp_path.iterdir())
+    assert needs.preparation.videos == needs.preparation.prepared == 6
+    assert [plan.phase for plan in needs.phases] == list(TINY.phases)
+    assert needs.splits == 2
+    assert needs.training_hours == pytest.approx(2 * sum(plan.hours for plan in needs.phases))
+    assert needs.scoring_hours > 0
+    assert needs.hours == pytest.approx(needs.training_hours + needs.scoring_hours)
+    assert any("these 2 classes are not UCF101's" in line for line in lines)
+
+
+def test_the_command_line_prints_both_tables(
+    root: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*options: str) -> str:
+        command = ["reproduce", "ucf101", "--root", str(root), "--recipe", "quick"]
+        given = ["--store", str(root / "store"), "--splits", "1,2", "--out", str(whole)]
+        ended = CliRunner().invoke(app, [*command, *given, *options])
+        assert ended.exit_code == 0, ended.stderr
+        return ended.stdout + ended.stderr
+
+    monkeypatch.setattr("stresnet.reproduce.job.recipe_named", lambda name: TINY)
+    tables = run()
+    assert "Table 3" in tables
+    assert "93.46" in tables
+    assert "Table 4" in tables
+    assert "94.6" in tables
+    planned = run("--dry-run")
+    assert "train, each of 2 splits:" in planned
+    assert "16 iterations in all" in planned
+    assert "GB of networks and checkpoints" in planned
+    assert "in all" in planned
+
+
+def test_every_option_reaches_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[Job] = []
+
+    def listen(given: Job, say: Callable[[str], None]) -> None:
+        jobs.append(given)
+        raise DatasetError("heard enough")
+
+    monkeypatch.setattr("stresnet.reproduce.reproduce", listen)
+    options = {
+        "root": "videos",
+        "out": "out",
+        "lists": "lists",
+        "recipe": "released-code",
+        "weights": "r50.npz",
+        "motion_weights": "ucf101",
+        "store": "store",
+        "seed": 3,
+        "workers": 2,
+        "device": "cpu",
+        "precision": "32-true",
+    }
+    words = [w for name, value in options.items() for w in (f"--{name.replace('_', '-')}", value)]
+    words = ["reproduce", "hmdb51", "--splits", "2,3,2", "--skip-broken", *map(str, words)]
+    ended = CliRunner().invoke(app, words)
+    assert ended.exit_code == 2
+    assert "heard enough" in ended.stderr
+    paths = {"root", "out", "lists", "weights", "motion_weights", "store"}
+    given = {name: Path(str(v)) if name in paths else v for name, v in options.items()}
+    assert jobs == [Job("hmdb51", splits=(2, 3), skip_broken=True, **given)]  # type: ignore[arg-type]
+
+    CliRunner().invoke(app, ["reproduce", "ucf101", "--root", "videos"])
+    assert jobs[1] == Job("ucf101", Path("videos"), Path("runs/ucf101"))
+
+
+def test_what_cannot_be_reproduced_is_refused_at_once(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not one of ucf101, hmdb51"):
+        replace(job(root, tmp_path), benchmark="kinetics")
+    for splits in ((), (0, 1), (4,)):
+        with pytest.raises(UsageError, match="some of 1, 2 and 3"):
+            job(root, tmp_path, splits=splits)
+    with pytest.raises(UsageError, match="no recipe 'papers'"):
+        job(root, tmp_path, recipe="papers")
+    with pytest.raises(UsageError, match=r"starts from an ImageNet ResNet-50.*no --weights"):
+        reproduce(job(root, tmp_path, recipe="paper"), say=QUIET)
+    with pytest.raises(DatasetError, match=r"holds no official lists of HMDB51\."):
+        reproduce(replace(job(root, tmp_path), benchmark="hmdb51"), say=QUIET)
+    with pytest.raises(DatasetError, match="no such folder"):
+        reproduce(job(tmp_path / "nowhere", tmp_path), say=QUIET)
+    with pytest.raises(DatasetError, match=r"missing videos \(6\)"):
+        reproduce(job(root, tmp_path, store=tmp_path), say=QUIET)
+    assert not list(tmp_path.iterdir())
+
+
+# Steps
+
+
+def test_a_step_done_anew_takes_those_after_it_off_the_record(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def step(name: str, argument: int = 0) -> Step:
+        def work() -> None:
+            done.append(name)
+            (tmp_path / name).touch()
+
+        return Step(name, {"a": (argument,)}, tmp_path / name, work)
+
+    def run(*steps: Step) -> str:
+        done.clear()
+        run_steps(steps, tmp_path / "done.json", QUIET)
+        return "".join(done)
+
+    a, b, c = step("a"), step("b"), step("c")
+    assert run(a, b, c) == "abc"
+    assert run(a, b, c) == ""
+    assert run(a, step("b", 1), c) == "bc"
+    (tmp_path / "a").unlink()
+    assert run(a, step("b", 1), c) == "abc"
+    (tmp_path / "done.json").write_text("{")
+    assert run(a, b, c) == "abc"
+
+
+def test_a_step_that_fails_is_not_done(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise DatasetError("no")
+
+    with pytest.raises(DatasetError):
+        run_steps([Step("a", {}, tmp_path, fail)], tmp_path / "done.json", QUIET)
+    assert json.loads((tmp_path / "done.json").read_text()) == {}
+
+
+# Tables
+
+
+def test_tables_put_ours_beside_the_paper_s(root: Path, whole: Path, tmp_path: Path) -> None:
+    line = {"network": "ST-ResNet*", "row": "fused", "protocol": "paper"}
+    said = {
+        "folds": [1, 3],
+        "table": [
+            {**line, "protocol": "ten-crop", "top1": {"value": 0.1}, "of_folds": [0.1, 0.1]},
+            {**line, "top1": {"value": 0.93459}, "of_folds": [0.9, 0.96918]},
+        ],
+    }
+    third = third_table(said, "HMDB51")
+    theirs = [f"{value:.2f}" for _, value in TABLE_3.values()]
+    assert third[1:] == [
+        ["paper, mean of 3 splits", *theirs],
+        ["ours, mean of splits 1, 3", "–", "–", "–", "–", "93.46"],
+        ["split 1", "–", "–", "–", "–", "90.00"],
+        ["split 3", "–", "–", "–", "–", "96.92"],
+    ]
+    assert third_table({**said, "folds": [2]}, "UCF101")[-1][0] == "ours, split 2"
+    assert ["ST-ResNet*", "66.4", "93.46"] in fourth_table(said, "HMDB51")
+    assert "| ST-ResNet* + IDT | 70.3 | – |" in markdown(said, "HMDB51")
