@@ -22,8 +22,7 @@ import cv2
 import numpy as np
 from flow_clips import SHIPPED_CLIPS, Flow, Frames, clips, opencv_solver
 from flow_scenes import SUPERSAMPLING, Scene, scenes
-from rich.console import Console
-from rich.table import Table
+from flow_table import show
 
 from stresnet.errors import DatasetError
 from stresnet.flow import AUTHORS, FAST, OPENCV_CPU, TVL1Parameters, read_flo, tv_l1
@@ -56,7 +55,7 @@ def main() -> None:
         scene: {name: float(np.mean(some)) for name, some in by_solver.items()}
         for scene, by_solver in errors.items()
     }
-    show(means, list(solvers))
+    show_errors(means, list(solvers))
     if options.json:
         options.json.write_text(json.dumps(means, indent=1, ensure_ascii=False) + "\n")
 
@@ -86,16 +85,15 @@ def true_scenes(folder: Path) -> Iterator[Scene]:
         yield Scene(file.parent.name, frames, flow, np.isfinite(flow).all(axis=0))
 
 
-def show(means: dict[str, dict[str, float]], solvers: list[str]) -> None:
-    table = Table("scene", title="mean end-point error, pixels")
-    for name in solvers:
-        table.add_column(name, justify="right")
-    for scene, errors in means.items():
-        table.add_row(scene, *(f"{errors[name]:.3f}" for name in solvers))
-    table.add_section()
-    overall = (np.mean([errors[name] for errors in means.values()]) for name in solvers)
-    table.add_row("mean", *(f"{error:.3f}" for error in overall))
-    Console().print(table)
+def show_errors(means: dict[str, dict[str, float]], solvers: list[str]) -> None:
+    overall = {name: float(np.mean([some[name] for some in means.values()])) for name in solvers}
+    show(
+        "mean end-point error, pixels",
+        [
+            {"scene": scene, **{name: f"{errors[name]:.3f}" for name in solvers}}
+            for scene, errors in {**means, "mean": overall}.items()
+        ],
+    )
 
 
 if __name__ == "__main__":

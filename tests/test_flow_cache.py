@@ -48,6 +48,18 @@ def test_two_processes_may_fill_one_cache_at_once(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb*")} == kept
 
 
+@pytest.mark.slow
+def test_any_processor_of_the_kind_gives_nearly_the_same_flow(tmp_path):
+    # "generic" has none of the vector instructions that this processor may have.
+    generic = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    processes = [
+        started(FLOW_OF_A_PAIR, NUMBA_CACHE_DIR=str(tmp_path), **settings)
+        for settings in ({}, generic)
+    ]
+    here, anywhere = (float(process.communicate()[0]) for process in processes)
+    assert anywhere == pytest.approx(here, rel=1e-3)
+
+
 def test_a_changed_source_has_another_folder(monkeypatch, tmp_path):
     sources = tmp_path / "sources"
     sources.mkdir()

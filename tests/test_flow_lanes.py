@@ -43,12 +43,19 @@ def test_arithmetic_is_lane_by_lane(part):
 
 
 def test_functions_are_lane_by_lane():
-    lesser, greater, root = lanes.lesser, lanes.greater, lanes.root
+    lesser, greater = lanes.lesser, lanes.greater
     np.testing.assert_array_equal(vector_of(lambda a, b, c, d: lesser(a, b)), np.minimum(*ROWS[:2]))
     np.testing.assert_array_equal(
         vector_of(lambda a, b, c, d: greater(a, b)), np.maximum(*ROWS[:2])
     )
-    np.testing.assert_allclose(vector_of(lambda a, b, c, d: root(a)), np.sqrt(ROWS[0]), rtol=1e-6)
+
+
+def test_inverses_are_good_to_14_bits():
+    inverse, inverse_root = lanes.inverse, lanes.inverse_root
+    got = vector_of(lambda a, b, c, d: inverse(a))
+    np.testing.assert_allclose(got, 1 / ROWS[0], rtol=2**-14)
+    got = vector_of(lambda a, b, c, d: inverse_root(a))
+    np.testing.assert_allclose(got, 1 / np.sqrt(ROWS[0]), rtol=2**-14)
 
 
 @pytest.mark.parametrize("count", [-3, 0, 1, 15, 16, 40])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.resources import files
+from itertools import islice
 
 import cv2
 import numpy as np
 import pytest
 
+from stresnet.data.video import iter_frames
 from stresnet.errors import EnvironmentProblem, UsageError
 from stresnet.flow import AUTHORS, FAST, OPENCV_CPU, TVL1Parameters, grey, tv_l1
 from stresnet.flow.lanes import whole_lanes
@@ -148,13 +151,27 @@ def test_the_authors_preset_is_as_accurate_as_opencv(field):
         replace(AUTHORS, median_every=7, iterations=30),
         replace(AUTHORS, scale_step=0.995, scales=2),
         replace(AUTHORS, warm_start=True),
+        replace(OPENCV_CPU, epsilon=0, iterations=11, median_every=4, scales=2),
     ],
-    ids=["authors", "opencv-cpu", "eager-check", "fast", "median", "equal-sizes", "warm-start"],
+    ids=["authors", "opencv", "eager", "fast", "median", "equal-sizes", "warm-start", "no-epsilon"],
 )
 def test_the_two_kernels_agree(parameters):
     frames = np.concatenate([moved(2, -1, 64, 72), moved(0.6, 1.3, 64, 72)])
     compiled_flow = tv_l1(frames, parameters=parameters)
-    assert error(tv_l1(frames, parameters=parameters, device="cpu"), compiled_flow) < 0.02
+    difference = end_point_error(tv_l1(frames, parameters=parameters, device="cpu"), compiled_flow)
+    # At the border, where motion leaves the frame, the last bits of a sum can decide.
+    assert difference[:, 8:-8, 8:-8].mean() < 0.02
+
+
+@pytest.mark.parametrize("parameters", [AUTHORS, OPENCV_CPU, FAST], ids=["authors", "cv", "fast"])
+def test_the_two_kernels_agree_on_real_frames(parameters):
+    clips = sorted((files("stresnet") / "assets" / "clips").rglob("*.mp4"))[:2]
+    assert clips
+    for clip in clips:
+        frames = [frame.image for frame in islice(iter_frames(clip, short_side=72), 10, 12)]
+        pair = grey(np.stack(frames))
+        compiled_flow = tv_l1(pair, parameters=parameters)
+        assert error(tv_l1(pair, parameters=parameters, device="cpu"), compiled_flow) < 0.02
 
 
 @pytest.mark.parametrize("field", [ROTATION, ZOOM, WAVE], ids=["rotation", "zoom", "wave"])

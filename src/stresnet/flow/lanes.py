@@ -183,22 +183,46 @@ def leading(typing: Any, vector: Any, count: Any) -> Any:
     return A_VECTOR(vector, types.int64), generate
 
 
+def _declared(builder: Any, name: str, kind: Any) -> Any:
+    return builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+
+
 def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
     """LLVM's own function `name`."""
-    name = f"llvm.{name}.v{LANES}f32"
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    function = _declared(builder, f"llvm.{name}.v{LANES}f32", kind)
     return builder.call(function, arguments, fastmath=FAST)
 
 
-@_instruction
-def root(typing: Any, vector: Any) -> Any:
-    """The square root of every lane."""
+def _estimate(name: str, exactly: Callable[[Any, Any], Any]) -> Any:
+    """AVX-512's estimate to 14 bits of what `exactly(builder, vector)` computes elsewhere."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return _call(builder, "sqrt", VECTOR, values[0])
+    def instruction(typing: Any, vector: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            _, _, features = context.codegen().magic_tuple()
+            if "+avx512f" not in features:
+                return exactly(builder, values[0])
+            mask = ir.IntType(LANES)
+            kind = ir.FunctionType(VECTOR, [VECTOR, VECTOR, mask])
+            function = _declared(builder, f"llvm.x86.avx512.{name}.ps.512", kind)
+            return builder.call(function, [values[0], VECTOR(ir.Undefined), mask(-1)])
 
-    return A_VECTOR(vector), generate
+        return A_VECTOR(vector), generate
+
+    return _instruction(instruction)
+
+
+def _exact_inverse(builder: Any, vector: Any) -> Any:
+    return builder.fdiv(_constant([1.0] * LANES), vector, flags=FAST)
+
+
+def _exact_inverse_root(builder: Any, vector: Any) -> Any:
+    return _exact_inverse(builder, _call(builder, "sqrt", VECTOR, vector))
+
+
+# 1 / x and 1 / √x lane by lane, x > 0, with a relative error of at most 2^-14.
+inverse = _estimate("rcp14", _exact_inverse)
+inverse_root = _estimate("rsqrt14", _exact_inverse_root)
 
 
 @_instruction

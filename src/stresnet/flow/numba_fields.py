@@ -17,7 +17,7 @@ SLOPE = 2  # and 3: gradient of the warped I1
 DUAL_X = 4  # and 5: dual of the x-derivative of u, between x and x+1
 DUAL_Y = 6  # and 7: dual of the y-derivative of u, between y and y+1
 RHO = 8  # the residual at zero flow: I1(x+u0) - <slope, u0> - I0
-INVERSE = 9  # 1 / |slope|²
+INVERSE = 9  # 1 / (τ |slope|²)
 FIRST = 10  # I0
 FIELDS = 11
 
@@ -32,16 +32,18 @@ def memory_for(height: int, width: int) -> Float32:
 
 
 def new_fields(height: int, width: int, memory: Float32) -> Float32:
-    """(H, FIELDS, P) in `memory`, all 0.
+    """(H, FIELDS, P) in `memory`; the duals and all columns from W on are 0, the rest is to be set.
 
-    There is a row of zeros in memory before the first one, where the dual has its border. Its
-    border before x = 0 is the last column of the field before, which stays 0, as all columns from
-    W on of flow, slope and duals.
+    In memory before the first row are zeros too, where the dual has its border. Its border before
+    x = 0 is the last column of the field before, which stays 0, as all columns from W on of flow,
+    slope and duals.
     """
     start = -(memory.ctypes.data // FLOAT_BYTES) % CACHE_LINE
     aligned = memory[start : start + _floats(height, width)]
-    aligned[:] = 0
-    return aligned.reshape(height + 1, FIELDS, -1)[1:]
+    rows = aligned.reshape(height + 1, FIELDS, -1)
+    rows[:, DUAL_X:RHO] = 0
+    rows[:, :, width:] = 0
+    return rows[1:]
 
 
 def _floats(height: int, width: int) -> int:

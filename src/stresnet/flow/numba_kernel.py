@@ -14,19 +14,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stresnet.flow.compiled import compiled
+from stresnet.flow.compiled import compiled, inlined
 from stresnet.flow.lanes import Float32
 from stresnet.flow.numba_fields import FIRST, FLOW, memory_for, new_fields
 from stresnet.flow.numba_median import median_filter
 from stresnet.flow.numba_primal_dual import iterate
-from stresnet.flow.numba_pyramid import levels, zoomed
+from stresnet.flow.numba_pyramid import levels, zoom_into
 from stresnet.flow.numba_warp import cubic_taps, linearise, with_gradient
-from stresnet.flow.parameters import TVL1Parameters
+from stresnet.flow.parameters import AT_ONCE, HASTE, TVL1Parameters
 from stresnet.flow.pyramid import level_sizes
 
 f32 = np.float32
-# Iterations that run close together: their rows must fit the cache, 15 kB each for 340 pixels.
-AT_ONCE = 8
+# In place of an epsilon of 0: no quotient overflows.
+LEAST = float(np.finfo(np.float32).tiny)
 
 
 def flow_of_pair(
@@ -46,22 +46,21 @@ def flow_of_pair(
     # In this unit of flow the dual step is 1, which saves the inner loop six products a pixel.
     unit = p.theta / p.tau
     taps = cubic_taps(p.cubic)
-    flow = np.zeros((2, *sizes[-1]), np.float32)
+    flow, scale_step = np.zeros((2, *sizes[-1]), np.float32), p.scale_step
     if start is not None:
-        flow = zoomed(start, sizes[-1], p.scale_step ** (1 - len(sizes))) / f32(unit)
+        flow, scale_step = start / f32(unit), p.scale_step ** (1 - len(sizes))
     for source, target in zip(reversed(firsts), reversed(seconds), strict=True):
         height, width = source.shape
-        flow = zoomed(flow, (height, width), p.scale_step)
         fields = new_fields(height, width, memory)  # the coarser level's are lost
         fields[:, FIRST, :width] = source
-        fields[:, FLOW : FLOW + 2, :width] = flow.swapaxes(0, 1)
+        zoom_into(fields, width, flow, scale_step)
         _refine(
             fields,
             with_gradient(target, p.beyond == "edge"),
             width,
             taps,
             f32(unit),
-            f32(p.lambda_ * p.theta / unit**2),
+            f32(p.lambda_ * p.theta / unit**2 / p.tau),
             f32(p.tau),
             p.warps,
             p.epsilon**2 * target.size / unit**2,
@@ -69,8 +68,9 @@ def flow_of_pair(
             p.lazy_check,
             p.median_every,
         )
-        flow = fields[:, FLOW : FLOW + 2, :width].swapaxes(0, 1)
-    return np.multiply(flow, f32(unit), order="C")
+        flow = fields[:, FLOW : FLOW + 2, :width].swapaxes(0, 1).copy()
+        scale_step = p.scale_step
+    return flow * f32(unit)
 
 
 @compiled
@@ -94,23 +94,32 @@ def _refine(
     arguments as in `linearise` and `iterate`.
     """
     for _ in range(warps):
-        linearise(fields, second, width, taps, unit)
-        unchecked = 0.0
-        n = 0
+        linearise(fields, second, width, taps, unit, tau)
+        n, look = 0, 2
         while n < iterations:
-            if median_every > 0 and n % median_every == 0:
-                median_filter(fields[:, FLOW], width)
-                median_filter(fields[:, FLOW + 1], width)
-            # As many iterations as nobody looks at, so that they can run close together.
-            count, looks = 0, False
-            until = n - n % median_every + median_every if median_every > 0 else iterations
-            while not looks and count < AT_ONCE and n < min(until, iterations):
-                # OpenCV's GPU code, for which a sum is dear, looks only when it may be worth it.
-                looks = not lazy_check or (n % 2 == 1 and unchecked < enough)
-                unchecked -= enough
-                count, n = count + 1, n + 1
+            until = iterations
+            if median_every > 0:
+                if n % median_every == 0:
+                    median_filter(fields[:, FLOW], width)
+                    median_filter(fields[:, FLOW + 1], width)
+                until = min(iterations, n - n % median_every + median_every)
+            # Close together, while their rows are in the cache: 15 kB each for 340 pixels.
+            count = min(AT_ONCE, until - n, look - n)
             change = iterate(fields, width, count, reach, tau)
-            if looks:
+            n += count
+            if n == look or not lazy_check:
                 if change <= enough:
                     break
-                unchecked = change
+                excess = min(change / max(enough, LEAST), float(iterations))
+                look = _next_look(n, excess, lazy_check)
+
+
+@inlined
+def _next_look(n: int, excess: float, lazy_check: bool) -> int:
+    """After which iteration to look again, when after the n-th the change was `excess` times larger
+    than allowed.
+    """
+    if lazy_check:
+        look = n + int(excess) + 1
+        return look + look % 2
+    return n + max(1, min(AT_ONCE, int(HASTE * excess)))

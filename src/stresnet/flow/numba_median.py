@@ -3,7 +3,7 @@
 Of 25 values, 13 are not above their median. A window is five rows of five; each row is sorted,
 rows are merged in pairs, and of two merged pairs only the six values in the middle can still be
 the median, wherever those of the fifth row lie. Two windows above each other share four rows, and
-so all but the last step.
+so all but the last step. Each row is sorted once, and kept until no window has it any more.
 
 Merging is Batcher's odd-even merge (1968). Values are compared on all sixteen lanes at once, so
 the order of comparisons is fixed.
@@ -18,6 +18,8 @@ from stresnet.flow.lanes import LANES, Float32, Lanes, greater, leading, lesser,
 
 Five = tuple[Lanes, Lanes, Lanes, Lanes, Lanes]
 Ten = tuple[Lanes, ...]
+# Sorted rows of windows: six that two windows above each other have in all.
+KEPT = 6
 
 
 @compiled
@@ -26,68 +28,72 @@ def median_filter(u: Float32, width: int) -> None:
 
     The border is repeated. Columns behind `width` become 0.
     """
-    height = u.shape[0]
-    rows = _with_border(u, width)
-    # Window y has rows y to y+4 of `rows`. Windows 0, 2, ... leave rows y+3 and y+4 merged for
-    # the next, whose rows y+1 and y+2 they are.
-    merged = np.empty((10, u.shape[1]), np.float32)
-    for x in range(0, width, LANES):
-        _put(merged, x, _merged_fives(_row_of_windows(rows, 1, x), _row_of_windows(rows, 2, x)))
-    for y in range(0, height, 2):
+    height, pitch = u.shape
+    first, second = np.zeros((2, pitch + LANES), np.float32)
+    # Rows are counted from two above the first: window y has rows y to y+4.
+    fives = np.empty((KEPT, 5, pitch), np.float32)
+    merged = np.empty((10, pitch), np.float32)
+    for y in range(4):
+        _with_border(u[min(max(y - 2, 0), height - 1)], width, first)
         for x in range(0, width, LANES):
-            upper = _get(merged, x)
-            lower = _merged_fives(_row_of_windows(rows, y + 3, x), _row_of_windows(rows, y + 4, x))
+            _put(fives[y], x, _sorted_window_row(first, x))
+    for x in range(0, width, LANES):
+        _put(merged, x, _merged_fives(_five(fives[1], x), _five(fives[2], x)))
+    # Windows 0, 2, ... leave rows y+3 and y+4 merged for the next, whose rows y+1 and y+2 they are.
+    for y in range(0, height, 2):
+        _with_border(u[min(y + 2, height - 1)], width, first)
+        _with_border(u[min(y + 3, height - 1)], width, second)
+        top, third = fives[y % KEPT], fives[(y + 3) % KEPT]
+        fourth, bottom = fives[(y + 4) % KEPT], fives[(y + 5) % KEPT]
+        for x in range(0, width, LANES):
+            row_4, row_5 = _sorted_window_row(first, x), _sorted_window_row(second, x)
+            _put(fourth, x, row_4)
+            _put(bottom, x, row_5)
+            lower = _merged_fives(_five(third, x), row_4)
+            middle = _middle_six(_ten(merged, x), lower)
             _put(merged, x, lower)
-            middle = _middle_six(upper, lower)
-            median = _median_of_eleven(middle, _row_of_windows(rows, y, x))
-            store(u, (y, x), leading(median, width - x))
+            store(u, (y, x), leading(_median_of_eleven(middle, _five(top, x)), width - x))
             if y + 1 < height:
-                median = _median_of_eleven(middle, _row_of_windows(rows, y + 5, x))
-                store(u, (y + 1, x), leading(median, width - x))
+                store(u, (y + 1, x), leading(_median_of_eleven(middle, row_5), width - x))
 
 
 @inlined
-def _put(merged: Float32, x: int, ten: Ten) -> None:
-    for i in range(10):
-        store(merged, (i, x), ten[i])
+def _with_border(source: Float32, width: int, row: Float32) -> None:
+    """Into `row`: `source` with its nearest pixel at two pixels to either side."""
+    for x in range(0, width, LANES):
+        store(row, (x + 2,), load(source, (x,)))
+    row[0] = row[1] = source[0]
+    row[width + 2] = row[width + 3] = source[width - 1]
 
 
 @inlined
-def _get(merged: Float32, x: int) -> Ten:
+def _sorted_window_row(row: Float32, x: int) -> Five:
+    """The five pixels of each window around x to x+15, sorted."""
+    a, b, c = load(row, (x,)), load(row, (x + 1,)), load(row, (x + 2,))
+    return _sorted_five(a, b, c, load(row, (x + 3,)), load(row, (x + 4,)))
+
+
+@inlined
+def _put(rows: Float32, x: int, values: tuple[Lanes, ...]) -> None:
+    for i in range(len(values)):
+        store(rows, (i, x), values[i])
+
+
+@inlined
+def _five(rows: Float32, x: int) -> Five:
     return (
-        load(merged, (0, x)),
-        load(merged, (1, x)),
-        load(merged, (2, x)),
-        load(merged, (3, x)),
-        load(merged, (4, x)),
-        load(merged, (5, x)),
-        load(merged, (6, x)),
-        load(merged, (7, x)),
-        load(merged, (8, x)),
-        load(merged, (9, x)),
+        load(rows, (0, x)),
+        load(rows, (1, x)),
+        load(rows, (2, x)),
+        load(rows, (3, x)),
+        load(rows, (4, x)),
     )
 
 
-@compiled
-def _with_border(u: Float32, width: int) -> Float32:
-    """A copy with its nearest pixel at two pixels to every side, three below."""
-    height, pitch = u.shape
-    rows = np.zeros((height + 5, pitch + LANES), np.float32)
-    for y in range(height + 5):
-        source = u[min(max(y - 2, 0), height - 1)]
-        row = rows[y]
-        for x in range(width):
-            row[x + 2] = source[x]
-        row[0] = row[1] = source[0]
-        row[width + 2] = row[width + 3] = source[width - 1]
-    return rows
-
-
 @inlined
-def _row_of_windows(rows: Float32, y: int, x: int) -> Five:
-    """Row `y` of the windows around x to x+15, sorted."""
-    a, b, c = load(rows, (y, x)), load(rows, (y, x + 1)), load(rows, (y, x + 2))
-    return _sorted_five(a, b, c, load(rows, (y, x + 3)), load(rows, (y, x + 4)))
+def _ten(rows: Float32, x: int) -> Ten:
+    a, b, c, d, e = _five(rows, x)
+    return a, b, c, d, e, *_five(rows[5:], x)
 
 
 @inlined

@@ -1,4 +1,4 @@
-"""One iteration of TV-L1's primal-dual scheme on one processor core."""
+"""Iterations of TV-L1's primal-dual scheme on one processor core."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from stresnet.flow.lanes import (
     Float32,
     Lanes,
     greater,
+    inverse,
+    inverse_root,
     leading,
     lesser,
     load,
-    root,
     store,
     total,
     zeros,
@@ -24,13 +25,15 @@ from stresnet.flow.numba_fields import DUAL_X, DUAL_Y, FLOW, INVERSE, RHO, SLOPE
 
 # numba computes float32 with a Python float in float64, so constants are typed.
 ONE = np.float32(1)
+# Keeps the root of a gradient of 0 finite.
+TINY = np.float32(1e-20)
 
 
 @compiled
 def iterate(fields: Float32, width: int, count: int, reach: np.float32, tau: np.float32) -> float:
     """`count` iterations; returns the sum of the squared change of u in the last.
 
-    `reach` is λθ, in the units of `fields`; `width` the number of columns that are pixels.
+    `reach` is λθ/τ, in the units of `fields`; `width` the number of columns that are pixels.
     """
     height = fields.shape[0]
     change = 0.0
@@ -38,26 +41,33 @@ def iterate(fields: Float32, width: int, count: int, reach: np.float32, tau: np.
     # it follows one row behind, while these are in the cache.
     for front in range(height + count):
         for iteration in range(max(0, front - height), min(count, front + 1)):
-            row_change = _row_step(fields, front - iteration, width, reach, tau)
-            if iteration == count - 1:
-                change += float(row_change)
-    return change
+            y = front - iteration
+            if iteration < count - 1:
+                _row_step(fields, y, width, reach, tau, False)
+            else:
+                change += float(_row_step(fields, y, width, reach, tau, True))
+    return float(tau) ** 2 * change
 
 
 @inlined
-def _row_step(fields: Float32, y: int, width: int, reach: np.float32, tau: np.float32) -> Any:
+def _row_step(
+    fields: Float32, y: int, width: int, reach: np.float32, tau: np.float32, looks: bool
+) -> Any:
     """Primal step of row y, then dual step of row y-1, which needs u in row y; both if they exist.
 
-    Returns the sum of the squared change of u, float32.
+    Returns, if it `looks`, the sum of the squared change of u, in units of τ², float32.
     """
     change = zeros()
     if y == 0:
         for x in range(0, width, LANES):
-            change = change + _primal_step(fields, y, x, reach, tau)[2]
+            _, _, step1, step2 = _primal_step(fields, y, x, reach, tau)
+            if looks:
+                change = change + step1 * step1 + step2 * step2
     elif y < fields.shape[0]:
         for x in range(0, width, LANES):
-            u1, u2, squares = _primal_step(fields, y, x, reach, tau)
-            change = change + squares
+            u1, u2, step1, step2 = _primal_step(fields, y, x, reach, tau)
+            if looks:
+                change = change + step1 * step1 + step2 * step2
             _dual_step(fields, 0, y - 1, x, width, u1)
             _dual_step(fields, 1, y - 1, x, width, u2)
     else:
@@ -70,19 +80,19 @@ def _row_step(fields: Float32, y: int, width: int, reach: np.float32, tau: np.fl
 @inlined
 def _primal_step(
     fields: Float32, y: int, x: int, reach: np.float32, tau: np.float32
-) -> tuple[Lanes, Lanes, Lanes]:
-    """u = v + θ div(dual); returns it, and the square of its change."""
+) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """u = v + θ div(dual); returns it, and its change in units of τ."""
     u1, u2 = load(fields, (y, FLOW, x)), load(fields, (y, FLOW + 1, x))
     slope_x, slope_y = load(fields, (y, SLOPE, x)), load(fields, (y, SLOPE + 1, x))
-    # v = u + pull * slope minimises the data term (Zach et al., proposition 3).
+    # v = u + τ pull * slope minimises the data term (Zach et al., proposition 3).
     residual = load(fields, (y, RHO, x)) + slope_x * u1 + slope_y * u2
     pull = lesser(greater(zeros() - residual * load(fields, (y, INVERSE, x)), -reach), reach)
-    step1 = pull * slope_x + tau * _divergence(fields, 0, y, x)
-    step2 = pull * slope_y + tau * _divergence(fields, 1, y, x)
-    u1, u2 = u1 + step1, u2 + step2
+    step1 = pull * slope_x + _divergence(fields, 0, y, x)
+    step2 = pull * slope_y + _divergence(fields, 1, y, x)
+    u1, u2 = u1 + tau * step1, u2 + tau * step2
     store(fields, (y, FLOW, x), u1)
     store(fields, (y, FLOW + 1, x), u2)
-    return u1, u2, step1 * step1 + step2 * step2
+    return u1, u2, step1, step2
 
 
 @inlined
@@ -97,6 +107,10 @@ def _dual_step(fields: Float32, c: int, y: int, x: int, width: int, below: Lanes
     here = load(fields, (y, FLOW + c, x))
     across = leading(load(fields, (y, FLOW + c, x + 1)) - here, width - 1 - x)
     down = below - here
-    shrink = ONE / (ONE + root(across * across + down * down))
+    square = across * across + (down * down + TINY)
+    length = square * inverse_root(square)
+    # 1 / (1 + |∇u|), so that the estimates' errors vanish with |∇u|: a dual that is multiplied by
+    # a little too much in every iteration would grow.
+    shrink = ONE - length * inverse(ONE + length)
     store(fields, (y, DUAL_X + c, x), (load(fields, (y, DUAL_X + c, x)) + across) * shrink)
     store(fields, (y, DUAL_Y + c, x), (load(fields, (y, DUAL_Y + c, x)) + down) * shrink)

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stresnet.flow.compiled import compiled
-from stresnet.flow.pyramid import Taps, linear_taps
+from stresnet.flow.numba_fields import FLOW
+from stresnet.flow.pyramid import linear_taps
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -21,47 +22,50 @@ def levels(
         finer = pyramid[-1]
         rows = linear_taps(finer.shape[0], height, 1 / scale_step)
         columns = linear_taps(finer.shape[1], width, 1 / scale_step)
-        pyramid.append(_resized(finer, rows, columns))
+        coarser = np.empty((height, width), np.float32)
+        _interpolate(finer, np.float32(1), *rows, *columns, coarser)
+        pyramid.append(coarser)
     return pyramid
 
 
-def zoomed(flow: Float32, size: tuple[int, int], scale_step: float) -> Float32:
-    """A new array with a level's (2, h, w) flow at another `size`, (2, H, W), in its pixels.
+def zoom_into(fields: Float32, width: int, flow: Float32, scale_step: float) -> None:
+    """Set u of a level's `fields`, `width` columns wide, to the (2, h, w) flow of another level.
 
-    `scale_step` is the size of the old level relative to the new one.
+    `scale_step` is the size of the other level relative to this one, and flow is in pixels of each.
     """
-    height, width = size
-    if flow.shape[1:] == size:
-        return flow.copy()
-    rows = linear_taps(flow.shape[1], height, flow.shape[1] / height)
-    columns = linear_taps(flow.shape[2], width, flow.shape[2] / width)
-    finer = [_resized(component, rows, columns) for component in flow]
-    return np.stack(finer) / np.float32(scale_step)
-
-
-def _resized(image: Float32, rows: Taps, columns: Taps) -> Float32:
-    """(h, w) -> (len(rows.before), len(columns.before))."""
-    return _interpolated(np.ascontiguousarray(image), *rows, *columns)
+    height, old_size = fields.shape[0], flow.shape[1:]
+    rows = linear_taps(old_size[0], height, old_size[0] / height)
+    columns = linear_taps(old_size[1], width, old_size[1] / width)
+    larger = 1 if old_size == (height, width) else 1 / scale_step
+    for component in range(2):
+        _interpolate(
+            np.ascontiguousarray(flow[component]),
+            np.float32(larger),
+            *rows,
+            *columns,
+            fields[:, FLOW + component],
+        )
 
 
 @compiled
-def _interpolated(
+def _interpolate(
     image: Float32,
+    factor: np.float32,
     above: Int64,
     below: Int64,
     down: Float32,
     left: Int64,
     right: Int64,
     across: Float32,
-) -> Float32:
-    new = np.empty((down.size, across.size), np.float32)
+    new: Float32,
+) -> None:
+    """Set the (len(above), len(left)) upper left part of `new` to the resized image by `factor`."""
     row = np.empty(image.shape[1], np.float32)
     for y in range(down.size):
         upper, lower, fraction = image[above[y]], image[below[y]], down[y]
         for x in range(row.size):
-            row[x] = upper[x] + fraction * (lower[x] - upper[x])
+            row[x] = factor * (upper[x] + fraction * (lower[x] - upper[x]))
         for x in range(across.size):
             # Unsigned, or numba would look for indices that count from the end.
             before, after = row[np.uint64(left[x])], row[np.uint64(right[x])]
             new[y, x] = before + across[x] * (after - before)
-    return new

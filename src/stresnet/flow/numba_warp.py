@@ -6,7 +6,7 @@ interleaved, four floats a pixel, so that the four pixels of a row under the ker
 
 from __future__ import annotations
 
-import math
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,7 @@ PARTS = 1 << PART_BITS
 PAD = 3
 
 
+@cache
 def cubic_taps(a: float) -> Float32:
     """(PARTS, 4): the weights of four pixels at each part of the way from the second to the third.
 
@@ -79,27 +80,29 @@ def with_gradient(image: Float32, repeat_edge: bool) -> Float32:
 
 @compiled
 def linearise(
-    fields: Float32, second: Float32, width: int, taps: Float32, unit: np.float32
+    fields: Float32, second: Float32, width: int, taps: Float32, unit: np.float32, tau: np.float32
 ) -> None:
     """Fill slope, rho and inverse of `fields` at its u.
 
     second from `with_gradient`, taps from `cubic_taps`; `unit` of flow in pixels.
     """
     height, _, pitch = fields.shape
-    stride = second.shape[1]
+    stride = np.uint32(second.shape[1])
     pixels, taps_down = second.reshape(-1), taps.reshape(-1)
     taps_across = np.repeat(taps_down, 4)  # one for each of a pixel's four floats
     # What lies behind the last pixel reads the corner of `second`, and is masked.
-    columns, rows = np.zeros((2, pitch), np.uint32), np.zeros((2, pitch), np.uint32)
-    start = np.zeros((2, pitch), np.float32)
+    corner, row = np.zeros(pitch, np.uint32), np.zeros(pitch, np.uint32)
+    part, start = np.zeros((2, pitch), np.uint32), np.zeros((2, pitch), np.float32)
     for y in range(height):
-        _places(fields[y, FLOW, :width], 0, 1, width, unit, columns[0], columns[1], start[0])
-        _places(fields[y, FLOW + 1, :width], y, 0, height, unit, rows[0], rows[1], start[1])
+        _places(fields[y, FLOW, :width], 0, 1, width, unit, corner, part[0], start[0])
+        _places(fields[y, FLOW + 1, :width], y, 0, height, unit, row, part[1], start[1])
+        for x in range(width):
+            corner[x] = stride * row[x] + U4 * corner[x]
         for x in range(0, width, LANES):
-            a = _four_pixels(pixels, stride, columns, rows, x, taps_across, taps_down)
-            b = _four_pixels(pixels, stride, columns, rows, x + 4, taps_across, taps_down)
-            c = _four_pixels(pixels, stride, columns, rows, x + 8, taps_across, taps_down)
-            d = _four_pixels(pixels, stride, columns, rows, x + 12, taps_across, taps_down)
+            a = _four_pixels(pixels, stride, corner, part, x, taps_across, taps_down)
+            b = _four_pixels(pixels, stride, corner, part, x + 4, taps_across, taps_down)
+            c = _four_pixels(pixels, stride, corner, part, x + 8, taps_across, taps_down)
+            d = _four_pixels(pixels, stride, corner, part, x + 12, taps_across, taps_down)
             slope_x = leading(unit * second_of_four(a, b, c, d), width - x)
             slope_y = leading(unit * third_of_four(a, b, c, d), width - x)
             moved = slope_x * load(start, (0, x)) + slope_y * load(start, (1, x))
@@ -108,7 +111,7 @@ def linearise(
             store(fields, (y, SLOPE, x), slope_x)
             store(fields, (y, SLOPE + 1, x), slope_y)
             store(fields, (y, RHO, x), seen - moved)
-            store(fields, (y, INVERSE, x), ONE / greater(square, unit * unit * FLAT))
+            store(fields, (y, INVERSE, x), ONE / (tau * greater(square, unit * unit * FLAT)))
 
 
 @compiled
@@ -128,40 +131,43 @@ def _places(
     of the way from their second to their third; and u itself, rounded.
     """
     parts_per_unit = unit * f32(PARTS)
+    unit_per_part = ONE / parts_per_unit
+    low, high = f32(-2 * PARTS), f32((size + 1) * PARTS)
+    first, step = f32(origin * PARTS), f32(advance * PARTS)
     for x in range(u.size):
-        moved = math.floor(u[x] * parts_per_unit + HALF)
-        start[x] = f32(moved) / parts_per_unit
-        at = f32((origin + advance * x) * PARTS) + f32(moved)
-        place = np.int32(min(max(at, f32(-2 * PARTS)), f32((size + 1) * PARTS)))
-        corner[x] = (place >> PART_BITS) + (PAD - 1)
-        part[x] = place & (PARTS - 1)
+        # float32 and 32-bit integers only, or half as many lanes would be at work.
+        moved = np.floor(u[x] * parts_per_unit + HALF)
+        start[x] = moved * unit_per_part
+        place = np.int32(min(max(first + step * f32(np.int32(x)) + moved, low), high))
+        corner[x] = np.uint32((place >> np.int32(PART_BITS)) + np.int32(PAD - 1))
+        part[x] = np.uint32(place & np.int32(PARTS - 1))
 
 
 @inlined
 def _four_pixels(
     pixels: Float32,
-    stride: int,
-    columns: UInt32,
-    rows: UInt32,
+    stride: np.uint32,
+    corner: UInt32,
+    part: UInt32,
     x: int,
     taps_across: Float32,
     taps_down: Float32,
 ) -> Lanes:
     """I1, its slopes and 0 at the places of x to x+3."""
     return quarter_sums(
-        _weighted(pixels, stride, columns, rows, x, taps_across, taps_down),
-        _weighted(pixels, stride, columns, rows, x + 1, taps_across, taps_down),
-        _weighted(pixels, stride, columns, rows, x + 2, taps_across, taps_down),
-        _weighted(pixels, stride, columns, rows, x + 3, taps_across, taps_down),
+        _weighted(pixels, stride, corner, part, x, taps_across, taps_down),
+        _weighted(pixels, stride, corner, part, x + 1, taps_across, taps_down),
+        _weighted(pixels, stride, corner, part, x + 2, taps_across, taps_down),
+        _weighted(pixels, stride, corner, part, x + 3, taps_across, taps_down),
     )
 
 
 @inlined
 def _weighted(
     pixels: Float32,
-    stride: int,
-    columns: UInt32,
-    rows: UInt32,
+    stride: np.uint32,
+    corner: UInt32,
+    part: UInt32,
     x: int,
     taps_across: Float32,
     taps_down: Float32,
@@ -169,11 +175,11 @@ def _weighted(
     """The four columns under the kernel at the place of x, weighted and summed along y."""
     # Unsigned, or numba would look for indices that count from the end.
     i = np.uint64(x)
-    corner = stride * np.int64(rows[0, i]) + 4 * np.int64(columns[0, i])
-    down = U4 * np.uint64(rows[1, i])
-    return load(taps_across, (LANES * np.int64(columns[1, i]),)) * (
-        taps_down[down] * load(pixels, (corner,))
-        + taps_down[down + U1] * load(pixels, (corner + stride,))
-        + taps_down[down + U2] * load(pixels, (corner + 2 * stride,))
-        + taps_down[down + U3] * load(pixels, (corner + 3 * stride,))
+    at, step = np.int64(corner[i]), np.int64(stride)
+    across, down = np.int64(part[0, i]), U4 * np.uint64(part[1, i])
+    return load(taps_across, (LANES * across,)) * (
+        taps_down[down] * load(pixels, (at,))
+        + taps_down[down + U1] * load(pixels, (at + step,))
+        + taps_down[down + U2] * load(pixels, (at + 2 * step,))
+        + taps_down[down + U3] * load(pixels, (at + 3 * step,))
     )

@@ -20,6 +20,11 @@ from typing import Literal
 
 from stresnet.errors import UsageError
 
+# For `lazy_check=False`: how many iterations run at once before the change is looked at again, for
+# each time that it was larger than allowed, and at most.
+HASTE = 1.5
+AT_ONCE = 8
+
 
 @dataclass(frozen=True)
 class TVL1Parameters:
@@ -37,7 +42,8 @@ class TVL1Parameters:
         iterations: the most iterations a warp takes.
         lazy_check: look at that change in every second iteration only, and, when its square was c
             times the allowed one, not for c iterations. True is OpenCV's GPU code, where a sum is
-            dear; False its CPU code, which looks every time.
+            dear. False: for 1.5 c iterations, at most 8; OpenCV's CPU code looks every time, and
+            stops less than one iteration sooner in the mean.
         median_every: iterations between two 5x5 median filters of the flow, the first of them
             before the first iteration; 0 for none.
         beyond: what I1 shows outside its border: its nearest pixel ("edge", OpenCV on a GPU) or

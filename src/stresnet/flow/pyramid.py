@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ def level_sizes(height: int, width: int, scales: int, scale_step: float) -> list
     return sizes
 
 
+@lru_cache(maxsize=64)
 def linear_taps(old_length: int, new_length: int, spacing: float) -> Taps:
     """Bilinear interpolation along one axis, pixel centres aligned, the border repeated.
 

@@ -17,11 +17,12 @@ from torch.nn import functional
 
 from stresnet.errors import EnvironmentProblem, UsageError
 from stresnet.flow.numba_warp import FLAT, PARTS
-from stresnet.flow.parameters import TVL1Parameters
+from stresnet.flow.parameters import AT_ONCE, HASTE, TVL1Parameters
 from stresnet.flow.pyramid import level_sizes, linear_taps
 
 # Pixels of all pairs that run together: about 60 bytes each are held, 1 GB in all.
 PIXELS_AT_ONCE = 1 << 24
+LEAST = torch.finfo(torch.float32).tiny
 
 
 class DataTerm(NamedTuple):
@@ -89,7 +90,7 @@ def flow_of_video(frames: Tensor, p: TVL1Parameters, start: Tensor | None = None
 
 
 def _zoomed(u: Tensor, size: tuple[int, int], scale_step: float) -> Tensor:
-    """As `numba_pyramid.zoomed`, (B, 2, h, w) -> (B, 2, *size)."""
+    """As `numba_pyramid.zoom_into`, (B, 2, h, w) -> (B, 2, *size)."""
     return _resized(u, size, u.shape[2] / size[0], u.shape[3] / size[1]) / scale_step
 
 
@@ -116,22 +117,31 @@ def _refined(first: Tensor, second: Tensor, u: Tensor, p: TVL1Parameters) -> Ten
     for _ in range(p.warps):
         term = _linearise(first, target, u, p)
         going = torch.ones(len(u), 1, 1, 1, dtype=torch.bool, device=u.device)
-        unchecked = torch.zeros(len(u), 1, 1, 1, dtype=torch.float64, device=u.device)
+        look = torch.full_like(going, 2, dtype=torch.float32)
         for n in range(p.iterations):
             start = u
             if p.median_every > 0 and n % p.median_every == 0:
                 start = _median_filtered(u)
             new_u, new_dual = _iterate(start, dual, term, p)
-            change = (new_u - start).square().sum((1, 2, 3), keepdim=True, dtype=torch.float64)
+            change = (new_u - start).square().sum((1, 2, 3), keepdim=True)
             u, dual = torch.where(going, new_u, u), torch.where(going, new_dual, dual)
-            skip = torch.zeros_like(going)
-            if p.lazy_check:
-                skip = (unchecked >= enough) | (n % 2 == 0)
-            going = going & (skip | (change > enough))
-            unchecked = torch.where(skip, unchecked - enough, change)
+            looks = look == n + 1
+            if not p.lazy_check and p.median_every > 0 and (n + 1) % p.median_every == 0:
+                looks = torch.ones_like(looks)
+            going = going & ~(looks & (change <= enough))
+            look = torch.where(looks, _next_look(n + 1, change, enough, p), look)
             if not going.any():
                 break
     return u
+
+
+def _next_look(n: int, change: Tensor, enough: float, p: TVL1Parameters) -> Tensor:
+    """As in `numba_kernel`, for each pair: after which iteration to look at the change again."""
+    excess = (change / max(enough, LEAST)).clamp(max=float(p.iterations))
+    if p.lazy_check:
+        look = n + excess.floor() + 1
+        return look + look % 2
+    return n + (HASTE * excess).floor().clamp(1, AT_ONCE)
 
 
 def _central_differences(image: Tensor) -> Tensor:
