@@ -38,6 +38,7 @@ bench-flow: setup-dev
 	$(BIN)/python benchmarks/flow.py
 	$(BIN)/python benchmarks/flow_accuracy.py
 	$(BIN)/python benchmarks/flow_roofline.py
+	$(BIN)/python benchmarks/flow_stages.py
 
 lint: setup-dev
 	$(BIN)/ruff check .
