@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from stresnet.classifier import STResNetClassifier as STResNetClassifier
     from stresnet.evaluation.evaluate import evaluate
     from stresnet.model import STResNet, load_model
-    from stresnet.prediction import predict
+    from stresnet.prediction import predict, timeline
     from stresnet.training.run import train
 
 # Without STResNetClassifier, which needs an extra: `import *` shall not fail for want of it.
-__all__ = ["STResNet", "evaluate", "flow", "load_model", "predict", "train"]
+__all__ = ["STResNet", "evaluate", "flow", "load_model", "predict", "timeline", "train"]
 
 _HOME = {
     "STResNet": "stresnet.model",
@@ -24,6 +24,7 @@ _HOME = {
     "evaluate": "stresnet.evaluation.evaluate",
     "load_model": "stresnet.model",
     "predict": "stresnet.prediction",
+    "timeline": "stresnet.prediction",
     "train": "stresnet.training.run",
 }
 

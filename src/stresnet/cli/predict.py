@@ -2,61 +2,117 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from stresnet.cli.options import Model, Threads
 from stresnet.cli.program import say
-from stresnet.errors import VideoError
+from stresnet.errors import UsageError
 
-if TYPE_CHECKING:
-    from stresnet.prediction import Prediction
+LONG = 10.0  # seconds; longer videos get a timeline unless told otherwise
+IN_TIME, FILES = "Timeline", "Files (a file for one video, a folder for several)"
 
 
 def predict(
     model: Model,
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
-    top_k: Annotated[int, typer.Option(min=1, help="Classes to show.")] = 5,
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Video files, folders, patterns, .txt lists of them; or a camera: 0.",
+        ),
+    ],
+    top_k: Annotated[int, typer.Option(min=1, help="Classes of a whole video to show.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="A CSV table on stdout.")] = False,
+    timeline: Annotated[
+        bool | None,
+        typer.Option(
+            "--timeline/--whole",
+            help=f"What happens when, or one answer. [default: by length, {LONG:g} s]",
+            show_default=False,
+            rich_help_panel=IN_TIME,
+        ),
+    ] = None,
+    window: Annotated[
+        float, typer.Option(help="Seconds the network sees at a time.", rich_help_panel=IN_TIME)
+    ] = 2.0,
+    stride: Annotated[
+        float, typer.Option(help="Seconds between two windows.", rich_help_panel=IN_TIME)
+    ] = 0.5,
+    smooth: Annotated[
+        float, typer.Option(help="Seconds that scores are averaged over.", rich_help_panel=IN_TIME)
+    ] = 1.0,
+    min_duration: Annotated[
+        float, typer.Option(help="Seconds that a segment lasts at least.", rich_help_panel=IN_TIME)
+    ] = 2.0,
+    background: Annotated[
+        str | None,
+        typer.Option(help="Class whose segments are not reported.", rich_help_panel=IN_TIME),
+    ] = None,
+    srt: Annotated[
+        Path | None, typer.Option(help="Subtitles for players.", rich_help_panel=FILES)
+    ] = None,
+    vtt: Annotated[
+        Path | None, typer.Option(help="Subtitles for browsers.", rich_help_panel=FILES)
+    ] = None,
+    annotated: Annotated[
+        Path | None,
+        typer.Option(
+            "--annotate",
+            help="The video with classes, scores and flow drawn in: mp4.",
+            rich_help_panel=FILES,
+        ),
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Quicker flow and 8 chunks of 25; always of a camera.")
+    ] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Multiply in bfloat16: faster.")] = False,
     threads: Threads = 2,
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Let rtsp:// sources be opened.")
+    ] = False,
 ) -> None:
-    """Recognise the action in each video: classes and scores, best first."""
+    """Recognise what happens in videos, or in front of a camera.
+
+    Short videos get ranked classes, long ones segments: from when to when, which class.
+    """
+    from stresnet.cli.predicting import Run, predict_live, predict_videos
     from stresnet.model import load_model
-    from stresnet.prediction import predict as predict_one
+    from stresnet.prediction import TimelineSettings
+    from stresnet.prediction.sources import LiveSource, find_sources
 
-    net = load_model(model)
-    predictions, failed = [], []
-    for video in videos:
-        try:
-            prediction = predict_one(net, video, top_k=top_k, threads=threads)
-        except VideoError as error:
-            say(f"failed: {error}")
-            failed.append(video)
-            continue
-        predictions.append(prediction)
-        for warning in prediction.warnings:
-            say(f"warning: {video}: {warning}")
-        if not as_json:
-            Console().print(prediction_table(prediction))
-    if as_json:
-        typer.echo(json.dumps([prediction.as_dict() for prediction in predictions], indent=1))
-    raise typer.Exit(1 if failed else 0)
-
-
-def prediction_table(prediction: Prediction) -> Table:
-    """Ranked classes; the score of both streams together and of each alone."""
-    table = Table("class", "score", "appearance", "motion", title=escape(prediction.source))
-    for entry in prediction.predictions:
-        table.add_row(
-            escape(entry.label),
-            f"{entry.score:.3f}",
-            f"{entry.appearance:.3f}",
-            f"{entry.motion:.3f}",
+    if as_json and as_csv:
+        raise UsageError("--json and --csv both print to stdout", remedy="choose one")
+    outputs = {".srt": srt, ".vtt": vtt, ".mp4": annotated}
+    wanted = {ending: out for ending, out in outputs.items() if out is not None}
+    if wanted and timeline is False:
+        raise UsageError("files are made of timelines", remedy="leave --whole out")
+    found = [find_sources(source, allow_network=allow_network) for source in sources]
+    run = Run(
+        settings=TimelineSettings(window, stride, smooth, min_duration, background),
+        timeline=True if wanted else timeline,
+        outputs=wanted,
+        top_k=top_k,
+        style="json" if as_json else "csv" if as_csv else "table",
+        fast=fast,
+        bf16=bf16,
+        threads=threads,
+    )
+    cameras = [each for each in found if isinstance(each, LiveSource)]
+    videos = [video for each in found if isinstance(each, tuple) for video in each]
+    asked = wanted or as_csv or timeline is not None or background is not None
+    if cameras and (len(found) > 1 or asked):
+        raise UsageError(
+            "a camera comes alone, and gives lines or --json", remedy="record a file first"
         )
-    return table
+    try:
+        if cameras:
+            predict_live(load_model(model), cameras[0], run)
+        elif predict_videos(load_model(model), videos, run):
+            raise typer.Exit(1)
+    except KeyboardInterrupt as error:
+        say("stopped")
+        raise typer.Exit(130) from error

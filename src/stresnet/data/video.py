@@ -3,7 +3,7 @@
     file --(video_file)--> packets --> pictures --(short side 256, upright)--> frames
 
 What can be decoded of a damaged file is decoded, and a warning tells the loss; what yields no
-frame at all is a `VideoError`. This and `video_file` are the only readers on PyAV.
+frame at all is a `VideoError`. This, `video_file` and `camera` are the only readers on PyAV.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def frames_of_array(
     size = scaled_size(images.shape[2], images.shape[1], short_side)
     for number, image in enumerate(images):
         picture = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        yield Frame(_to_rgb(scaler, picture, size), number / fps)
+        yield Frame(to_rgb(scaler, picture, size), number / fps)
 
 
 def library_versions() -> dict[str, str]:
@@ -229,7 +229,7 @@ def _scaled(
     for picture in pictures:
         size = size or _target_size(picture, stream, short_side, name)
         try:
-            image = _to_rgb(scaler, picture, size)
+            image = to_rgb(scaler, picture, size)
         except FFmpegError as error:  # a pixel format that cannot be converted
             losses.errors.append(str(error.strerror))
             continue
@@ -255,7 +255,7 @@ def _target_size(
     return size
 
 
-def _to_rgb(
+def to_rgb(
     scaler: VideoReformatter, picture: VideoFrame, size: tuple[int, int]
 ) -> NDArray[np.uint8]:
     """A picture -> (H,W,3) RGB, `size` being (width, height)."""

@@ -1,0 +1,108 @@
+"""A timeline drawn into its video: class, scores of both streams, flow, and a strip of segments.
+
+    ┌───────────────────┬─────┐
+    │ frame             │flow │
+    │                   └─────┤
+    ├─────────────────────────┤
+    │ class        appearance │   the best classes at this moment, a bar for each stream
+    │              motion     │
+    ├─────────────────────────┤
+    │ ▒▒▒▓▓▓▓▓▒▒▒|▒▒▒▒▓▓▓▓▓▓▓ │   the segments, and where we are
+    └─────────────────────────┘
+
+The flow is for the eye: it is computed anew at the inset's small size (preset FAST), which costs
+little. The sound is not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from stresnet.data.video import Frame, iter_frames
+from stresnet.data.video_file import printable
+from stresnet.data.video_writer import video_writer
+from stresnet.drawing import WHITE, Picture, draw_text, resized
+from stresnet.errors import UsageError
+from stresnet.flow import FAST, grey, tv_l1
+from stresnet.flow.colour import to_colour
+from stresnet.prediction.long_video import MAX_FRAMES, OnProgress, Timeline, unheard
+from stresnet.prediction.panel import Panel
+
+INSET = 0.28  # side of the flow inset, of the frame's
+COLOUR_PX = 2.0  # pixels per frame, in the inset, at which a colour is full
+
+
+def annotate(
+    timeline: Timeline,
+    source: str | Path,
+    out: str | Path,
+    *,
+    short_side: int = 360,
+    on_progress: OnProgress = unheard,
+) -> None:
+    """Write an mp4 (H.264) of a video with its timeline drawn in; it appears whole or not at all.
+
+    Args:
+        timeline: of that video.
+        source: the video file.
+        out: ends in .mp4.
+        short_side: of the video in the picture, px, even; below it a panel is added.
+        on_progress: called now and then with seconds done and in all; what it raises ends the work.
+
+    Raises:
+        VideoError: the file cannot be decoded.
+        UsageError: `out` is the video itself or no .mp4, or `short_side` makes no sense.
+        EnvironmentProblem: the disk is full or the folder cannot be written.
+    """
+    out = Path(out)
+    if out.resolve() == Path(source).resolve():
+        raise UsageError(f"{printable(out)}: is the video itself", remedy="choose another name")
+    if not 128 <= short_side <= 2160 or short_side % 2:
+        raise UsageError(f"short_side is {short_side} px, expected an even 128 to 2160")
+    frames = iter_frames(Path(source), short_side=short_side, max_frames=MAX_FRAMES)
+    panel: Panel | None = None
+    told = 0
+    with video_writer(out) as writer:
+        for frame, inset in _with_inset(frames):
+            panel = panel or Panel(timeline, frame.image.shape[1])
+            writer.add(_page(frame, inset, panel), frame.time)
+            if int(frame.time) > told:
+                told = int(frame.time)
+                on_progress(min(frame.time, timeline.duration), timeline.duration)
+
+
+def _with_inset(frames: Iterator[Frame]) -> Iterator[tuple[Frame, Picture]]:
+    """Each frame with a small picture of the flow to the next one; the last has that before it."""
+    first = next(frames)
+    inset = np.full((*_inset_size(first.image), 3), 255, np.uint8)
+    last = first
+    before = _small(first.image)
+    for frame in frames:
+        now = _small(frame.image)
+        flow = tv_l1(grey(np.stack([before, now])), parameters=FAST)[0]
+        inset = to_colour(flow, COLOUR_PX)
+        yield last, inset
+        last, before = frame, now
+    yield last, inset
+
+
+def _small(image: Picture) -> Picture:
+    return resized(image, *_inset_size(image))
+
+
+def _inset_size(image: Picture) -> tuple[int, int]:
+    height, width = image.shape[:2]
+    return max(round(INSET * height), 16), max(round(INSET * width), 16)
+
+
+def _page(frame: Frame, inset: Picture, panel: Panel) -> Picture:
+    """A frame, the inset upon it and the panel below."""
+    image = frame.image.copy()
+    height, width = inset.shape[:2]
+    image[: height + 2, -width - 2 :] = WHITE
+    image[:height, -width:] = inset
+    draw_text(image, "flow", image.shape[1] - width, height - 16, size=11)
+    return np.concatenate([image, panel.at(frame.time)])

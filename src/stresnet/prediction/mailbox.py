@@ -1,0 +1,68 @@
+"""A bounded line between two threads whose writer never waits: what is too old is dropped."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Mailbox(Generic[Item]):
+    """Keeps the newest `size` items.
+
+    Attributes:
+        received, dropped: items so far; those that made room for newer ones.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._items: deque[Item] = deque()
+        self._size = size
+        self._changed = threading.Condition()
+        self._closed = False
+        self._error: BaseException | None = None
+        self.received = self.dropped = 0
+
+    def put(self, item: Item) -> None:
+        """Add an item; the oldest one goes if there are too many."""
+        with self._changed:
+            self._items.append(item)
+            self.received += 1
+            if len(self._items) > self._size:
+                self._items.popleft()
+                self.dropped += 1
+            self._changed.notify()
+
+    def close(self, error: BaseException | None = None) -> None:
+        """No more items come; a reader gets what is there, then the error if there is one."""
+        with self._changed:
+            self._closed = True
+            self._error = self._error or error
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Item]:
+        """Wait for each item, until the box is closed and empty."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._items) or self._closed)
+                if not self._items:
+                    if self._error is not None:
+                        raise self._error
+                    return
+                item = self._items.popleft()
+            yield item
+
+    def take_all(self) -> list[Item]:
+        """Wait for an item, and take all that are there; none if the box is closed and empty.
+
+        Raises what the box was closed with.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._items) or self._closed)
+            items = list(self._items)
+            self._items.clear()
+        if not items and self._error is not None:
+            raise self._error
+        return items

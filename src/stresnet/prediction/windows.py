@@ -1,0 +1,142 @@
+"""A long video -> overlapping windows, each of them a short video to the network.
+
+    frames --(flow, JPEG)--> coded frames --(sliding)--> windows
+
+Only the frames of the window in the making are in memory, as JPEGs like those of the store: a
+window is bit for bit what preparing the same frames as a video of their own would give.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from stresnet.data.chunks import FramesAndFlow
+from stresnet.data.sampling import Indices
+from stresnet.data.store import StoredVideo
+from stresnet.data.video import Frame
+from stresnet.errors import VideoError
+from stresnet.flow import AUTHORS, TVL1Parameters
+from stresnet.prediction.coded import Bytes, CodedVideo, coded_frames, still
+
+MAX_FRAMES_OF_WINDOW = 5_000  # about 500 MB
+_STEP_OF_ONE = 1 / 25  # seconds that a video's only frame is shown
+_ROUNDING = 1e-6  # seconds
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The part of a video from `start` to `end`, in seconds after its first frame."""
+
+    start: float
+    end: float
+    video: FramesAndFlow
+
+    @property
+    def centre(self) -> float:
+        """Seconds."""
+        return (self.start + self.end) / 2
+
+
+class Cut:
+    """Frames `first` ... `last` of a video, both included, as a video of its own."""
+
+    def __init__(self, video: FramesAndFlow, first: int, last: int) -> None:
+        self._video, self._first = video, first
+        self.num_frames = last - first + 1
+        self.height, self.width = video.height, video.width
+
+    def frames(self, indices: Indices) -> Bytes:
+        """(n,) -> (n,H,W,3) RGB."""
+        return self._video.frames(indices + self._first)
+
+    def flow(self, indices: Indices) -> Bytes:
+        """(n,) -> (n,2,H,W); no motion in a single frame."""
+        if self.num_frames == 1:
+            return still(len(indices), self.height, self.width)
+        return self._video.flow(indices + self._first)
+
+
+def windows_of_frames(
+    frames: Iterable[Frame],
+    *,
+    length: float,
+    stride: float,
+    flow: TVL1Parameters = AUTHORS,
+    threads: int = 1,
+) -> Iterator[Window]:
+    """The windows of scaled frames, each as soon as it is complete; see `sliding`.
+
+    Raises:
+        VideoError: too many frames in a window.
+    """
+    timed = ((frame.time, frame) for frame in coded_frames(frames, flow=flow, threads=threads))
+    for start, end, part in sliding(timed, length, stride):
+        yield Window(start, end, CodedVideo(part))
+
+
+def windows_of_store(stored: StoredVideo, *, length: float, stride: float) -> Iterator[Window]:
+    """The same windows of a prepared video."""
+    timed = ((float(time), number) for number, time in enumerate(stored.times))
+    for start, end, part in sliding(timed, length, stride):
+        yield Window(start, end, Cut(stored, part[0], part[-1]))
+
+
+def sliding(
+    timed: Iterable[tuple[float, Item]], length: float, stride: float
+) -> Iterator[tuple[float, float, list[Item]]]:
+    """Cut a sequence of (seconds, item), times increasing from 0, into (start, end, items).
+
+    One part begins every `stride` seconds and holds what lies in the `length` seconds from there;
+    a last one ends with the sequence, and all of it is seen unless `stride` is the longer one. A
+    sequence shorter than `length` is one part. Parts without items are left out.
+
+    Raises:
+        VideoError: too many items in a part.
+    """
+    kept: deque[tuple[float, Item]] = deque()
+    number, count, last = 0, 0, 0.0  # of the next part; items and time so far
+    until = -math.inf  # where the last part ended
+    for time, item in timed:
+        while kept and time >= number * stride + length - _ROUNDING:
+            start = number * stride
+            if part := _since(start, kept, before=start + length):
+                until = start + length
+                yield start, until, part
+            number += 1
+            _forget(kept, min(number * stride, time - length))
+        _forget(kept, min(number * stride, time - length))
+        if not kept:  # nothing for a while: go on with the first part that holds this item
+            number = max(number, math.floor((time - length) / stride) + 1)
+        kept.append((time, item))
+        if len(kept) > MAX_FRAMES_OF_WINDOW:
+            raise VideoError(
+                f"more than {MAX_FRAMES_OF_WINDOW} frames in {length:g} seconds",
+                remedy="choose a shorter window",
+            )
+        count, last = count + 1, time
+    if not count:
+        return
+    step = last / (count - 1) if count > 1 else _STEP_OF_ONE
+    end = last + min(step, length)  # so the last part holds the last item
+    if end > until + _ROUNDING:
+        # Up to a frame's time longer than the others, lest an item falls between it and them.
+        start = max(min(end - length, number * stride), 0.0)
+        yield start, end, _since(start, kept)
+
+
+def _since(
+    start: float, kept: Iterable[tuple[float, Item]], before: float = math.inf
+) -> list[Item]:
+    return [item for at, item in kept if start - _ROUNDING <= at < before - _ROUNDING]
+
+
+def _forget(kept: deque[tuple[float, Item]], before: float) -> None:
+    """Drop what neither the next part nor the last one, which ends later still, will hold."""
+    while kept and kept[0][0] < before - _ROUNDING:
+        kept.popleft()

@@ -1,0 +1,201 @@
+"""Live recognition: bounded lines, dropped frames, no lag, clean ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from making_videos import moving_texture
+from stresnet.data import camera
+from stresnet.data.camera import camera_frames
+from stresnet.data.video import Frame
+from stresnet.errors import EnvironmentProblem, UsageError, VideoError
+from stresnet.evaluation.fully_convolutional import VideoScores
+from stresnet.model import STResNet
+from stresnet.prediction import LiveLabel, live, live_video
+from stresnet.prediction.coded import CodedFrame
+from stresnet.prediction.live_video import _Stages
+from stresnet.prediction.mailbox import Mailbox
+
+TEXTURE = moving_texture(40, 64, 64)
+
+
+class FakeCamera:
+    """Gives frames at a rate, whether anybody looks or not, as a camera does."""
+
+    def __init__(self, rate: float, frames: int = 10**6) -> None:
+        self.rate, self.frames, self.closed = rate, frames, False
+
+    def __call__(self) -> Iterator[Frame]:
+        began = time.monotonic()
+        try:
+            for number in range(self.frames):
+                time.sleep(max(began + number / self.rate - time.monotonic(), 0))
+                yield Frame(TEXTURE[number % len(TEXTURE)], time.monotonic() - began)
+        finally:
+            self.closed = True
+
+
+@pytest.fixture(scope="module")
+def net() -> STResNet:
+    torch.manual_seed(0)
+    built = STResNet(2, "tiny", input_size=32)
+    built.class_names = ("right", "left")
+    return built.eval()
+
+
+def scored(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> list[int]:
+    """In place of the network: the given time; which class wins changes every third time."""
+    seen: list[int] = []
+
+    def score(net: object, video: object, **_: object) -> VideoScores:
+        time.sleep(seconds)
+        seen.append(video.num_frames)  # type: ignore[attr-defined]
+        scores = np.array([1.0, -1.0], np.float32) * (1 if len(seen) % 6 < 3 else -1)
+        return VideoScores(scores, scores)
+
+    monkeypatch.setattr(live_video, "_warm_up", lambda *_: None)
+    monkeypatch.setattr(live_video, "score_video", score)
+    return seen
+
+
+def test_the_network_sees_the_last_seconds(net: STResNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_video, "WAITING_FRAMES", 1000)
+    labels = list(live(net, FakeCamera(1000, frames=25)(), window=0.01, stride=0.02))
+    first, *rest = labels
+    assert first.changed
+    assert {entry.label for entry in first.predictions} == {"right", "left"}
+    assert json.loads(json.dumps(first.as_dict()))["label"] == first.label
+    assert not any(each.changed for each in rest if each.label == first.label)
+
+    seen = scored(monkeypatch)
+    frames = [Frame(TEXTURE[k], k / 10) for k in range(25)]
+    times = [each.time for each in live(net, frames, window=1.0, stride=0.3)]
+    assert times[0] >= 1.0
+    assert max(seen) == 11  # frames of a second and both its ends
+    assert all(later - earlier >= 0.3 - 1e-9 for earlier, later in pairwise(times))
+
+
+def test_a_slow_network_skips_windows_and_does_not_lag(
+    net: STResNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second of work for what comes every 0.1 s: answers are fewer, not later and later."""
+    scored(monkeypatch, seconds=0.5)
+    source = FakeCamera(20)
+    labels = live(net, source(), window=0.4, stride=0.1)
+    answers = [next(labels) for _ in range(4)]
+    labels.close()
+    assert source.closed
+    assert answers[-1].time - answers[0].time > 1.2
+    assert answers[-1].delay < 1.5
+    assert answers[-1].delay < answers[0].delay + 0.7
+
+
+def test_frames_are_dropped_where_flow_is_too_slow(
+    net: STResNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored(monkeypatch)
+    real = live_video.coded_frames
+
+    def slow(frames, **options):  # type: ignore[no-untyped-def]
+        for coded in real(frames, **options):
+            time.sleep(0.05)
+            yield coded
+
+    monkeypatch.setattr(live_video, "coded_frames", slow)
+    labels = live(net, FakeCamera(100)(), window=0.5, stride=0.1)
+    answers = [next(labels) for _ in range(6)]
+    labels.close()
+    dropped = [answer.dropped for answer in answers]
+    assert dropped == sorted(dropped)
+    assert dropped[-1] > 20
+    assert answers[-1].frames_per_second < 30
+    assert answers[-1].delay < 1.5
+
+
+def test_a_label_says_when_it_changes_and_smoothing_keeps_it(
+    net: STResNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network says right twice, then left thrice, right thrice, ..."""
+    monkeypatch.setattr(live_video, "WAITING_FRAMES", 1000)
+    coded = [CodedFrame(k / 10, (64, 64), b"", b"") for k in range(40)]
+
+    def labels(smooth: float) -> list[LiveLabel]:
+        scored(monkeypatch)
+        monkeypatch.setattr(_Stages, "clips", lambda *_: ([frame] for frame in coded[:6]))
+        return list(live(net, iter(()), smooth=smooth))
+
+    at_once = labels(smooth=0.0)
+    assert [each.label for each in at_once] == ["right"] * 2 + ["left"] * 3 + ["right"]
+    assert [each.changed for each in at_once] == [True, False, True, False, False, True]
+    # Means over three answers: the label changes one answer later.
+    assert [each.label for each in labels(smooth=0.2)] == ["right"] * 3 + ["left"] * 3
+
+
+def test_the_end_and_errors_of_the_camera_come_through(net: STResNet) -> None:
+    def broken() -> Iterator[Frame]:
+        yield Frame(TEXTURE[0], 0.0)
+        raise VideoError("0: it broke off")
+
+    with pytest.raises(VideoError, match="broke off"):
+        list(live(net, broken()))
+    assert list(live(net, iter(()))) == []
+    with pytest.raises(UsageError, match="window 0"):
+        list(live(net, broken(), window=0))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("live")]
+
+
+def test_a_mailbox_keeps_the_newest() -> None:
+    box: Mailbox[int] = Mailbox(3)
+    for number in range(5):
+        box.put(number)
+    assert (box.received, box.dropped) == (5, 2)
+    box.close(VideoError("broken"))
+    items = iter(box)
+    assert [next(items) for _ in range(3)] == [2, 3, 4]
+    with pytest.raises(VideoError):
+        next(items)
+    box = Mailbox(3)
+    box.put(1)
+    assert box.take_all() == [1]
+    box.close()
+    assert box.take_all() == []
+    assert list(box) == []
+
+
+# ---------------------------------------------------------------- the camera itself
+
+
+def test_frames_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg's own test picture stands for the device."""
+    device = "testsrc=size=96x64:rate=50:duration=0.1,realtime"
+    monkeypatch.setattr(camera, "DEVICES", {sys.platform: ("lavfi", device)})
+    monkeypatch.setattr(camera, "DECODED", ("wrapped_avframe", "rawvideo"))
+    frames = list(camera_frames("0", short_side=32))
+    assert len(frames) == 5
+    assert frames[0].image.shape == (32, 48, 3)
+    times = [frame.time for frame in frames]
+    assert times[0] == 0.0
+    assert times == sorted(times)
+
+
+def test_devices_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        camera, "DEVICES", {sys.platform: ("video4linux2,v4l2", "/dev/none{number}")}
+    )
+    with pytest.raises(VideoError, match="no such camera"):
+        next(camera_frames("7"))
+    monkeypatch.setattr(camera, "DEVICES", {})
+    with pytest.raises(EnvironmentProblem, match="rtsp"):
+        next(camera_frames("0"))
+    monkeypatch.setattr(camera, "DEVICES", {sys.platform: ("lavfi", "testsrc=size=96x64")})
+    with pytest.raises(VideoError, match="coded with"):
+        next(camera_frames("0"))

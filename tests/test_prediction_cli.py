@@ -1,0 +1,162 @@
+"""`stresnet predict`: sources, what goes to stdout, files, failures, cameras."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from making_videos import moving_texture, write_video
+from stresnet.cli import app, predicting
+from stresnet.cli.predicting import clock
+from stresnet.data.video import Frame
+from stresnet.model import STResNet
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, a short and a long video, and one that is none."""
+    folder = tmp_path_factory.mktemp("world")
+    torch.manual_seed(0)
+    net = STResNet(2, "tiny", input_size=32)
+    net.save_pretrained(folder / "model", class_names=["calm", "[fight]"])
+    videos = folder / "videos"
+    (videos / "sub").mkdir(parents=True)
+    write_video(videos / "sub" / "short.mp4", moving_texture(4, 64, 64), fps=4)
+    write_video(videos / "long.mp4", moving_texture(14, 64, 64), fps=1)
+    (videos / "broken.mp4").write_text("no video")
+    return folder
+
+
+def run(world: Path, *arguments: str | Path) -> Result:
+    given = ["predict", str(world / "model"), *map(str, arguments), "--threads", "1", "--fast"]
+    return CliRunner().invoke(app, given)
+
+
+def test_short_and_long_videos_of_a_folder_and_one_that_is_broken(world: Path) -> None:
+    """All in one array, in order; the broken one is named, and stops no other."""
+    told = run(world, world / "videos", "--json", "--stride", "4", "--window", "4", "--top-k", "1")
+    assert told.exit_code == 1
+    assert "failed:" in told.stderr
+    assert "broken.mp4" in told.stderr
+    long, short = json.loads(told.stdout)
+    assert long["source"] == str(world / "videos" / "long.mp4")
+    assert short["source"] == str(world / "videos" / "sub" / "short.mp4")
+    assert len(long["predictions"]) == len(short["predictions"]) == 1
+    assert long["segments"][0]["start"] == 0
+    assert long["segments"][-1]["end"] == pytest.approx(14, abs=0.1)
+    assert "segments" not in short
+    assert "long.mp4, seconds: 14 of 14" in told.stderr
+
+
+def test_tables_for_people_and_for_programs(world: Path) -> None:
+    short = world / "videos" / "sub" / "short.mp4"
+    whole = run(world, short)
+    assert whole.exit_code == 0, whole.stderr
+    assert "[fight]" in whole.stdout
+    in_time = run(world, short, "--timeline")
+    assert "0:00:00.0" in in_time.stdout
+    assert "whole video:" in in_time.stdout
+    rows = list(csv.DictReader(io.StringIO(run(world, short, "--csv").stdout)))
+    assert [row["rank"] for row in rows] == ["1", "2"]
+    assert {row["label"] for row in rows} == {"calm", "[fight]"}
+
+
+def test_files_of_one_video_and_of_several(world: Path, tmp_path: Path) -> None:
+    short, long = world / "videos" / "sub" / "short.mp4", world / "videos" / "long.mp4"
+    told = run(world, short, "--srt", tmp_path / "a.srt", "--vtt", tmp_path / "a.vtt",
+               "--annotate", tmp_path / "a.mp4")  # fmt: skip
+    assert told.exit_code == 0, told.stderr
+    assert "-->" in (tmp_path / "a.srt").read_text()
+    assert (tmp_path / "a.vtt").read_text().startswith("WEBVTT")
+    assert (tmp_path / "a.mp4").stat().st_size > 1000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "a.srt", "a.vtt"]
+    several = run(world, short, long, "--srt", tmp_path / "new", "--window", "4", "--stride", "9")
+    assert several.exit_code == 0, several.stderr
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["long.srt", "short.srt"]
+
+
+def test_a_background_is_not_reported(world: Path) -> None:
+    short = world / "videos" / "sub" / "short.mp4"
+    (found,) = json.loads(run(world, short, "--json", "--timeline").stdout)
+    label = found["segments"][0]["label"]
+    (quiet,) = json.loads(run(world, short, "--json", "--timeline", "--background", label).stdout)
+    assert quiet["segments"] == []
+    assert quiet["predictions"] == found["predictions"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["clip.mp4", "--json", "--csv"], "choose one"),
+        (["clip.mp4", "--whole", "--srt", "a.srt"], "leave --whole out"),
+        (["clip.mp4", "--window", "0"], "window is 0.0 s"),
+        (["clip.mp4", "--timeline", "--background", "up"], "no class"),
+        (["https://host/clip.mp4"], "not fetched"),
+        (["rtsp://host/live"], "--allow-network"),
+        (["*.nothing"], "matches no file"),
+        (["0", "clip.mp4"], "a camera comes alone"),
+        (["0", "--srt", "a.srt"], "a camera comes alone"),
+        (["a.mp4", "b.mp4", "--srt", "a.srt"], "one file for 2 videos"),
+    ],
+)
+def test_what_makes_no_sense_is_said_at_once(
+    world: Path, arguments: list[str], reason: str
+) -> None:
+    told = run(world, *arguments)
+    assert told.exit_code == 2
+    assert reason in told.stderr
+
+
+def camera(monkeypatch: pytest.MonkeyPatch, frames: Iterator[Frame]) -> None:
+    monkeypatch.setattr(predicting, "camera_frames", lambda address: frames)
+
+
+def test_a_camera_tells_labels_as_they_change(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = moving_texture(8, 64, 64)
+    camera(monkeypatch, (Frame(image, k / 4) for k, image in enumerate(images)))
+    told = run(world, "0", "--window", "0.5", "--stride", "0.5")
+    assert told.exit_code == 0, told.stderr
+    (line,) = told.stdout.splitlines()
+    assert line.startswith("0:00:0")
+    assert line.endswith("%")
+    assert "frames/s, " in told.stderr.splitlines()[-1]
+    camera(monkeypatch, (Frame(image, k / 4) for k, image in enumerate(images)))
+    lines = run(world, "0", "--window", "0.5", "--stride", "0.5", "--json").stdout.splitlines()
+    answers: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    assert answers[0]["changed"]
+    assert {"frames_per_second", "dropped", "delay", "predictions"} <= set(answers[0])
+
+
+def test_ctrl_c_ends_a_camera_cleanly_and_stops_files(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> Iterator[Any]:
+        raise KeyboardInterrupt
+        yield
+
+    camera(monkeypatch, iter([Frame(np.zeros((64, 64, 3), np.uint8), 0.0)]))
+    monkeypatch.setattr(predicting, "live", interrupted)
+    told = run(world, "0")
+    assert told.exit_code == 0
+    assert "ended" in told.stderr
+    monkeypatch.setattr(predicting, "predict_each", interrupted)
+    told = run(world, world / "videos" / "sub" / "short.mp4")
+    assert told.exit_code == 130
+    assert "stopped" in told.stderr
+
+
+def test_the_clock() -> None:
+    assert [clock(seconds) for seconds in (0, 59.96, 3671.25)] == [
+        "0:00:00.0",
+        "0:01:00.0",
+        "1:01:11.2",
+    ]
