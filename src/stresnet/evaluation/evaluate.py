@@ -106,8 +106,6 @@ def score_videos(
     Raises:
         DatasetError: not one video could be scored.
     """
-    # Faster on CPUs, same numbers. (torch's type stubs do not know this overload.)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     label_of = {name: index for index, name in enumerate(net.class_names)}
     file = KeptScores(kept, fingerprint(net, protocol, bf16=bf16), net.class_names)
     failures = dict(videos.failures)

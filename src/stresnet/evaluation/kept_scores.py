@@ -23,7 +23,7 @@ from stresnet.evaluation.protocols import Protocol
 from stresnet.evaluation.score_files import save_arrays
 from stresnet.model import STResNet
 
-FORMAT = 1
+FORMAT = 2
 SAVE_SECONDS = 30.0  # between two writes: what a kill can cost
 
 

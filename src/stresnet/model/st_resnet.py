@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stresnet.errors import UsageError
+from stresnet.model.hub import push_folder
 from stresnet.model.model_folder import write_model_folder
 from stresnet.model.motion_residual import CONNECTIONS, MotionResidual
 from stresnet.model.residual_unit import StrideIn
@@ -50,6 +52,7 @@ class STResNet(nn.Module):
         config: the arguments above; `STResNet(**net.config)` builds the same network.
         class_names: K names, where the network came from a model folder.
         preparation: how its videos were prepared, where the network came from a model folder.
+        card: the model card, where the network came from a model folder.
 
     Raises:
         UsageError: an argument outside the above.
@@ -97,6 +100,7 @@ class STResNet(nn.Module):
         }
         self.class_names: tuple[str, ...] = ()
         self.preparation: dict[str, Any] = {}
+        self.card = ""
 
         self.appearance = Stream(
             3, mean=rgb_mean, std=rgb_std, dropout=appearance_dropout, **shared
@@ -117,7 +121,7 @@ class STResNet(nn.Module):
         Raises:
             UsageError: other shapes, too small frames, or too few chunks for the temporal pool.
         """
-        _check_pair(rgb, flow)
+        check_pair(rgb, flow)
         f = F.relu
         # x_a and x_m, (B*T, C, h, w), are always sums before f.
         x_a, x_m, T = self.appearance.stem(rgb), self.motion.stem(flow), rgb.shape[1]
@@ -133,13 +137,22 @@ class STResNet(nn.Module):
 
         return self.appearance.head(x_a, T), self.motion.head(x_m, T)
 
+    @staticmethod
+    def from_pretrained(
+        source: str | Path, *, revision: str | None = None, local_files_only: bool = False
+    ) -> STResNet:
+        """As `stresnet.load_model`, by the name that the hub's users know."""
+        from stresnet.model.pretrained import load_model  # which builds on this class
+
+        return load_model(source, revision=revision, local_files_only=local_files_only)
+
     def save_pretrained(
         self,
         folder: str | Path,
         *,
-        class_names: Sequence[str],
-        preparation: dict[str, Any],
-        card: str,
+        class_names: Sequence[str] | None = None,
+        preparation: dict[str, Any] | None = None,
+        card: str | None = None,
         half: bool = False,
     ) -> None:
         """Write a model folder, which `load_model` reads.
@@ -152,6 +165,8 @@ class STResNet(nn.Module):
             card: README.md: data, recipe, measured accuracy.
             half: store convolutions and classifiers in half precision (half the file).
 
+        What is None is what the network was loaded with.
+
         Raises:
             UsageError: class_names are not K different names.
             WeightsError: a weight is not finite (in half precision, if asked).
@@ -161,15 +176,48 @@ class STResNet(nn.Module):
             Path(folder),
             self.state_dict(),
             architecture=self.config,
-            class_names=class_names,
-            preparation=preparation,
-            card=card,
+            class_names=self.class_names if class_names is None else class_names,
+            preparation=self.preparation if preparation is None else preparation,
+            card=self.card if card is None else card,
             half=half,
         )
 
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = True,
+        revision: str | None = None,
+        message: str = "Upload an ST-ResNet",
+        half: bool = False,
+    ) -> str:
+        """Upload the network to the Hugging Face hub, with the names and the card it carries.
 
-def _check_pair(rgb: Tensor, flow: Tensor) -> None:
-    """Both streams must show the same chunks; each stream checks its own input."""
+        Args:
+            repo_id: "OWNER/NAME"; made if it is not there.
+            private: whether a repository that is made is for its owner's eyes only.
+            revision: the branch; None is the main one.
+            message: of the commit.
+            half: as in `save_pretrained`.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            UsageError: `repo_id` is none, or `class_names` are not K different names.
+            WeightsError: a weight is not finite (in half precision, if asked).
+            EnvironmentProblem: huggingface_hub is not installed, or the hub refuses or cannot be
+                reached.
+        """
+        with TemporaryDirectory(prefix="stresnet-") as folder:
+            self.save_pretrained(folder, half=half)
+            return push_folder(
+                Path(folder), repo_id, private=private, revision=revision, message=message
+            )
+
+
+def check_pair(rgb: Tensor, flow: Tensor) -> None:
+    """Raise `UsageError` unless both show the same chunks; each stream checks its own input."""
     if (rgb.shape[:2], rgb.shape[3:]) != (flow.shape[:2], flow.shape[3:]):
         raise UsageError(
             f"rgb of shape {tuple(rgb.shape)} and flow of shape {tuple(flow.shape)}, "

@@ -162,7 +162,7 @@ class Stream(nn.Module):
 
     def stem(self, x: Tensor) -> Tensor:
         """conv1 and pool1: (B, T, C, H, W) -> (B*T, width, H/4, W/4), before f."""
-        self._check(x)
+        self.check(x)
         chunks = x.shape[1]
         # In float32 even where the weights are half: bytes minus a mean need more than 8 bits.
         exact = torch.promote_types(x.dtype, torch.float32)
@@ -173,19 +173,23 @@ class Stream(nn.Module):
 
     def head(self, x: Tensor, chunks: int) -> Tensor:
         """pool5, pool over time and classifier: conv5_x's sum (B*T, C, h, w) -> (B, T', K)."""
-        x = F.relu(x)
+        scores: Tensor = self.classifier(self.dropout(self.pooled(F.relu(x), chunks)))
+        return scores
+
+    def pooled(self, x: Tensor, chunks: int) -> Tensor:
+        """pool5 and pool over time: (B*T, C, h, w), past f -> (B, T', C)."""
         if self.temporal_pool == "conv5":
             x, chunks = self._pool_over_time(x, chunks)
         x = F.avg_pool2d(x, self.pool5_window, stride=1)
         if self.temporal_pool == "pool5":
             x, chunks = self._pool_over_time(x, chunks)
         # The mean of the scores at all places is the score of the mean: the classifier is linear.
-        scores: Tensor = self.classifier(self.dropout(x.mean((2, 3))))
-        return scores.view(-1, chunks, scores.shape[1])
+        features = x.mean((2, 3))
+        return features.view(-1, chunks, features.shape[1])
 
     def _pool_over_time(self, x: Tensor, chunks: int) -> tuple[Tensor, int]:
         """(B*T, C, h, w), T -> (B*T', C, h, w), T'."""
-        x = x.view(-1, chunks, *x.shape[1:]).transpose(1, 2)  # (B, C, T, h, w)
+        x = x.reshape(-1, chunks, *x.shape[1:]).transpose(1, 2)  # (B, C, T, h, w)
         pool = F.max_pool3d if self.temporal_pool_kind == "max" else F.avg_pool3d
         x = pool(x, (POOL_WINDOW, 1, 1), stride=(POOL_STRIDE, 1, 1))
         return x.transpose(1, 2).flatten(0, 1), x.shape[2]
@@ -196,7 +200,8 @@ class Stream(nn.Module):
         pool1 = conv1 // 2 if self.stride_in == "1x1" else (conv1 + 1) // 2
         return (pool1 + 7) // 8
 
-    def _check(self, x: Tensor) -> None:
+    def check(self, x: Tensor) -> None:
+        """Raise `UsageError` unless x has the shape (B, T, C, H, W) that `forward` takes."""
         channels = self.conv1.in_channels
         if x.ndim != 5 or x.shape[2] != channels or 0 in x.shape:
             raise UsageError(

@@ -39,10 +39,10 @@ class TemporalConvolution(nn.Module):
         channels, height, width = x.shape[1:]
         # With the places of a map in a row, the filter is 3x1 on a (T, H*W) picture. That is the
         # fastest of four ways measured; in channels-last memory all but the convolution are views.
-        x = x.view(-1, chunks, channels, height, width).transpose(1, 2)
+        x = x.reshape(-1, chunks, channels, height, width).transpose(1, 2)
         x = x.flatten(3)  # (B, in, T, H*W)
         x = F.conv2d(x, self.weight.unsqueeze(-1), padding=(TAPS // 2, 0))  # (B, out, T, H*W)
-        return x.view(*x.shape[:3], height, width).transpose(1, 2).flatten(0, 1)
+        return x.reshape(*x.shape[:3], height, width).transpose(1, 2).flatten(0, 1)
 
 
 def inflate(pointwise: Tensor) -> Tensor:

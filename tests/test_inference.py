@@ -1,0 +1,163 @@
+"""The frozen network gives the scores of the network it was made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from stresnet.data.chunks import InMemoryVideo
+from stresnet.errors import UsageError
+from stresnet.evaluation.fully_convolutional import score_video
+from stresnet.evaluation.protocols import CENTRE_CROP
+from stresnet.inference import InferenceNetwork, frozen
+from stresnet.inference.convolution import Convolution, folded
+from stresnet.model import STResNet, SubBatchNorm
+from stresnet.model.temporal_convolution import TemporalConvolution
+from tiny_data import toy_video
+
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"temporal_pool": "pool5"},
+    {"temporal_pool": "conv5", "stride_in": "3x3", "rgb_std": (58, 57, 57)},
+    {"motion_residual": None, "temporal_convolutions": False, "flow_mean": 127.5},
+    {"motion_residual": "bidirectional"},
+    {"motion_residual": "direct"},
+    {"motion_residual": "multiplicative"},
+]
+TOLERANCE = {False: 1e-4, True: 2e-2}  # by bf16; of the greatest logit
+
+
+@pytest.fixture(params=[True, False], ids=["oneDNN", "plain torch"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With torch's fused operators, and without."""
+    if not request.param:
+        monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+
+
+def trained_looking(**variant: Any) -> STResNet:
+    """Moments, factors and offsets as no fresh network has them."""
+    torch.manual_seed(0)
+    net = STResNet(3, "tiny", input_size=32, appearance_dropout=0.5, **variant)
+    for module in net.modules():
+        if isinstance(module, SubBatchNorm):
+            shake(module)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight)
+    return net.eval()
+
+
+@torch.no_grad()
+def shake(norm: SubBatchNorm) -> None:
+    norm.weight.uniform_(0.2, 0.6)
+    norm.bias.normal_()
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.5, 2)
+
+
+def chunks(videos: int = 2, count: int = 7, height: int = 40, width: int = 48) -> list[Tensor]:
+    size = (height, width)
+    return [torch.randint(0, 256, (videos, count, c, *size), dtype=torch.uint8) for c in (3, 20)]
+
+
+def difference(got: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> float:
+    """Greatest, relative to the greatest logit of its stream."""
+    pairs = zip(got, expected, strict=True)
+    return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("bf16", [False, True], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_equals_the_network(variant: dict[str, Any], bf16: bool) -> None:
+    net, inputs = trained_looking(**variant), chunks()
+    with torch.inference_mode():
+        expected = net(*inputs)
+    scores = InferenceNetwork(net, bf16=bf16)(*inputs)
+    assert all(logits.dtype == torch.float32 for logits in scores)
+    assert difference(scores, expected) < TOLERANCE[bf16]
+
+
+@pytest.mark.usefixtures("either_way")
+def test_floats_are_seen_as_bytes_are() -> None:
+    fast, inputs = InferenceNetwork(trained_looking()), chunks()
+    kept = [part.float() for part in inputs]
+    assert difference(fast(*kept), fast(*inputs)) < 1e-5
+    for part, original in zip(kept, inputs, strict=True):
+        assert torch.equal(part, original.float())
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 1), (3, 4)])
+@pytest.mark.parametrize("temporal", [False, True])
+def test_a_sum_and_f_join_a_convolution_in_any_shape(temporal: bool, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    conv = TemporalConvolution(4, 6) if temporal else nn.Conv2d(4, 6, 1, bias=False)
+    norm = SubBatchNorm(6).eval()
+    shake(norm)
+    x, total = torch.randn(6, 4, *size), torch.randn(6, 6, *size)
+    with torch.inference_mode():
+        y = norm(conv(x, 3) if temporal else conv(x), 3)
+        joined = Convolution(conv, norm, torch.float32, relu=True)
+        torch.testing.assert_close(joined(x, 3), y.relu())
+        torch.testing.assert_close(joined.added_to(total.clone(), x, 3), (total + y).relu())
+
+
+def test_a_folded_filter_is_the_filter_and_its_batch_norm() -> None:
+    norm = SubBatchNorm(5).eval()
+    shake(norm)
+    x, weight = torch.randn(2, 3, 6, 6), torch.randn(5, 3, 3, 3)
+    with torch.inference_mode():
+        expected = norm(nn.functional.conv2d(x, weight), 1)
+        torch.testing.assert_close(nn.functional.conv2d(x, *folded(weight, norm)), expected)
+
+
+def test_a_frozen_network_stays_when_its_network_trains_on() -> None:
+    net, inputs = trained_looking().train(), chunks()
+    fast = InferenceNetwork(net)
+    before = fast(*inputs)
+    with torch.no_grad():
+        for tensor in net.state_dict().values():
+            tensor.mul_(2)
+    for got, expected in zip(fast(*inputs), before, strict=True):
+        assert torch.equal(got, expected)
+    assert net.training and net.motion.training
+
+
+def test_it_is_frozen_once_until_a_weight_changes() -> None:
+    net = trained_looking()
+    first = frozen(net)
+    assert frozen(net) is first
+    assert frozen(net, bf16=True) is not first
+    for change in (
+        lambda: nn.init.normal_(net.appearance.classifier.weight),
+        lambda: shake(net.motion.bn1),
+        lambda: net.load_state_dict(trained_looking().state_dict()),
+    ):
+        before = frozen(net)
+        change()
+        assert frozen(net) is not before
+
+
+def test_an_optimiser_step_changes_a_video_s_score() -> None:
+    clip, flow = toy_video("rises", seed=1)
+    net, video = trained_looking(), InMemoryVideo(clip.frames, flow)
+    before = score_video(net, video, protocol=CENTRE_CROP)
+    np.testing.assert_array_equal(score_video(net, video, protocol=CENTRE_CROP).fused, before.fused)
+    sum(logits.sum() for logits in net(*chunks())).backward()  # type: ignore[union-attr]
+    torch.optim.SGD(net.parameters(), lr=1e-2).step()
+    assert (score_video(net, video, protocol=CENTRE_CROP).fused != before.fused).all()
+
+
+def test_errors_are_the_network_s() -> None:
+    fast = InferenceNetwork(trained_looking(temporal_pool="pool5"))
+    rgb, flow = chunks(count=4)
+    with pytest.raises(UsageError, match="4 chunks"):
+        fast(rgb, flow)
+    with pytest.raises(UsageError, match="same videos"):
+        fast(rgb[:1], flow)
+    with pytest.raises(UsageError, match="expected"):
+        fast(flow, flow)
