@@ -7,15 +7,38 @@ Exit codes: 0 all done; 1 some items failed (each is named); 2 usage; 3 environm
 from stresnet.cli.check import check
 from stresnet.cli.demo import demo
 from stresnet.cli.distil import distil
+from stresnet.cli.doctor import doctor
 from stresnet.cli.evaluate import evaluate
+from stresnet.cli.explain import explain
+from stresnet.cli.export import export
 from stresnet.cli.flow import flow
 from stresnet.cli.fuse import fuse
+from stresnet.cli.idt import IDT_VERBS
 from stresnet.cli.import_ import import_
 from stresnet.cli.predict import predict
 from stresnet.cli.prepare import prepare
-from stresnet.cli.program import app, main, register
+from stresnet.cli.program import app, main, register, register_group
+from stresnet.cli.reproduce import reproduce
+from stresnet.cli.serve import serve
 from stresnet.cli.train import train
 
 __all__ = ["app", "main"]
 
-register(prepare, import_, check, flow, train, distil, evaluate, fuse, predict, demo)
+register(
+    prepare,
+    import_,
+    check,
+    flow,
+    train,
+    distil,
+    evaluate,
+    reproduce,
+    fuse,
+    predict,
+    explain,
+    demo,
+    export,
+    serve,
+    doctor,
+)
+register_group("idt", "Improved dense trajectories (IDT), the last row of Table 4.", *IDT_VERBS)

@@ -48,6 +48,14 @@ def evaluate(
             "--calibrate", help="Fit a temperature on up to 200 training videos; takes time."
         ),
     ] = False,
+    with_idt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCORES",
+            help="Scores of improved dense trajectories, as `stresnet idt evaluate` writes them: "
+            "adds Table 4's rows; with {fold} in the path for several folds.",
+        ),
+    ] = None,
     bf16: Annotated[bool, typer.Option("--bf16", help="Multiply in bfloat16: faster.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
@@ -69,6 +77,7 @@ def evaluate(
         protocols=protocols_named(protocols.split(",")),
         chunks=whole_numbers(chunks, "--chunks") if chunks else (),
         calibrated=calibrate,
+        with_idt=with_idt,
         bf16=bf16,
         device=device,
         say=say,

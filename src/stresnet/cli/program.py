@@ -39,6 +39,14 @@ def register(*verbs: Callable[..., None]) -> None:
         app.command(verb.__name__.removesuffix("_"))(_guarded(verb))
 
 
+def register_group(name: str, help: str, *verbs: Callable[..., None]) -> None:
+    """Make functions verbs of a group: `stresnet NAME VERB`."""
+    group = typer.Typer(name=name, help=help, no_args_is_help=True)
+    for verb in verbs:
+        group.command(verb.__name__)(_guarded(verb))
+    app.add_typer(group)
+
+
 def _guarded(verb: Callable[P, None]) -> Callable[P, None]:
     """Known errors become one clear line and their exit code."""
 

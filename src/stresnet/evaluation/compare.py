@@ -25,8 +25,9 @@ from stresnet.evaluation.model_folders import (
 )
 from stresnet.evaluation.prepared_videos import PreparedVideos
 from stresnet.evaluation.protocols import PAPER, Protocol
-from stresnet.evaluation.result import Report
+from stresnet.evaluation.result import ROWS, Report
 from stresnet.evaluation.temperature import Calibration, calibrate
+from stresnet.evaluation.with_idt import add_idt, read_idt
 from stresnet.model import STResNet
 from stresnet.model.stream import POOL_WINDOW
 
@@ -37,12 +38,12 @@ class Entry:
 
     Attributes:
         model: what the report calls it.
-        network: which of the paper's networks it is.
+        network: which of the paper's networks it is, or what of it Table 4 has with IDT.
         reports: one a fold.
     """
 
     model: str
-    network: Network
+    network: str
     protocol: Protocol
     reports: tuple[Report, ...]
 
@@ -65,9 +66,15 @@ class Entry:
         return np.concatenate([report.scores[row] for report in self.reports])
 
     @property
-    def seconds(self) -> float:
-        """That a video takes: the median."""
-        return float(np.median(np.concatenate([report.seconds for report in self.reports])))
+    def rows(self) -> tuple[str, ...]:
+        """Which scores there are, of `result.ROWS`."""
+        return tuple(row for row in ROWS if row in self.reports[0].scores)
+
+    @property
+    def seconds(self) -> float | None:
+        """That a video takes: the median; None where it is not known."""
+        seconds = np.concatenate([report.seconds for report in self.reports])
+        return float(np.median(seconds)) if seconds.size else None
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,7 @@ class Comparison:
         folds: None alone where the data has no folds, or its first one was taken.
         curve: the main network with fewer chunks, then as it is; empty where not asked for.
         calibration: of the main network, where asked for.
+        idt: improved dense trajectories alone, and the main network with them, where given.
         store: folder of the prepared videos.
         warnings: why the numbers may flatter.
     """
@@ -89,6 +97,7 @@ class Comparison:
     calibration: Calibration | None
     store: Path
     warnings: tuple[str, ...] = ()
+    idt: tuple[Entry, ...] = ()
 
     @property
     def main(self) -> Entry:
@@ -115,6 +124,7 @@ def compare(
     protocols: Sequence[Protocol] = (PAPER,),
     chunks: Sequence[int] = (),
     calibrated: bool = False,
+    with_idt: str | None = None,
     bf16: bool = False,
     device: str = "auto",
     say: Callable[[str], None] = print,
@@ -129,6 +139,8 @@ def compare(
         folds: to test on; None is the data's first, or only one.
         chunks: other numbers of chunks to score the main network with, for a curve.
         calibrated: fit a temperature on training videos; see `calibrate`.
+        with_idt: score file of improved dense trajectories, with `{fold}` in its path where there
+            are several folds; see `with_idt.py`.
         lists, seed, store, bf16, device, say: as in `evaluate`.
 
     Raises:
@@ -140,6 +152,7 @@ def compare(
         raise UsageError(f"chunks {', '.join(map(str, chunks))}; expected numbers from 1")
     tested: Sequence[int | None] = (None,) if not folds else list(dict.fromkeys(folds))
     found = find_models([str(model) for model in models], tested)
+    of_idt = read_idt(with_idt, tested) if with_idt else []
     main = found.labels[-1]
     data, store = Path(data), Path(store or "store")
     say(f"{', '.join(found.labels)} on {data.name}")
@@ -175,7 +188,7 @@ def compare(
         for (label, protocol), of_folds in reports.items()
     ]
     _require_one_list_of_classes(entries)
-    return Comparison(
+    comparison = Comparison(
         data=data.resolve().name,
         folds=tuple(tested),
         entries=tuple(entry for entry in entries if entry.protocol in protocols),
@@ -184,6 +197,7 @@ def compare(
         store=store,
         warnings=tuple(warnings),
     )
+    return add_idt(comparison, of_idt) if of_idt else comparison
 
 
 def _score_file(out: Path, label: str, protocol: Protocol, fold: int | None) -> Path:

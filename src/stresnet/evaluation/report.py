@@ -74,8 +74,8 @@ def table_cells(said: dict[str, Any]) -> list[list[str]]:
         ("top-1 %", lambda line: per_cent(line["top1"])),
         ("top-5 %", lambda line: per_cent(line["top5"])),
         ("mean of classes %", lambda line: per_cent(line["mean_class"])),
-        ("s a video", lambda line: f"{line['seconds_per_video']:.2g}"),
-        ("paper %", lambda line: "–" if line["paper"] is None else f"{line['paper']:.2f}"),
+        ("s a video", lambda line: _number(line["seconds_per_video"], ".2g")),
+        ("paper %", lambda line: _number(line["paper"], ".2f")),
     ]
     silent = set()
     if len({line["model"] for line in lines}) == 1:
@@ -86,6 +86,10 @@ def table_cells(said: dict[str, Any]) -> list[list[str]]:
         silent.add("paper %")
     shown = [(name, cell) for name, cell in columns if name not in silent]
     return [[name for name, _ in shown], *([cell(line) for _, cell in shown] for line in lines)]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def _markdown_row(cells: list[str]) -> str:

@@ -18,6 +18,7 @@ from stresnet.evaluation.metrics import class_accuracies, confusion
 from stresnet.evaluation.paper_numbers import benchmark_of, table_3, table_4
 from stresnet.evaluation.protocols import PAPER
 from stresnet.evaluation.result import ROWS
+from stresnet.evaluation.with_idt import of_table_4
 
 FORMAT = 1
 BEST_FIVE_FROM = 6  # classes; with fewer, top-5 is always right
@@ -44,7 +45,11 @@ def summarise(comparison: Comparison, *, seed: int = 0) -> dict[str, Any]:
         "warnings": list(comparison.warnings),
         "failures": comparison.failures,
         "main": {"model": main.model, "network": main.network, "protocol": main.protocol.name},
-        "table": [_row(entry, row, seed) for entry in comparison.entries for row in ROWS],
+        "table": [
+            _row(entry, row, seed)
+            for entry in (*comparison.entries, *comparison.idt)
+            for row in entry.rows
+        ],
         "paper_table_4": table_4(benchmark),
         "rows": {row: _of_row(main, row, seed) for row in ROWS},
         "confused_pairs": [
@@ -81,7 +86,11 @@ def summarise(comparison: Comparison, *, seed: int = 0) -> dict[str, Any]:
 def _row(entry: Entry, row: str, seed: int) -> dict[str, Any]:
     """One line of the table."""
     protocol = entry.protocol
-    paper = table_3(benchmark_of(entry.class_names), entry.network, row)
+    benchmark = benchmark_of(entry.class_names)
+    if of_table_4(entry.network):
+        paper = table_4(benchmark).get(entry.network)
+    else:
+        paper = table_3(benchmark, entry.network, row)
     return {
         "model": entry.model,
         "network": entry.network,
@@ -138,6 +147,8 @@ def _reliability(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> dict
 
 def row_label(line: dict[str, Any]) -> str:
     """What a line of the table is called: network, stream, and the protocol if not the paper's."""
+    if of_table_4(line["network"]):
+        return str(line["network"])
     two_stream = line["network"] == "two-stream"
     stream = {
         "appearance": "appearance stream",

@@ -1,0 +1,133 @@
+"""`stresnet idt ...`: improved dense trajectories, the partner of ST-ResNet* in Table 4."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from stresnet.cli.options import Data, Fold, Lists, Workers
+from stresnet.cli.program import say, say_failures
+from stresnet.cli.progress import progress
+
+Encoded = Annotated[
+    Path, typer.Argument(metavar="ENCODED", help="Folder that `stresnet idt encode` wrote.")
+]
+
+
+def extract(
+    videos: Annotated[Path, typer.Argument(metavar="VIDEOS", help="A video, or a folder of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the trajectories.")] = Path("idt/features"),
+    boxes: Annotated[
+        Path | None,
+        typer.Option(help="Folder of boxes around people, NAME.txt each: see docs/idt.md."),
+    ] = None,
+    short_side: Annotated[int, typer.Option(min=32, help="Of the frames, px.")] = 240,
+    workers: Workers = None,
+) -> None:
+    """Follow points through videos and describe them; again to go on after a stop."""
+    from stresnet.data.datasets import find_videos
+    from stresnet.idt.extract import extract as extract_all
+    from stresnet.idt.feature_file import feature_path, read_index
+
+    with progress("extract") as on_progress:
+        report = extract_all(
+            find_videos(videos),
+            out,
+            boxes=boxes,
+            short_side=short_side,
+            workers=workers,
+            on_progress=on_progress,
+        )
+    say(
+        f"{out}: {len(report.done)} extracted, {len(report.skipped)} already there, "
+        f"{len(report.failures)} failed"
+    )
+    indices = {name: read_index(feature_path(out, name)) for name in report.done}
+    warnings = [(name, text) for name, said in indices.items() for text in said["warnings"]]
+    for name, text in warnings:
+        say(f"warning: {name}: {text}")
+    empty = [name for name, said in indices.items() if not said["trajectories"]]
+    if empty:
+        more = ", ..." if len(empty) > 5 else ""
+        say(f"without any trajectory, too short or still: {', '.join(empty[:5])}{more}")
+    say_failures(report.failures, str(out / "failures.csv"))
+    raise typer.Exit(1 if report.failures else 0)
+
+
+def encode(
+    features: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FEATURES",
+            help="Folder of trajectories, of `stresnet idt extract` or the authors' program.",
+        ),
+    ],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for the vectors.")] = Path("idt/encoded"),
+    fold: Fold = None,
+    lists: Lists = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawn sample and split.")] = 0,
+    descriptors: Annotated[
+        str, typer.Option(help="Some of trajectory,hog,hof,mbh.")
+    ] = "hog,hof,mbh",
+    gaussians: Annotated[int, typer.Option(min=1, help="Of each mixture.")] = 256,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Trajectories that the mixtures are learnt from.")
+    ] = 256_000,
+) -> None:
+    """Learn a codebook from the training videos and make a Fisher vector of every video."""
+    from stresnet.data.datasets import open_dataset
+    from stresnet.idt.encoding import encode as encode_all
+
+    split = open_dataset(data, fold=fold, lists=lists, seed=seed)
+    with progress("encode") as on_progress:
+        failures = encode_all(
+            features,
+            split,
+            out,
+            kinds=descriptors.split(","),
+            gaussians=gaussians,
+            samples=samples,
+            seed=seed,
+            on_progress=on_progress,
+            say=say,
+        )
+    say_failures(failures, str(out / "failures.csv"))
+    say(f"train with: stresnet idt train {out}")
+    raise typer.Exit(1 if failures else 0)
+
+
+def train(encoded: Encoded) -> None:
+    """Train linear support vector machines on the training videos' vectors."""
+    from stresnet.idt.classifier import CLASSIFIER
+    from stresnet.idt.classifier import train as train_all
+
+    classifier = train_all(encoded)
+    say(f"{len(classifier.class_names)} classes: {encoded / CLASSIFIER}")
+    say(f"test with: stresnet idt evaluate {encoded}")
+
+
+def evaluate(
+    encoded: Encoded,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File for the scores, .npz, .csv or .json; default: ENCODED/scores.npz."),
+    ] = None,
+) -> None:
+    """Score the test videos, for `stresnet evaluate --with-idt` and `stresnet fuse`."""
+    from stresnet.cli.fuse import accuracy_table
+    from stresnet.evaluation.score_files import write_scores
+    from stresnet.evaluation.with_idt import idt_scores
+
+    table = idt_scores(encoded)
+    place = out or encoded / "scores.npz"
+    write_scores(table, place)
+    Console().print(accuracy_table([table], replace(table)))
+    say(f"{len(table.names)} videos: {place}")
+
+
+IDT_VERBS = (extract, encode, train, evaluate)

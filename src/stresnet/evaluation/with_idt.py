@@ -1,0 +1,152 @@
+"""ST-ResNet* + IDT, the last row of Table 4 (section 4.2).
+
+The scores of a network and those of support vector machines on improved dense trajectories are
+L2-normalised for each video and averaged.
+
+With two classes that rule decides nothing: one machine's score is the other's with its sign
+changed, so each video's scores become ±1/√2, and the sum always follows the machines. Two classes
+are therefore averaged as probabilities (softmax) instead, and the report says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stresnet.errors import DatasetError, UsageError
+from stresnet.evaluation.fusion import Normalisation, fuse
+from stresnet.evaluation.model_folders import FOLD
+from stresnet.evaluation.result import Report
+from stresnet.evaluation.score_files import ScoreTable, read_scores
+
+if TYPE_CHECKING:
+    from stresnet.evaluation.compare import Comparison
+
+IDT = "improved dense trajectories (IDT)"  # as Table 4 calls it
+TWO_CLASSES = (
+    "two classes: the scores with IDT are averaged as probabilities, not L2-normalised as in the "
+    "paper, which would always follow IDT"
+)
+
+
+def idt_scores(encoded: Path) -> ScoreTable:
+    """Scores of the test videos of a folder that `stresnet idt train` has trained in.
+
+    Raises:
+        DatasetError, StoreError: the folder cannot be used.
+    """
+    from stresnet.idt.classifier import score_tested
+
+    classifier, videos, scores = score_tested(encoded)
+    names = classifier.class_names
+    if strange := sorted({video.label for video in videos} - set(names)):
+        raise DatasetError(
+            f"{encoded}: no training video is of class {', '.join(strange)}",
+            remedy="see its failures.csv and split.csv",
+        )
+    return ScoreTable(
+        origin=str(encoded),
+        names=tuple(video.name for video in videos),
+        scores=scores.astype(np.float64),
+        class_names=names,
+        truth=np.array([names.index(video.label) for video in videos], dtype=np.int64),
+    )
+
+
+def read_idt(place: str, folds: Sequence[int | None]) -> list[ScoreTable]:
+    """The score file of each fold; `place` holds `{fold}` where there are several.
+
+    Raises:
+        UsageError: several folds would share a file, or there is no fold to put in.
+        DatasetError: a file cannot be read.
+    """
+    if len(folds) > 1 and FOLD not in place:
+        raise UsageError(
+            f"--with-idt is {place}, one file for {len(folds)} folds",
+            remedy=f"put {FOLD} into the path, as in idt/fold{FOLD}/scores.npz",
+        )
+    if folds[0] is None and FOLD in place:
+        raise UsageError(f"--with-idt {place} asks for a fold", remedy="add --fold or --folds")
+    return [read_scores(place.replace(FOLD, str(fold))) for fold in folds]
+
+
+def add_idt(comparison: Comparison, tables: Sequence[ScoreTable]) -> Comparison:
+    """The comparison with two more entries: IDT alone, and its main network with IDT.
+
+    Args:
+        tables: of scores with IDT, one for each fold.
+
+    Raises:
+        DatasetError: a table lacks a video or a class of the network's, or has another true class.
+    """
+    main = comparison.main
+    matched = [_matched(report, table) for report, table in zip(main.reports, tables, strict=True)]
+    normalise = rule(main.class_names)
+    alone, fused = [], []
+    for report, table in zip(main.reports, matched, strict=True):
+        alone.append(_report(report, table))
+        fused.append(_report(report, fuse([_table(report), table], normalise=normalise)))
+    names = (("IDT", IDT), (f"{main.model} + IDT", f"{main.network} + IDT"))
+    entries = tuple(
+        replace(main, model=model, network=network, reports=tuple(reports))
+        for (model, network), reports in zip(names, (alone, fused), strict=True)
+    )
+    told = (TWO_CLASSES,) if normalise == "softmax" else ()
+    return replace(comparison, idt=entries, warnings=(*comparison.warnings, *told))
+
+
+def of_table_4(network: str) -> bool:
+    """Whether an entry's network is IDT, or one with it."""
+    return network == IDT or network.endswith("+ IDT")
+
+
+def rule(class_names: Sequence[str]) -> Normalisation:
+    """How scores are normalised before they are averaged."""
+    return "l2" if len(class_names) > 2 else "softmax"
+
+
+def _table(report: Report) -> ScoreTable:
+    scores = report.scores["fused"].astype(np.float64)
+    return ScoreTable("the network", report.names, scores, report.class_names, report.truth)
+
+
+def _matched(report: Report, table: ScoreTable) -> ScoreTable:
+    """The table's rows and columns in the order of the report's; others are left out."""
+    rows = _places("video", report.names, table.names, table)
+    if not table.class_names:
+        columns = list(range(table.scores.shape[1]))
+    else:
+        columns = _places("class", report.class_names, table.class_names, table)
+        # A class that no video of the network's has would be left out silently.
+        _places("class", table.class_names, report.class_names, _table(report))
+    truth = None
+    if table.truth is not None:
+        truth = np.array([columns.index(label) for label in table.truth[rows]], dtype=np.int64)
+    return ScoreTable(
+        table.origin,
+        report.names,
+        table.scores[np.ix_(rows, columns)],
+        report.class_names,
+        truth,
+    )
+
+
+def _places(kind: str, wanted: Sequence[str], there: Sequence[str], table: ScoreTable) -> list[int]:
+    place_of = {name: place for place, name in enumerate(there)}
+    if missing := [name for name in wanted if name not in place_of]:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise DatasetError(
+            f"{table.origin}: {kind} {missing[0]!r}{more} is missing",
+            remedy="make both scores of the same videos and classes: the same data and fold",
+        )
+    return [place_of[name] for name in wanted]
+
+
+def _report(report: Report, table: ScoreTable) -> Report:
+    """The same videos with other scores; how long those took is not known here."""
+    scores = {"fused": table.scores.astype(np.float32)}
+    return replace(report, scores=scores, seconds=np.zeros(0))

@@ -1,0 +1,130 @@
+"""The camera's motion between two frames, and frames without it (ICCV 2013, section 2).
+
+    corners of the first frame, moved by the dense flow   ⎫
+    features of both frames, matched by their descriptors ⎭ -> RANSAC -> homography
+
+Points on people vote for people's motion: `boxes` around them, where known, are left out.
+The authors matched SURF, which is patented or missing in most builds of OpenCV; ORB serves here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stresnet.idt.layout import Float32, Grey
+from stresnet.idt.opencv import cv2
+
+Points = npt.NDArray[np.float32]  # (n, 2), x then y, pixels
+Boxes = npt.NDArray[np.float32]  # (n, 4): left, top, right, bottom, pixels
+Homography = npt.NDArray[np.float64]  # (3, 3): from the first frame to the second
+
+NO_BOXES: Boxes = np.zeros((0, 4), np.float32)
+STILL: Homography = np.eye(3)
+
+CORNERS = 1000  # at most
+CORNER_QUALITY = 0.001  # of the best corner
+CORNER_DISTANCE = 3  # pixels
+FEATURES = 500  # at most
+REACH = 25  # pixels that a feature may move
+INLIER = 1.0  # pixels off the homography
+LEAST_MATCHES, LEAST_INLIERS = 50, 25  # with fewer, the camera is taken to stand still
+MARGIN = 5  # pixels of a warped frame's border that are not trusted
+
+
+@dataclass(frozen=True)
+class Features:
+    """Points of a frame and their descriptors: (n, 2) and (n, 32) bytes, compared bit by bit."""
+
+    points: Points
+    descriptors: npt.NDArray[np.uint8]
+
+
+class Camera:
+    """Follows the camera through a video; each frame's features are found once."""
+
+    def __init__(self) -> None:
+        self._detector = cv2.ORB.create(FEATURES)
+        self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
+        self._before: Features | None = None
+
+    def homography(
+        self, first: Grey, second: Grey, flow: Float32, boxes: Boxes = NO_BOXES
+    ) -> Homography:
+        """From `first` to `second`, which is `first` of the next call.
+
+        Args:
+            flow: (2, H, W) from first to second, pixels per frame.
+            boxes: around people in both frames.
+        """
+        background = outside(boxes, first.shape)
+        before = self._before or self._features(first, background)
+        after = self._before = self._features(second, background)
+        matches = [self._matched(before, after), _corners(first, flow, background)]
+        start, end = (np.concatenate(points) for points in zip(*matches, strict=True))
+        if len(start) <= LEAST_MATCHES:
+            return STILL
+        found, inliers = cv2.findHomography(start, end, cv2.RANSAC, INLIER)
+        return STILL if found is None or inliers.sum() <= LEAST_INLIERS else found
+
+    def _features(self, frame: Grey, background: Grey) -> Features:
+        keypoints, descriptors = self._detector.detectAndCompute(frame, background)
+        if descriptors is None:
+            return Features(np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8))
+        points = np.array([keypoint.pt for keypoint in keypoints], np.float32)
+        return Features(points, descriptors)
+
+    def _matched(self, before: Features, after: Features) -> tuple[Points, Points]:
+        apart_x, apart_y = (
+            np.abs(np.subtract.outer(after.points[:, axis], before.points[:, axis]))
+            for axis in (0, 1)
+        )
+        near = ((apart_x < REACH) & (apart_y < REACH)).astype(np.uint8)
+        found: Any = ()
+        if near.any():
+            found = self._matcher.match(after.descriptors, before.descriptors, near)
+        of_after = np.array([match.queryIdx for match in found], np.intp)
+        of_before = np.array([match.trainIdx for match in found], np.intp)
+        return before.points[of_before], after.points[of_after]
+
+
+def _corners(first: Grey, flow: Float32, background: Grey) -> tuple[Points, Points]:
+    """Good features to track (Shi and Tomasi) and where the flow takes them."""
+    found = cv2.goodFeaturesToTrack(
+        first, CORNERS, CORNER_QUALITY, CORNER_DISTANCE, mask=background
+    )
+    if found is None:
+        return np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
+    start: Points = found.reshape(-1, 2)
+    x, y = np.rint(start).astype(np.intp).T
+    return start, start + flow[:, y, x].T
+
+
+def outside(boxes: Boxes, shape: tuple[int, ...]) -> Grey:
+    """(H, W) uint8: 255 outside all boxes, 0 inside."""
+    mask = np.full(shape, 255, np.uint8)
+    for left, top, right, bottom in boxes:
+        rows = slice(max(int(np.ceil(top)), 0), max(int(bottom) + 1, 0))
+        mask[rows, max(int(np.ceil(left)), 0) : max(int(right) + 1, 0)] = 0
+    return mask
+
+
+def stabilised(first: Grey, second: Grey, homography: Homography) -> Grey:
+    """`second` as the camera of `first` would have seen it; `first` where that is unknown.
+
+    The flow from `first` to the result is the warped flow, which lacks the camera's motion.
+    """
+    height, width = first.shape
+    inside = np.zeros((height, width), np.uint8)
+    inside[MARGIN + 1 : -MARGIN - 1, MARGIN + 1 : -MARGIN - 1] = 1
+    # The homography leads from a place in the result to the one in `second`.
+    warped, known = (
+        cv2.warpPerspective(
+            image, homography, (width, height), flags=cv2.WARP_INVERSE_MAP | interpolation
+        )
+        for image, interpolation in ((second, cv2.INTER_LINEAR), (inside, cv2.INTER_NEAREST))
+    )
+    return np.where(known > 0, warped, first)

@@ -1,0 +1,196 @@
+"""A data set's trajectories -> a vector a video, and what is needed to train on them.
+
+    FOLDER
+    ├── split.csv                 name, label, source, split: which videos train, which test
+    ├── codebook.safetensors      learnt from the training videos alone
+    ├── vectors/CLASS/clip.npz    a video's vector, and what it was made of
+    ├── classifier.safetensors    by `train`
+    └── failures.csv              videos without features
+
+Run again, it goes on where it was: what was made of the same is left alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stresnet.data.batch import OnProgress, silent
+from stresnet.data.failures import write_failures
+from stresnet.data.splits import Split, VideoItem
+from stresnet.data.store_names import store_path
+from stresnet.errors import DatasetError, StoreError
+from stresnet.files import whole_file
+from stresnet.idt.codebook import (
+    GAUSSIANS,
+    SAMPLES,
+    USUAL,
+    Codebook,
+    learn_codebook,
+    load_codebook,
+    sampled,
+)
+from stresnet.idt.feature_file import find_features, iter_blocks, read_index
+from stresnet.idt.layout import Float32
+
+CODEBOOK, SPLIT, VECTORS = "codebook.safetensors", "split.csv", "vectors"
+COLUMNS = ("name", "label", "source", "split")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A video that has a vector; `split` is "train" or "test"."""
+
+    name: str
+    label: str
+    source: str
+    split: str
+
+
+def encode(
+    features: Path,
+    split: Split,
+    out: Path,
+    *,
+    kinds: Sequence[str] = USUAL,
+    gaussians: int = GAUSSIANS,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    on_progress: OnProgress = silent,
+    say: Callable[[str], None] = print,
+) -> list[tuple[str, str]]:
+    """Learn a codebook from the split's training videos, and encode all videos.
+
+    Memory holds the sample, some 4 kB a trajectory while it is learnt from, and one block of a
+    video.
+
+    Args:
+        features: folder of trajectories, ours or the authors' program's.
+        kinds: of descriptors, see `codebook.KINDS`.
+        gaussians: of each mixture.
+        samples: trajectories that the codebook is learnt from.
+
+    Returns:
+        (name, reason) of the videos without a vector; `out`/failures.csv lists them too.
+
+    Raises:
+        UsageError: there is no such kind of descriptor.
+        DatasetError: the training videos have too few trajectories.
+        EnvironmentProblem: scikit-learn is missing, the disk is full, or `out` cannot be written.
+    """
+    found: dict[str, Path] = {}
+    failures: dict[str, str] = {}
+    for item in split.train + split.test:
+        try:
+            found[item.name] = find_features(features, item.name)
+        except StoreError as error:
+            failures[item.name] = str(error)
+    training = [found[item.name] for item in split.train if item.name in found]
+    said = {"kinds": list(kinds), "gaussians": gaussians, "samples": samples, "seed": seed}
+    learnt_from = _digest([json.dumps(said), *map(_seal, training)])
+    codebook = _codebook(out / CODEBOOK, learnt_from)
+    if codebook is None:
+        say(f"drawing trajectories from {len(training)} training videos")
+        sample = sampled(training, samples, seed=seed)
+        codebook = learn_codebook(sample, kinds=kinds, gaussians=gaussians, seed=seed, say=say)
+        codebook.save(out / CODEBOOK, learnt_from)
+    for place, (name, path) in enumerate(found.items(), start=1):
+        try:
+            _encode_unless_done(codebook, path, vector_path(out, name), learnt_from)
+        except StoreError as error:
+            failures[name] = str(error)
+        on_progress(place, len(found), name)
+    _write_split(out / SPLIT, split, failures)
+    write_failures(out / "failures.csv", list(failures.items()))
+    return list(failures.items())
+
+
+def encoded_videos(folder: Path) -> list[Encoded]:
+    """The videos of a folder that `encode` wrote.
+
+    Raises:
+        DatasetError: it is none.
+    """
+    try:
+        with (folder / SPLIT).open(encoding="utf-8", newline="") as file:
+            return [Encoded(*(row[column] for column in COLUMNS)) for row in csv.DictReader(file)]
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(
+            f"{folder}: holds no encoded videos ({error})", remedy="run `stresnet idt encode`"
+        ) from error
+
+
+def load_vector(folder: Path, name: str) -> Float32:
+    """A video's vector.
+
+    Raises:
+        StoreError: it is missing or damaged.
+    """
+    path = vector_path(folder, name)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return np.asarray(arrays["vector"], np.float32)
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise StoreError(
+            f"{path}: the vector cannot be read ({error})",
+            remedy="delete it and run `stresnet idt encode` again",
+        ) from error
+
+
+def vector_path(folder: Path, name: str) -> Path:
+    """`CLASS/clip.avi` -> `folder/vectors/CLASS/clip.avi.npz`."""
+    return store_path(folder / VECTORS, name).with_suffix(".npz")
+
+
+def _codebook(path: Path, learnt_from: str) -> Codebook | None:
+    try:
+        codebook, source = load_codebook(path)
+    except StoreError:
+        return None
+    return codebook if source == learnt_from else None
+
+
+def _encode_unless_done(codebook: Codebook, path: Path, out: Path, learnt_from: str) -> None:
+    made_of = _digest([learnt_from, _seal(path)])
+    try:
+        with out.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            if str(arrays["made_of"]) == made_of:
+                return
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        pass
+    vector = codebook.encode(iter_blocks(path))
+    with whole_file(out) as partial, partial.open("wb") as target:
+        np.savez(target, vector=vector, made_of=np.array(made_of))
+
+
+def _seal(path: Path) -> str:
+    """What tells one file of trajectories from another, without reading gigabytes."""
+    if path.suffix == ".npz":
+        return json.dumps(read_index(path), sort_keys=True)
+    state = path.stat()
+    return f"{path.name} {state.st_size} {state.st_mtime_ns}"
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _write_split(path: Path, split: Split, failures: dict[str, str]) -> None:
+    def rows(items: Sequence[VideoItem], kind: str) -> list[tuple[str, ...]]:
+        return [
+            (item.name, item.label, item.source or "", kind)
+            for item in items
+            if item.name not in failures
+        ]
+
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        table.writerows(rows(split.train, "train") + rows(split.test, "test"))

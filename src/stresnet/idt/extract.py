@@ -1,0 +1,145 @@
+"""Video files -> files of trajectories, many at a time.
+
+    jobs --(one process each: extract_video)--> out/CLASS/clip.avi.npz, failures.csv
+
+Run again, it goes on where it was: what is there, of the same source and made the same way, is
+left alone, all else is made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stresnet.data.batch import (
+    BatchReport,
+    OnProgress,
+    require_writable,
+    run_batch,
+    silent,
+    worker_count,
+)
+from stresnet.data.isolated import Tell
+from stresnet.data.leftovers import remove_leftovers
+from stresnet.data.video import iter_frames
+from stresnet.data.video_file import content_sha256
+from stresnet.errors import StoreError, UsageError
+from stresnet.flow import grey
+from stresnet.idt.boxes import BoxFile, box_path, scale_of
+from stresnet.idt.extraction import iter_trajectories, nobody
+from stresnet.idt.feature_file import feature_path, read_index, write_features
+from stresnet.idt.layout import LENGTH, PATCH, Grey
+from stresnet.idt.opencv import cv2
+
+SHORT_SIDE = 240  # pixels, as UCF101 and HMDB51 have: their videos keep their size
+VERSION = 1  # of the arithmetic
+
+
+def extract(
+    videos: Iterable[tuple[Path, str]],
+    out: Path,
+    *,
+    boxes: Path | None = None,
+    short_side: int = SHORT_SIDE,
+    workers: int | None = None,
+    on_progress: OnProgress = silent,
+) -> BatchReport:
+    """Extract the trajectories of many videos in worker processes, to `feature_path(out, name)`.
+
+    A video that fails stops no other; `out`/failures.csv lists them.
+
+    Args:
+        videos: files, each with its name: a relative path with `/`.
+        boxes: folder of boxes around people, `NAME.txt` for those videos that have any.
+        short_side: of the frames, in pixels.
+        workers: videos at a time; None is one for each processor core.
+
+    Raises:
+        UsageError: a name is twice there or leads out of `out`, or a number is too small.
+        EnvironmentProblem: OpenCV is missing, the disk is full, or `out` cannot be written.
+    """
+    if short_side < PATCH:
+        raise UsageError(f"frames of short side {short_side} pixels, expected at least {PATCH}")
+    jobs: dict[str, ExtractJob] = {}
+    for video, name in videos:
+        if name in jobs:
+            raise UsageError(f"two videos are called {name}", remedy="name them by their paths")
+        around = box_path(boxes, name) if boxes else None
+        jobs[name] = ExtractJob(
+            video,
+            feature_path(out, name),
+            around if around and around.is_file() else None,
+            short_side,
+        )
+    require_writable(out)
+    remove_leftovers(job.features for job in jobs.values())
+    workers, _ = worker_count(workers, len(jobs))
+    failures = out / "failures.csv"
+    return run_batch(
+        extract_unless_done, jobs, workers=workers, failures=failures, on_progress=on_progress
+    )
+
+
+@dataclass(frozen=True)
+class ExtractJob:
+    """A video, where its trajectories shall go, and how they are made."""
+
+    video: Path
+    features: Path
+    boxes: Path | None
+    short_side: int
+
+    def index(self) -> dict[str, Any]:
+        """All that decides what the trajectories are.
+
+        Raises:
+            VideoError: a file cannot be read.
+        """
+        return {
+            "version": VERSION,
+            "source": {"name": self.video.name, "sha256": content_sha256(self.video)},
+            "boxes": content_sha256(self.boxes) if self.boxes else None,
+            "short_side": self.short_side,
+        }
+
+
+def extract_unless_done(job: ExtractJob, tell: Tell) -> bool:
+    """Do a job in a process of its own; False if it was done before, and the same way."""
+    cv2.setNumThreads(1)  # each core has a video of its own
+    index = job.index()
+    try:
+        said = read_index(job.features)
+        if all(said.get(key) == value for key, value in index.items()):
+            return False
+    except StoreError:
+        pass
+    extract_video(job, index)
+    return True
+
+
+def extract_video(job: ExtractJob, index: dict[str, Any]) -> None:
+    """Extract one video's trajectories; `index` is kept beside them.
+
+    Raises:
+        VideoError: the video or its boxes cannot be read.
+        EnvironmentProblem: the disk is full or the folder cannot be written.
+    """
+    warnings: list[str] = []
+    count = 0
+
+    def frames() -> Iterator[Grey]:
+        nonlocal count
+        decoded = iter_frames(job.video, short_side=job.short_side, on_warning=warnings.append)
+        for frame in decoded:
+            count += 1
+            yield grey(frame.image[None])[0]
+
+    def ending() -> dict[str, Any]:
+        if count <= LENGTH:
+            warnings.append(f"{count} frames; a trajectory takes {LENGTH + 1}")
+        return {**index, "frames": count, "warnings": warnings}
+
+    boxes = BoxFile(job.boxes, scale_of(job.video, job.short_side)) if job.boxes else nobody
+    write_features(job.features, iter_trajectories(frames(), boxes), ending)
