@@ -1,6 +1,7 @@
 """Laws of chunks, and of the batches that training is fed."""
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -179,3 +180,28 @@ def test_senseless_batches_are_refused() -> None:
             StepSampler(num_items, batch_size, seed=0, last_step=1)
     with pytest.raises(UsageError, match="seed is -1"):
         StepSampler(5, 3, seed=-1, last_step=1)
+
+
+def test_a_group_may_share_one_tau_and_nothing_else() -> None:
+    """As in the released code; frames are numbered, so that strides can be read off."""
+    settings = ChunkSettings(chunks=2, tau=(1, 9), crop="whole", size=8, tau_group=4)
+    items = [(Path(str(i)), 0) for i in range(8)]
+    dataset = ChunkDataset(items, settings, seed=0, open_video=lambda path: numbered_video(60))
+    taus, starts = [], []
+    for step in range(20):
+        samples = [dataset[SampleKey(step, slot, slot)] for slot in range(8)]
+        first = [sample.rgb[0, 0, 0, 0].item() for sample in samples]
+        strides = [
+            sample.rgb[1, 0, 0, 0].item() - at for sample, at in zip(samples, first, strict=True)
+        ]
+        for group in (slice(0, 4), slice(4, 8)):
+            assert len(set(strides[group])) == 1
+            taus.append(strides[group][0])
+            starts.append(len(set(first[group])))
+    assert set(taus) >= set(range(1, 8))
+    assert sum(starts) / len(starts) > 3
+    with pytest.raises(UsageError, match="lowest <= highest"):
+        bad = replace(settings, tau=(5, 1))
+        ChunkDataset(items, bad, seed=0, open_video=lambda path: numbered_video(60))[
+            SampleKey(0, 0, 0)
+        ]

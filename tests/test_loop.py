@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import signal
 import time
@@ -23,10 +22,11 @@ from stresnet.errors import StoreError, TrainingError, UsageError
 from stresnet.model import STResNet, load_imagenet
 from stresnet.training import checkpoint, loading, loop
 from stresnet.training import execution as execution_module
-from stresnet.training.checkpoint import load_checkpoint, save_checkpoint, weights_of
+from stresnet.training.checkpoint import Progress, load_checkpoint, save_checkpoint, weights_of
 from stresnet.training.execution import Execution
 from stresnet.training.log import RunLog
 from stresnet.training.loop import group_loss, optimizer_step
+from stresnet.training.measures import group_measures
 from stresnet.training.optimizer import make_optimizer, set_rate
 from stresnet.training.recipes import RELEASED_CODE
 from stresnet.training.start import SHIPPED_WEIGHTS
@@ -118,6 +118,60 @@ def test_a_run_of_adamw_in_float16_resumes_bitwise_equal(
     assert not different(whole, trained(run))
 
 
+INGREDIENTS = {
+    "average": 0.5,
+    "mixup": 0.4,
+    "cutmix": 1.0,
+    "colour_jitter": 0.3,
+    "flow_jitter": 0.3,
+}
+
+
+def test_a_run_with_all_ingredients_resumes_bitwise_equal(
+    items: Items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Averaged weights are kept in the checkpoint, mixed videos drawn anew."""
+    phase = replace(PHASE, schedule=((1e-2, 3),), **INGREDIENTS)
+    recipe = replace(RECIPE, label_smoothing=0.1, running_moments="deviation")
+    make = partial(make_run, items, phase=phase, recipe=recipe)
+    whole = trained(make(tmp_path / "whole"))
+    run = make(tmp_path / "stopped", workers=1)
+    row = RunLog.row
+
+    def stop_at_1(log: RunLog, step: int, values: dict[str, float]) -> None:
+        row(log, step, values)
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(RunLog, "row", stop_at_1)
+        trained(run)
+    assert not different(whole, trained(run))
+    assert not different(whole, trained(run))  # once more: the phase is finished
+    finished, kept = weights_of(run.checkpoint)
+    assert finished == phase.iterations
+    assert not different(whole, kept)
+
+
+def test_the_result_is_the_average_and_the_last_weights_go_on(
+    items: Items, undisturbed: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of five steps, with a long memory: the plain mean of the weights after each."""
+    seen: list[State] = []
+    commit = loop.commit_running_moments
+
+    def watched(learner: torch.nn.Module) -> None:
+        commit(learner)
+        seen.append({name: tensor.clone() for name, tensor in learner.state_dict().items()})
+
+    monkeypatch.setattr(loop, "commit_running_moments", watched)
+    averaged = trained(make_run(items, tmp_path, replace(PHASE, average=0.999)))
+    assert not different(seen[-1], undisturbed)
+    for name, tensor in averaged.items():
+        expected = torch.stack([state[name] for state in seen]).mean(0)
+        torch.testing.assert_close(tensor, expected, msg=name)
+
+
 def test_a_signal_writes_a_checkpoint_and_the_run_resumes_bitwise_equal(
     items: Items, undisturbed: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +222,38 @@ def test_groups_one_after_the_other_equal_groups_side_by_side(items: Items, tmp_
     )
     for key, value in one_by_one.items():
         torch.testing.assert_close(together[key], value, rtol=1e-5, atol=1e-6, msg=key)
+
+
+@pytest.mark.parametrize("passed", ["forward", "backward"])
+def test_a_signal_is_answered_within_a_group(
+    items: Items, undisturbed: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed: str
+) -> None:
+    """A group takes long on a slow machine: the pass ends at the next residual unit."""
+    run = make_run(items, tmp_path)
+    net, units_seen = make_net(), 0
+
+    def signal_in_step_1(*_: object) -> None:
+        nonlocal units_seen
+        units_seen += 1
+        if units_seen == 3:  # the second group of step 1
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    unit, later = net.motion.conv3_x[0], net.motion.conv4_x[1]
+    if passed == "forward":
+        unit.register_forward_hook(signal_in_step_1)
+    else:
+        unit.register_full_backward_hook(signal_in_step_1)
+    reached: list[int] = []
+    after = later.conv1 if passed == "forward" else net.motion.conv2_x[0].conv1
+    if passed == "forward":
+        after.register_forward_hook(lambda *_: reached.append(units_seen))
+    else:
+        after.register_full_backward_hook(lambda *_: reached.append(units_seen))
+    with pytest.raises(Interrupted):
+        trained(run, net)
+    assert 3 not in reached
+    assert weights_of(run.checkpoint)[0] == 1
+    assert not different(undisturbed, trained(run))
 
 
 # What does not change the numbers
@@ -264,9 +350,9 @@ def test_a_step_whose_float16_gradients_overflow_is_skipped(tmp_path: Path) -> N
     assert not optimizer_step(optimizer, scaler)
     assert torch.equal(net.weight, before)
 
-    save_checkpoint(tmp_path / "a", net, optimizer, scaler, 7, "toy")
+    save_checkpoint(tmp_path / "a", Progress(net, optimizer, scaler), 7, "toy")
     restored = GradScaler("cpu")
-    assert load_checkpoint(tmp_path / "a", net, optimizer, restored, "toy") == 7
+    assert load_checkpoint(tmp_path / "a", Progress(net, optimizer, restored), "toy") == 7
     assert restored.get_scale() == scaler.get_scale() == 512.0
 
 
@@ -316,7 +402,9 @@ def test_the_released_code_s_recipe_differs_where_the_code_does() -> None:
     assert [p.norm_group for p in RELEASED_CODE.phases] == [32, 32, 4, 4]
     assert (motion.batch, motion.dropout, appearance.dropout) == (128, 0.8, 0.0)
     assert [p.crop for p in (appearance, st_resnet, star)] == ["corner-grid"] * 3
+    assert [p.shared_tau for p in (st_resnet, star)] == [True, True]
     assert RELEASED_CODE.double_rates
+    assert RELEASED_CODE.running_moments == "deviation"
     assert RELEASED_CODE.chunk_loss == "sum"
     assert RELEASED_CODE.temporal_pool == "conv5"
     epochs = [100 * 9537 / 128, 10 * 9537 / 256, 10 * 9537 / 128, 9537 / 128]
@@ -359,6 +447,23 @@ def test_losses_of_streams_are_summed_and_chunks_summed_or_averaged() -> None:
     torch.testing.assert_close(summed, total)
     torch.testing.assert_close(averaged, total / 4)
     torch.testing.assert_close(joint, by_hand(scores["appearance"] + scores["motion"]))
+
+
+def test_targets_may_be_smoothed_and_shared() -> None:
+    torch.manual_seed(0)
+    scores = {"motion": torch.randn(3, 4, 5)}
+    truth = torch.tensor([0, 3, 2])
+    one_hot = torch.eye(5)[truth]
+    smoothed = replace(RECIPE, label_smoothing=0.2)
+    torch.testing.assert_close(
+        group_loss(scores, truth, smoothed),
+        group_loss(scores, 0.8 * one_hot + 0.2 / 5, RECIPE),
+    )
+    shared = 0.3 * one_hot + 0.7 * one_hot.roll(1, 0)
+    parts = [group_loss(scores, truth.roll(shift), RECIPE) for shift in (0, 1)]
+    torch.testing.assert_close(group_loss(scores, shared, RECIPE), 0.3 * parts[0] + 0.7 * parts[1])
+    measured = group_measures(torch.zeros(()), scores, shared)
+    assert torch.equal(measured[3], group_measures(torch.zeros(()), scores, truth.roll(1))[3])
 
 
 # Failures
@@ -430,7 +535,3 @@ def test_a_finished_phase_is_not_trained_again(items: Items, tmp_path: Path) -> 
     run.checkpoint.write_bytes(b"not safetensors")
     with pytest.raises(TrainingError, match="not a readable checkpoint"):
         trained(run)
-
-
-def test_a_recipe_survives_json() -> None:
-    assert type(RECIPE).from_dict(json.loads(json.dumps(RECIPE.as_dict()))) == RECIPE

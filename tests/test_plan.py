@@ -12,16 +12,23 @@ from stresnet.errors import UsageError
 from stresnet.training.distributed import Place
 from stresnet.training.execution import Execution
 from stresnet.training.plan import KeptForBackward, PhasePlan, plan_lines, plan_phase
+from stresnet.training.recipe import Phase
 from tiny_data import toy_store
 from toy_training import ALONE, PHASE, RECIPE, Items, make_run
 
 
 def plan(
-    items: Items, folder: Path, *, workers: int = 0, recompute: bool = False, place: Place = ALONE
+    items: Items,
+    folder: Path,
+    *,
+    workers: int = 0,
+    recompute: bool = False,
+    place: Place = ALONE,
+    phase: Phase = PHASE,
 ) -> PhasePlan:
     return plan_phase(
         RECIPE,
-        PHASE,
+        phase,
         num_classes=2,
         videos=8,
         dataset=make_run(items, folder).dataset,
@@ -44,6 +51,8 @@ def test_a_plan_counts_steps_and_estimates_time_and_memory(tmp_path: Path) -> No
 
     lean = plan(items, tmp_path / "run", recompute=True)
     assert lean.memory < planned.memory
+    averaged = plan(items, tmp_path / "run", phase=replace(PHASE, average=0.9))
+    assert averaged.memory > planned.memory
 
 
 def test_loading_ahead_hides_behind_training_and_processes_share_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, distributed, multiprocessing, nn
 
 from stresnet.errors import UsageError
 from stresnet.model import STResNet, SubBatchNorm, commit_running_moments
+from stresnet.model.sub_batch_norm import RunningMoments, average_moments
 
 CHUNKS = 3
 
@@ -87,13 +88,40 @@ def test_running_moments_move_once_a_step_by_the_mean_over_groups() -> None:
     torch.testing.assert_close(norm.running_var, 0.95 + 0.05 * groups.var(2).mean(0))
 
 
-def test_a_step_without_a_forward_pass_moves_nothing() -> None:
+def test_the_authors_average_biased_standard_deviations() -> None:
+    """sqrt(variance + eps) of each group; the running one moves 5 % a step (vl_nnbnorm.m)."""
+    norm = SubBatchNorm(4, group=1).double()
+    average_moments(norm, "deviation")
+    running = torch.ones(4).double().add(1e-5).sqrt()
+    for _ in range(3):
+        x = batch(4)
+        norm(x, CHUNKS)
+        commit_running_moments(norm)
+        groups = x.view(4, CHUNKS, 4, 25).transpose(1, 2).flatten(2)  # (group, C, values)
+        deviations = (groups.var(2, correction=0) + 1e-5).sqrt()
+        running = 0.95 * running + 0.05 * deviations.mean(0)
+    torch.testing.assert_close((norm.running_var + 1e-5).sqrt(), running)
+
+
+def test_what_is_averaged_does_not_change_the_output() -> None:
+    norm = random_norm(group=2)
+    authors = copy.deepcopy(norm)
+    average_moments(authors, "deviation")
+    x = batch(4)
+    assert torch.equal(norm(x, CHUNKS), authors(x, CHUNKS))
+
+
+@pytest.mark.parametrize("averages", ["variance", "deviation"])
+def test_a_step_without_a_forward_pass_moves_nothing(averages: RunningMoments) -> None:
     norm = random_norm(group=1)
+    average_moments(norm, averages)
     norm(batch(2), CHUNKS)
     commit_running_moments(norm)
     before = copy.deepcopy(norm.state_dict())
     commit_running_moments(norm)
-    torch.testing.assert_close(norm.state_dict(), before, rtol=0, atol=0)
+    # Up to the rounding of a square root and its square.
+    tolerance = 0 if averages == "variance" else 1e-15
+    torch.testing.assert_close(norm.state_dict(), before, rtol=tolerance, atol=0)
 
 
 def test_a_skipped_step_is_forgotten() -> None:

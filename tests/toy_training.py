@@ -14,7 +14,7 @@ from stresnet.model import STResNet
 from stresnet.training.distributed import Place
 from stresnet.training.execution import Execution
 from stresnet.training.loop import PhaseRun, train_phase
-from stresnet.training.recipes import Phase, Recipe
+from stresnet.training.recipe import Phase, Recipe
 
 PHASE = Phase(
     name="st_resnet",
@@ -42,7 +42,14 @@ def make_run(
     execution: Execution = Execution(),  # noqa: B008
     open_video: Callable[[Path], FramesAndFlow] = StoredVideo,
 ) -> PhaseRun:
-    settings = ChunkSettings(phase.chunks, phase.tau, phase.crop, recipe.input_size)
+    settings = ChunkSettings(
+        phase.chunks,
+        phase.tau,
+        phase.crop,
+        recipe.input_size,
+        colour_jitter=phase.colour_jitter,
+        flow_jitter=phase.flow_jitter,
+    )
     dataset = ChunkDataset(items, settings, seed=0, open_video=open_video)
     folder.mkdir(exist_ok=True)
     return PhaseRun(recipe, phase, dataset, folder, "toy", 0, workers, place, execution)

@@ -8,7 +8,10 @@ import typer
 
 from stresnet.cli.options import Model, Threads
 from stresnet.cli.program import say
+from stresnet.web.limits import Limits
+from stresnet.web.serving import HOST, PORT
 
+DEFAULT = Limits()
 LIMITS = "Limits"
 
 
@@ -16,8 +19,8 @@ def serve(
     model: Model,
     host: Annotated[
         str, typer.Option(help="Address to bind to; 0.0.0.0 lets other machines in.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    ] = HOST,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = PORT,
     allow_name: Annotated[
         list[str] | None,
         typer.Option(
@@ -27,17 +30,17 @@ def serve(
     ] = None,
     max_seconds: Annotated[
         float, typer.Option(min=1, help="Length of a clip, seconds.", rich_help_panel=LIMITS)
-    ] = 60.0,
+    ] = DEFAULT.video_seconds,
     max_mb: Annotated[
         float, typer.Option(min=0.001, help="Size of a clip, MB.", rich_help_panel=LIMITS)
-    ] = 200.0,
+    ] = DEFAULT.upload_bytes / 1e6,
     max_work: Annotated[
         float, typer.Option(min=1, help="Seconds of work on a clip.", rich_help_panel=LIMITS)
-    ] = 900.0,
+    ] = DEFAULT.work_seconds,
     keep: Annotated[
         float,
         typer.Option(min=0.1, help="Minutes that results are kept.", rich_help_panel=LIMITS),
-    ] = 30.0,
+    ] = DEFAULT.keep_seconds / 60,
     fast: Annotated[bool, typer.Option("--fast", help="Quicker flow and 8 chunks of 25.")] = False,
     threads: Threads = 2,
 ) -> None:
@@ -45,7 +48,6 @@ def serve(
 
     Programs send clips to /api/jobs; /api describes it. Ctrl-C ends, and nothing stays on disk.
     """
-    from stresnet.web import Limits
     from stresnet.web import serve as serve_until_ended
 
     limits = Limits(

@@ -41,7 +41,7 @@ def train(
         bool, typer.Option("--dry-run", help="Only say what it takes: steps, memory, hours.")
     ] = False,
     recipe: Annotated[
-        str, typer.Option(help="quick, quick-resnet50, paper or released-code.")
+        str, typer.Option(help="quick, modern, quick-resnet50, paper or released-code.")
     ] = "quick",
     depth: Annotated[
         str | None, typer.Option(help="26, 50, 101, 152 or tiny; default: the recipe's.")

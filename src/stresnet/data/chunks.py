@@ -1,9 +1,8 @@
 """Chunks of one video as the network takes them, and batches of them for SGD.
 
 `training_chunks` and `testing_chunks` read anything that serves frames and flow (`FramesAndFlow`):
-a prepared video on disk, or arrays through `InMemoryVideo`. `ChunkDataset` and `StepSampler` feed a
-torch DataLoader; what they give at a step depends on the seed and the step's number alone, so that
-a run can go on from any step, with any number of workers, and nothing needs to be restored.
+a prepared video, or arrays through `InMemoryVideo`. `ChunkDataset` and `StepSampler` feed a
+DataLoader; what they give depends on seed and step alone, so that a run goes on from any step.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ from stresnet.data.augmentation import (
     mirror,
     whole_frame,
 )
+from stresnet.data.jitter import ZERO_FLOW, coloured, draw_colours, draw_speed, sped_up
 from stresnet.data.sampling import (
     FLOWS,
     Indices,
+    draw_tau,
     flow_indices,
     reflect,
     testing_centres,
     training_centres,
 )
 from stresnet.errors import UsageError
-
-ZERO_FLOW = 128  # the byte of 0 px per frame
 
 Modality = Literal["rgb", "flow", "both"]
 
@@ -119,12 +118,15 @@ def training_chunks(
     size: int,
     rng: np.random.Generator,
     modality: Modality = "both",
+    colour_jitter: float = 0.0,
+    flow_jitter: float = 0.0,
 ) -> Chunks:
     """T = `chunks` chunks at a random stride, start, crop and flip, size x size px.
 
     Args:
         tau: least and greatest stride, in frames.
         size: side of the network's input, px.
+        colour_jitter, flow_jitter: see `draw_colours` and `draw_speed`; 0: neither is changed.
         modality: what to read; the draws, and so the chunks, are the same for each.
 
     Raises:
@@ -135,12 +137,13 @@ def training_chunks(
         raise UsageError(f"unknown crop {crop!r}", remedy=f"choose from {', '.join(CROP_RULES)}")
     centres = training_centres(video.num_frames, chunks, tau, rng)
     cut = CROP_RULES[crop](video.height, video.width, rng)
+    colours, speed = draw_colours(colour_jitter, rng), draw_speed(flow_jitter, rng)
     rgb = torch.empty((chunks, 3, 0, 0), dtype=torch.uint8)
     flow = torch.empty((chunks, 2 * FLOWS, 0, 0), dtype=torch.uint8)
     if modality != "flow":
-        rgb = apply_to_rgb(video.frames(centres), cut, (size, size))
+        rgb = coloured(apply_to_rgb(video.frames(centres), cut, (size, size)), colours)
     if modality != "rgb":
-        flow = apply_to_flow(_read_flow(video, centres), cut, (size, size))
+        flow = sped_up(apply_to_flow(_read_flow(video, centres), cut, (size, size)), speed)
     return Chunks(rgb, flow)
 
 
@@ -193,13 +196,16 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class ChunkSettings:
-    """How training videos become chunks; the arguments of `training_chunks`, held by a recipe."""
+    """How training videos become chunks: the arguments of `training_chunks`."""
 
     chunks: int
     tau: tuple[int, int]
     crop: CropKind
     size: int
     modality: Modality = "both"
+    colour_jitter: float = 0.0
+    flow_jitter: float = 0.0
+    tau_group: int = 1  # videos, one after the other in a batch, that share one tau
 
 
 class ChunkDataset(Dataset[Sample]):
@@ -225,18 +231,26 @@ class ChunkDataset(Dataset[Sample]):
 
     def __getitem__(self, key: SampleKey) -> Sample:
         step, slot, item = key
-        path, label = self.items[item]
-        settings = self.settings
+        (path, label), settings = self.items[item], self.settings
         drawn = training_chunks(
             self.open_video(path),
             chunks=settings.chunks,
-            tau=settings.tau,
+            tau=self._shared_tau(step, slot) if settings.tau_group > 1 else settings.tau,
             crop=settings.crop,
             size=settings.size,
             rng=np.random.default_rng([self.seed, step, slot]),
             modality=settings.modality,
+            colour_jitter=settings.colour_jitter,
+            flow_jitter=settings.flow_jitter,
         )
         return Sample(drawn.rgb, drawn.flow, label)
+
+    def _shared_tau(self, step: int, slot: int) -> tuple[int, int]:
+        """The one tau of all slots of a group, as a range."""
+        key = [self.seed, step, slot // self.settings.tau_group]
+        rng = np.random.default_rng(np.random.SeedSequence(key, spawn_key=(0, 0)))  # not a sample's
+        tau = draw_tau(self.settings.tau, rng)
+        return tau, tau
 
 
 class StepSampler(Sampler[list[SampleKey]]):

@@ -67,23 +67,32 @@ def training_centres(
     fit. Where they do not fit at this tau, the stride is reduced (paper, section 4.1) until the
     chunks lie evenly over the video. One chunk alone lies anywhere, as in the base streams.
 
-    The authors' code draws tau once per sub-batch and lets a video start at multiples of tau only,
-    never at the first one (an off-by-one); here each video draws both, and all starts can occur.
+    The authors' code draws tau once per sub-batch (`ChunkSettings.tau_group`) and lets a video
+    start at multiples of tau only, never at the first one (an off-by-one); here all starts occur.
 
     Raises:
         UsageError: `chunks` or tau is less than 1, or `tau_range` is upside down.
     """
-    lowest, highest = tau_range
-    if not 1 <= lowest <= highest:
-        raise UsageError(f"tau from {lowest} to {highest}: expected 1 <= lowest <= highest")
     _check_chunks(chunks)
     first, last = valid_centres(num_frames)
-    tau = int(rng.integers(lowest, highest, endpoint=True))
+    tau = draw_tau(tau_range, rng)
     latest_start = last - tau * (chunks - 1)
     if latest_start < first:
         return _evenly(first, last, chunks)
     start = int(rng.integers(first, latest_start, endpoint=True))
     return start + tau * np.arange(chunks, dtype=np.int64)
+
+
+def draw_tau(tau_range: tuple[int, int], rng: np.random.Generator) -> int:
+    """A stride in frames, uniform on the range, whose both ends are included.
+
+    Raises:
+        UsageError: tau is less than 1, or the range is upside down.
+    """
+    lowest, highest = tau_range
+    if not 1 <= lowest <= highest:
+        raise UsageError(f"tau from {lowest} to {highest}: expected 1 <= lowest <= highest")
+    return int(rng.integers(lowest, highest, endpoint=True))
 
 
 def testing_centres(num_frames: int, chunks: int = 25) -> Indices:

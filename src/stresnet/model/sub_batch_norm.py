@@ -7,10 +7,13 @@ outputs and gradients with the groups side by side.
 Running moments. The authors average the moments of all groups of one SGD step, then move the
 running moments 5 % towards that mean, once. So a forward pass only collects moments; after each
 optimiser step call `commit_running_moments(net)`. The collected variance is the unbiased one, as in
-PyTorch's BatchNorm; the authors average the biased standard deviation.
+PyTorch's BatchNorm; the authors average biased standard deviations, sqrt(variance + eps), which
+`average_moments(net, "deviation")` switches to.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +24,8 @@ from stresnet.errors import UsageError
 EPSILON = 1e-5
 RATE = 0.05  # of the running moments, per optimiser step (the authors' setLrWd.m)
 
+RunningMoments = Literal["variance", "deviation"]
+
 
 class SubBatchNorm(nn.Module):
     """Batch normalisation over groups of videos; the T chunks of a video stay together.
@@ -29,13 +34,17 @@ class SubBatchNorm(nn.Module):
         channels: C.
         group: videos a group; the last group of a batch may be smaller. None: the whole batch.
 
+    Attributes:
+        averages: what is averaged over groups and steps: "variance", or the authors' "deviation".
+            Either way `running_var` holds a variance.
+
     Its state has BatchNorm2d's names: weight, bias, running_mean, running_var.
     """
 
     running_mean: Tensor
     running_var: Tensor
     collected_mean: Tensor
-    collected_var: Tensor
+    collected_spread: Tensor
     collected_groups: Tensor
 
     def __init__(self, channels: int, group: int | None = None) -> None:
@@ -46,13 +55,14 @@ class SubBatchNorm(nn.Module):
                 remedy="use norm_group=None to take the moments over the whole batch",
             )
         self.group = group
+        self.averages: RunningMoments = "variance"
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         # Sums since the last commit; they are zero between steps, where checkpoints are written.
         self.register_buffer("collected_mean", torch.zeros(channels), persistent=False)
-        self.register_buffer("collected_var", torch.zeros(channels), persistent=False)
+        self.register_buffer("collected_spread", torch.zeros(channels), persistent=False)
         self.register_buffer("collected_groups", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor, chunks: int) -> Tensor:
@@ -78,8 +88,10 @@ class SubBatchNorm(nn.Module):
         x = F.batch_norm(
             x, mean, variance, self.weight, self.bias, training=True, momentum=1.0, eps=EPSILON
         )
+        if self.averages == "deviation":
+            variance = deviation(variance * ((values - 1) / values))
         self.collected_mean += mean
-        self.collected_var += variance
+        self.collected_spread += variance
         self.collected_groups += 1
         return x
 
@@ -90,14 +102,30 @@ class SubBatchNorm(nn.Module):
         rate = RATE * self.collected_groups.clamp(max=1)
         groups = self.collected_groups.clamp(min=1)
         self.running_mean.lerp_(self.collected_mean / groups, rate)
-        self.running_var.lerp_(self.collected_var / groups, rate)
+        if self.averages == "deviation":
+            spread = deviation(self.running_var).lerp_(self.collected_spread / groups, rate)
+            self.running_var.copy_((spread.square() - EPSILON).clamp(min=0))
+        else:
+            self.running_var.lerp_(self.collected_spread / groups, rate)
         self.forget()
 
     def forget(self) -> None:
         """Drop the collected moments, as when a step is skipped."""
         self.collected_mean.zero_()
-        self.collected_var.zero_()
+        self.collected_spread.zero_()
         self.collected_groups.zero_()
+
+
+def deviation(variance: Tensor) -> Tensor:
+    """What the authors' BatchNorm divides by, and keeps."""
+    return (variance + EPSILON).sqrt()
+
+
+def average_moments(net: nn.Module, averages: RunningMoments) -> None:
+    """Choose what every SubBatchNorm of `net` averages while it is trained."""
+    for module in net.modules():
+        if isinstance(module, SubBatchNorm):
+            module.averages = averages
 
 
 def commit_running_moments(net: nn.Module) -> None:
@@ -117,7 +145,7 @@ def _sum_over_processes(norms: list[SubBatchNorm]) -> None:
     collected = [
         tensor
         for norm in norms
-        for tensor in (norm.collected_mean, norm.collected_var, norm.collected_groups)
+        for tensor in (norm.collected_mean, norm.collected_spread, norm.collected_groups)
     ]
     together = torch.cat([tensor.flatten() for tensor in collected])  # one message, not hundreds
     distributed.all_reduce(together)

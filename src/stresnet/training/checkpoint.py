@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -13,45 +15,57 @@ from torch.optim import Optimizer
 
 from stresnet.errors import TrainingError
 from stresnet.files import whole_file
+from stresnet.training.ema import WeightAverage
 
-WEIGHT, STATE = "net.", "optimizer."  # what the names of tensors begin with
+WEIGHT, STATE, AVERAGE = "net.", "optimizer.", "average."  # what the names of tensors begin with
 
 
-def save_checkpoint(
-    path: Path,
-    learner: nn.Module,
-    optimizer: Optimizer,
-    scaler: GradScaler,
-    step: int,
-    fingerprint: str,
-) -> None:
+@dataclass(frozen=True)
+class Progress:
+    """All that changes while a phase is trained, besides the step.
+
+    Sampling is a pure function of (seed, step, slot), dropout and mixing of (seed, step, group), so
+    there is no loader or generator state.
+
+    Attributes:
+        learner: what the phase trains: the network, or one stream of it.
+        average: of its weights, where the phase averages them.
+    """
+
+    learner: nn.Module
+    optimizer: Optimizer
+    scaler: GradScaler
+    average: WeightAverage | None = None
+
+    def take_average(self) -> None:
+        """Give the learner its averaged weights, if there are any: the result of the phase."""
+        if self.average is not None:
+            self.learner.load_state_dict(self.average.state)
+
+
+def save_checkpoint(path: Path, progress: Progress, step: int, fingerprint: str) -> None:
     """Write all that a phase needs to go on after `step` finished iterations.
 
-    Sampling is a pure function of (seed, step, slot) and dropout of (seed, step, group), so there
-    is no loader or generator state.
-
     Args:
-        learner: what the phase trains: the network, or one stream of it.
         fingerprint: identifies recipe, data and seed; a checkpoint of another one is refused.
     """
-    tensors = {f"{WEIGHT}{key}": value.contiguous() for key, value in learner.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        for key, value in state.items():
-            if isinstance(value, Tensor):
-                tensors[f"{STATE}{index}.{key}"] = value.contiguous()
+    tensors = _prefixed(WEIGHT, progress.learner.state_dict())
+    for index, state in progress.optimizer.state_dict()["state"].items():
+        kept = {key: value for key, value in state.items() if isinstance(value, Tensor)}
+        tensors |= _prefixed(f"{STATE}{index}.", kept)
+    if progress.average is not None:
+        tensors |= _prefixed(AVERAGE, progress.average.state)
     metadata = {
         "step": str(step),
         "fingerprint": fingerprint,
-        "scaler": json.dumps(scaler.state_dict()),
+        "scaler": json.dumps(progress.scaler.state_dict()),
     }
     with whole_file(path) as partial:
         save_file(tensors, partial, metadata=metadata)
 
 
-def load_checkpoint(
-    path: Path, learner: nn.Module, optimizer: Optimizer, scaler: GradScaler, fingerprint: str
-) -> int:
-    """Put the state of `path` into learner, optimizer and scaler; return the finished iterations.
+def load_checkpoint(path: Path, progress: Progress, fingerprint: str) -> int:
+    """Put the state of `path` into `progress`; return the finished iterations.
 
     Raises:
         TrainingError: the file is damaged, or belongs to another recipe, seed or data set.
@@ -62,25 +76,27 @@ def load_checkpoint(
             f"{path}: belongs to another recipe, seed or data set",
             remedy="train into another folder, or give the options of the first call",
         )
-    learner.load_state_dict(_named(tensors, WEIGHT))
+    progress.learner.load_state_dict(_named(tensors, WEIGHT))
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in _named(tensors, STATE).items():
         index, key = name.split(".")
         state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    progress.optimizer.load_state_dict({**progress.optimizer.state_dict(), "state": state})
     if scaled := json.loads(metadata["scaler"]):
-        scaler.load_state_dict(scaled)
+        progress.scaler.load_state_dict(scaled)
+    if progress.average is not None:
+        progress.average.load(_named(tensors, AVERAGE))
     return int(metadata["step"])
 
 
 def weights_of(path: Path) -> tuple[int, dict[str, Tensor]]:
-    """The finished iterations and the learner's state_dict in `path`.
+    """The finished iterations and the learner's state_dict in `path`, averaged where it is kept so.
 
     Raises:
         TrainingError: the file is damaged.
     """
     metadata, tensors = _read(path)
-    return int(metadata["step"]), _named(tensors, WEIGHT)
+    return int(metadata["step"]), _named(tensors, AVERAGE) or _named(tensors, WEIGHT)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -92,6 +108,10 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             f"{path}: not a readable checkpoint ({error})",
             remedy="delete it; its phase starts again",
         ) from error
+
+
+def _prefixed(start: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{start}{key}": value.contiguous() for key, value in tensors.items()}
 
 
 def _named(tensors: dict[str, Tensor], start: str) -> dict[str, Tensor]:

@@ -114,7 +114,7 @@ def _moments_counted_once(unit: ResidualUnit) -> Iterator[None]:
         tensor
         for norm in unit.modules()
         if isinstance(norm, SubBatchNorm)
-        for tensor in (norm.collected_mean, norm.collected_var, norm.collected_groups)
+        for tensor in (norm.collected_mean, norm.collected_spread, norm.collected_groups)
     ]
     before = [tensor.clone() for tensor in collected]
     try:

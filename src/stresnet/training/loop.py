@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,16 +18,18 @@ from torch.nn.functional import cross_entropy
 from stresnet.data.chunks import ChunkDataset, SampleKey, StepSampler
 from stresnet.errors import TrainingError, UsageError
 from stresnet.model import STResNet, commit_running_moments
-from stresnet.model.sub_batch_norm import SubBatchNorm
-from stresnet.training.checkpoint import load_checkpoint, save_checkpoint
+from stresnet.model.sub_batch_norm import SubBatchNorm, average_moments
+from stresnet.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from stresnet.training.distributed import Place
+from stresnet.training.ema import WeightAverage
 from stresnet.training.execution import Execution
 from stresnet.training.loading import GroupSampler, load_groups
 from stresnet.training.log import running_log
-from stresnet.training.measures import group_measures, mean_measures
+from stresnet.training.measures import group_measures, mean_measures, number_of_measures
+from stresnet.training.mixing import draw_mix, mixed, mixed_targets
 from stresnet.training.optimizer import make_optimizer, set_rate
-from stresnet.training.recipes import Phase, Recipe
-from stresnet.training.stop import Interrupted, stop_requested
+from stresnet.training.recipe import Phase, Recipe
+from stresnet.training.stop import Interrupted, PassLeft, left_early, stop_requested
 
 CHECKPOINT_SECONDS = 120.0  # between checkpoints
 NAMES_SHOWN = 10  # of the samples of a loss that is not finite
@@ -77,17 +80,22 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
         Interrupted: SIGINT or SIGTERM; the checkpoint is written.
     """
     phase, recipe, place, execution = run.phase, run.recipe, run.place, run.execution
+    side, num_classes = recipe.input_size, net.config["num_classes"]
 
     # -- What learns: one stream or both ----------------------------------------------------
     learner: nn.Module = net.get_submodule(phase.name) if phase.stream else net
     learner.to(place.device).train()
+    average_moments(learner, recipe.running_moments)
+    forward = execution.forward_of(learner)
     optimizer, scaler = make_optimizer(learner, recipe), execution.scaler(place.device)
+    average = WeightAverage(learner, phase.average) if phase.average else None
+    progress = Progress(learner, optimizer, scaler, average)
     finished = 0
     if run.checkpoint.exists():
-        finished = load_checkpoint(run.checkpoint, learner, optimizer, scaler, run.fingerprint)
+        finished = load_checkpoint(run.checkpoint, progress, run.fingerprint)
     if finished == phase.iterations:
+        progress.take_average()
         return
-    forward = execution.forward_of(learner)
 
     # -- Videos, a normalisation group at a time ----------------------------------------------
     own_groups = range(place.rank, groups_a_step(phase, place.processes), place.processes)
@@ -107,6 +115,7 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
     with (
         running_log(run.folder, phase.name, finished, phase.iterations, place.is_first) as log,
         stop_requested() as stop,
+        left_early(learner, stop) if not execution.compiled else nullcontext(),
     ):
         for step in range(finished, phase.iterations):
             began = time.monotonic()
@@ -122,38 +131,45 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
                 # Dropout is a function of seed, step and group alone: the same after a restart,
                 # and whichever process trains the group.
                 torch.manual_seed(seed_of(run.seed, step, number))
-                with execution.autocast(place.device):
-                    scores = stream_scores(forward, phase, rgb, flow)  # each (b,T',K)
-                loss = group_loss(scores, truth, recipe)
-                scaler.scale(loss / phase.batch).backward()  # type: ignore[no-untyped-call]
+                mix = draw_mix(phase, (side, side), seed=run.seed, step=step, group=number)
+                if mix:
+                    rgb, flow = mixed(mix, rgb), mixed(mix, flow)
+                    truth = mixed_targets(mix, truth, num_classes)
+                try:
+                    with execution.autocast(place.device):
+                        scores = stream_scores(forward, phase, rgb, flow)  # each (b,T',K)
+                    loss = group_loss(scores, truth, recipe)
+                    scaler.scale(loss / phase.batch).backward()  # type: ignore[no-untyped-call]
+                except PassLeft:
+                    break
                 measures.append(group_measures(loss, scores, truth))
                 trained_on.append(keys)
                 if stop:
                     break
 
             # -- All processes agree: does the step count?
-            totals, stopping = over_processes(place, measures, stop.signal_number)
+            totals, stopping = over_processes(place, phase, measures, stop.signal_number)
             if stopping:  # the unfinished step is dropped; its samples come again on resume
                 if place.is_first:
-                    save_checkpoint(
-                        run.checkpoint, learner, optimizer, scaler, step, run.fingerprint
-                    )
+                    save_checkpoint(run.checkpoint, progress, step, run.fingerprint)
                 place.from_all("stopped")  # torchrun ends all processes when the first one leaves
                 raise Interrupted(stop.signal_number or signal.SIGTERM)
-            row = mean_measures(totals, list(scores))
+            row = mean_measures(totals, phase.streams)
             if not np.isfinite(row["loss"]):
                 bad = names_of_bad(run.dataset, measures, trained_on)
                 names = [name for names in place.from_all(bad) for name in names]
                 raise not_finite(run, step, row["loss"], rate, names)
             # Only here is it known that the weights before this step were good ones.
             if place.is_first and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                save_checkpoint(run.checkpoint, learner, optimizer, scaler, step, run.fingerprint)
+                save_checkpoint(run.checkpoint, progress, step, run.fingerprint)
                 saved = time.monotonic()
 
             # -- The step
             place.add_up_gradients(learner.parameters())
             if optimizer_step(optimizer, scaler):
                 commit_running_moments(learner)
+                if average is not None:
+                    average.update(step)
             else:
                 forget_moments(learner)
             optimizer.zero_grad()
@@ -162,10 +178,9 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
         if not all(parameter.isfinite().all() for parameter in learner.parameters()):
             raise not_finite(run, step, float("nan"), rate, [])
     if place.is_first:
-        save_checkpoint(
-            run.checkpoint, learner, optimizer, scaler, phase.iterations, run.fingerprint
-        )
+        save_checkpoint(run.checkpoint, progress, phase.iterations, run.fingerprint)
     place.from_all("saved")
+    progress.take_average()
 
 
 def groups_a_step(phase: Phase, processes: int) -> int:
@@ -190,11 +205,12 @@ def seed_of(*numbers: int) -> int:
 
 
 def over_processes(
-    place: Place, measures: list[Tensor], signal_number: int | None
+    place: Place, phase: Phase, measures: list[Tensor], signal_number: int | None
 ) -> tuple[Tensor, bool]:
     """The sum (M,) of all groups' measures, and whether any process was asked to stop."""
-    asked = measures[0].new_tensor([1.0 if signal_number else 0.0])
-    told = place.add_up(torch.cat([torch.stack(measures).sum(0), asked])).cpu()
+    none = torch.zeros(number_of_measures(phase.streams), dtype=torch.float64, device=place.device)
+    asked = none.new_tensor([1.0 if signal_number else 0.0])
+    told = place.add_up(torch.cat([torch.stack([none, *measures]).sum(0), asked])).cpu()
     return told[:-1], bool(told[-1] > 0)
 
 
@@ -223,19 +239,26 @@ def stream_scores(
     return {"appearance": appearance, "motion": motion}
 
 
-def group_loss(scores: dict[str, Tensor], truth: Tensor, recipe: Recipe) -> Tensor:
+def group_loss(scores: dict[str, Tensor], targets: Tensor, recipe: Recipe) -> Tensor:
     """Cross-entropy summed over videos and streams, and over chunks summed or averaged (D10).
 
     One softmax a stream and chunk (section 3.4), or one on the streams' sum (`joint_softmax`).
+
+    Args:
+        scores: (b,T',K) of each stream.
+        targets: (b,) class indices, or (b,K) shares where videos are mixed.
     """
     heads = list(scores.values())
     if recipe.joint_softmax:
         heads = [torch.stack(heads).sum(0)]
-    total = torch.zeros((), device=truth.device)
+    total = torch.zeros((), device=targets.device)
     for logits in heads:
         chunks = logits.shape[1]
         every_chunk = cross_entropy(
-            logits.float().flatten(0, 1), truth.repeat_interleave(chunks), reduction="sum"
+            logits.float().flatten(0, 1),
+            targets.repeat_interleave(chunks, 0),
+            reduction="sum",
+            label_smoothing=recipe.label_smoothing,
         )
         total = total + (every_chunk if recipe.chunk_loss == "sum" else every_chunk / chunks)
     return total

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from stresnet.model.sub_batch_norm import SubBatchNorm
-from stresnet.training.recipes import Recipe
+from stresnet.training.recipe import Recipe
 
 
 def make_optimizer(learner: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -10,7 +10,7 @@ from stresnet.errors import UsageError
 from stresnet.model import STResNet, inflate_from, load_imagenet, load_model
 from stresnet.training.checkpoint import weights_of
 from stresnet.training.loop import checkpoint_path
-from stresnet.training.recipes import Phase, Recipe
+from stresnet.training.recipe import Phase, Recipe
 
 SHIPPED_WEIGHTS = files("stresnet") / "assets" / "tiny_imagenet.safetensors"
 NETWORK_OF = {  # phase -> the model folder that holds its result
@@ -31,9 +31,10 @@ def network(recipe: Recipe, phase: Phase, num_classes: int) -> STResNet:
         num_classes,
         recipe.depth,
         input_size=recipe.input_size,
-        motion_residual=None if phase.stream else "appearance",
-        temporal_convolutions=not phase.stream,
+        motion_residual=None if phase.stream else recipe.motion_residual,
+        temporal_convolutions=recipe.temporal_convolutions and not phase.stream,
         temporal_pool=recipe.temporal_pool if phase.name == "st_resnet_star" else None,
+        temporal_pool_kind=recipe.temporal_pool_kind,
         appearance_dropout=dropout["appearance"],
         motion_dropout=dropout["motion"],
     )

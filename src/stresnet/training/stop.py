@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from torch import Tensor, nn
+
+from stresnet.model.residual_unit import ResidualUnit
+
 ECHO_SECONDS = 1.0  # a terminal and torchrun both pass Ctrl-C on: within this it is one request
 
 
@@ -22,6 +26,10 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signal_number).name}")
         self.exit_code = 128 + signal_number
+
+
+class PassLeft(Exception):
+    """A forward or backward pass was left unfinished, because a stop was requested."""
 
 
 class StopRequest:
@@ -61,3 +69,29 @@ def stop_requested() -> Iterator[StopRequest]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def left_early(learner: nn.Module, stop: StopRequest) -> Iterator[None]:
+    """Inside the block, passes of `learner` raise `PassLeft` at the next residual unit once asked.
+
+    A group of videos takes minutes on a slow machine, one unit of it a second or two.
+    """
+
+    def look(gradient: Tensor) -> None:
+        if stop:
+            raise PassLeft
+
+    def after(unit: nn.Module, inputs: object, output: Tensor) -> None:
+        look(output)
+        if output.requires_grad:
+            # The backward pass comes by here.
+            output.register_hook(look)  # type: ignore[no-untyped-call]
+
+    units = [module for module in learner.modules() if isinstance(module, ResidualUnit)]
+    hooks = [unit.register_forward_hook(after) for unit in units]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,209 @@
+"""What each idea is worth: variants of a recipe, trained with several seeds and tested on one fold.
+
+    python benchmarks/ablations.py DATA OUT --fold 1 --seeds 3 [--recipe quick] [--weights RESNET50]
+        [--variants paper | ingredients | NAME,NAME,...] [--store STORE]
+
+The variants `paper` are the ablations of sections 3.2 to 4.1; they concern the joint phases alone,
+so those of one seed start from the same two streams. The `ingredients` are what the recipe `modern`
+chooses from, one at a time; they concern all phases. Killed at any moment, the same command goes
+on; at the end, and whenever it is called again, it prints a table for Markdown: accuracy in per
+cent, the mean over seeds and, behind ±, their standard deviation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from stresnet.errors import StresnetError, UsageError
+from stresnet.evaluation.evaluate import evaluate
+from stresnet.evaluation.result import ROWS
+from stresnet.training.recipe import PHASES, PhaseName, Recipe
+from stresnet.training.recipes import recipe_named
+from stresnet.training.run import train
+
+STREAMS: tuple[PhaseName, ...] = ("motion", "appearance")
+JOINT: tuple[PhaseName, ...] = ("st_resnet", "st_resnet_star")
+NETWORKS = {"two_stream": "two-stream", "st_resnet": "ST-ResNet", "st_resnet_star": "ST-ResNet*"}
+
+Accuracies = dict[tuple[str, str], float]  # of a network's stream, or of both: per cent
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A change of a recipe, and the phases that it concerns."""
+
+    change: Callable[[Recipe], Recipe]
+    phases: tuple[PhaseName, ...] = JOINT
+
+
+def of_recipe(**changes: object) -> Variant:
+    """The paper's ablations: fields of the recipe."""
+    return Variant(lambda recipe: replace(recipe, **changes))  # type: ignore[arg-type]
+
+
+def of_phases(*phases: PhaseName, **changes: object) -> Variant:
+    """Fields of the phases, which are trained anew."""
+    return Variant(lambda recipe: recipe.with_phases(*phases, **changes), phases)
+
+
+BASE = {"the recipe": of_recipe()}
+PAPER: dict[str, Variant] = {
+    "bidirectional": of_recipe(motion_residual="bidirectional"),
+    "direct": of_recipe(motion_residual="direct"),
+    "multiplicative": of_recipe(motion_residual="multiplicative"),
+    "not connected": of_recipe(motion_residual=None),
+    "no temporal convolutions": of_recipe(temporal_convolutions=False),
+    "joint softmax": of_recipe(joint_softmax=True),
+    "average pool": of_recipe(temporal_pool_kind="average"),
+    "pool after conv5": of_recipe(temporal_pool="conv5"),
+    "groups of 2": of_phases(*JOINT, norm_group=2),
+    "groups of 4": of_phases(*JOINT, norm_group=4),
+    "groups of 8": of_phases(*JOINT, norm_group=8),
+}
+INGREDIENTS: dict[str, Variant] = {
+    "label smoothing": Variant(lambda recipe: replace(recipe, label_smoothing=0.1), PHASES),
+    "averaged weights": of_phases(*PHASES, average=0.98),
+    "mixup": of_phases(*PHASES, mixup=0.2),
+    "cutmix": of_phases(*PHASES, cutmix=1.0),
+    "colour jitter": of_phases(*PHASES, colour_jitter=0.4),
+    "flow jitter": of_phases(*PHASES, flow_jitter=0.25),
+}
+ALL = BASE | PAPER | INGREDIENTS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--fold", type=int)
+    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
+    parser.add_argument("--recipe", default="quick")
+    parser.add_argument("--weights", type=Path, help="an ImageNet ResNet, as for stresnet train")
+    parser.add_argument("--variants", default="paper", help="paper, ingredients, or names")
+    parser.add_argument("--store", type=Path, help="prepared videos; default: OUT/store")
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    study = Study(
+        options.data,
+        options.out,
+        recipe_named(options.recipe),
+        fold=options.fold,
+        weights=options.weights,
+        store=options.store or options.out / "store",
+        workers=options.workers,
+    )
+    found = {
+        name: [study.accuracies(name, variant, seed) for seed in range(options.seeds)]
+        for name, variant in variants_named(options.variants).items()
+    }
+    print(table(found))
+
+
+def variants_named(names: str) -> dict[str, Variant]:
+    """The recipe itself, and the variants of a group or of these names.
+
+    Raises:
+        UsageError: there is no variant of a name.
+    """
+    groups = {"paper": PAPER, "ingredients": INGREDIENTS}
+    if names in groups:
+        return BASE | groups[names]
+    wanted = [name.strip() for name in names.split(",")]
+    if unknown := [name for name in wanted if name not in ALL]:
+        raise UsageError(f"no variant {unknown[0]!r}; there are {', '.join(ALL)}")
+    return BASE | {name: ALL[name] for name in wanted}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One recipe on one fold."""
+
+    data: Path
+    out: Path
+    recipe: Recipe
+    fold: int | None
+    weights: Path | None
+    store: Path
+    workers: int = 1
+
+    def accuracies(self, name: str, variant: Variant, seed: int) -> Accuracies:
+        """Train what is not trained yet, test what is not tested yet."""
+        run = self.out / f"{name.replace(' ', '-')}-{seed}"
+        if variant.phases == JOINT:
+            streams = self.out / f"two-stream-{seed}"
+            two_stream = self._trained(streams, self.recipe, STREAMS, self.weights, seed)
+            changed = variant.change(self.recipe)
+            self._trained(run, changed, JOINT, two_stream, seed)
+        else:
+            two_stream = run / "two_stream"
+            self._trained(run, variant.change(self.recipe), PHASES, self.weights, seed)
+        folders = [two_stream, run / "st_resnet", run / "st_resnet_star"]
+        found = {
+            (folder.name, row): accuracy
+            for folder in folders
+            for row, accuracy in self._tested(folder).items()
+        }
+        fused = ", ".join(f"{NETWORKS[n]} {found[n, 'fused']:.1f} %" for n in NETWORKS)
+        print(f"{name}, seed {seed}: {fused}", file=sys.stderr)
+        return found
+
+    def _trained(
+        self,
+        run: Path,
+        recipe: Recipe,
+        phases: Sequence[PhaseName],
+        weights: Path | None,
+        seed: int,
+    ) -> Path:
+        return train(
+            self.data,
+            run,
+            recipe=recipe,
+            weights=weights,
+            fold=self.fold,
+            store=self.store,
+            phases=phases,
+            seed=seed,
+            workers=self.workers,
+            say=silent,
+        )
+
+    def _tested(self, folder: Path) -> dict[str, float]:
+        kept = folder.parent / f"{folder.name}.scores.npz"
+        report = evaluate(
+            folder, self.data, fold=self.fold, store=self.store, kept=kept, say=silent
+        )
+        return {row: 100 * report.accuracy(row) for row in ROWS}
+
+
+def silent(line: str) -> None:
+    """Training's own progress is enough."""
+
+
+def table(found: Mapping[str, Sequence[Accuracies]]) -> str:
+    """Rows of a table for Markdown, one a variant."""
+    columns = [(network, row) for network in NETWORKS for row in ROWS]
+    titles = [f"{NETWORKS[network]}, {row}" for network, row in columns]
+    lines = [["variant", *titles], ["---"] * (1 + len(columns))]
+    for name, seeds in found.items():
+        lines.append([name, *(cell([seed[column] for seed in seeds]) for column in columns)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def cell(values: Sequence[float]) -> str:
+    """Mean and standard deviation over seeds."""
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{spread}"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except StresnetError as error:
+        raise SystemExit(f"error: {error}") from None

@@ -1,0 +1,207 @@
+"""What a recipe is: the words in which `stresnet.training.recipes` writes its values.
+
+The four phases of the paper (section 3.4), each from the one before:
+
+    motion          the flow stream alone, one stack of L = 10 fields a video
+    appearance      the RGB stream alone, one frame a video
+    st_resnet       both streams, motion residuals and temporal convolutions, T = 5 chunks
+    st_resnet_star  the same with temporal max-pooling, T = 11 chunks (ST-ResNet*)
+
+Learning rates are written as (rate, iterations) steps; an iteration is one optimiser step over
+`batch` videos. `norm_group` is the number of videos that share BatchNorm moments (section 3.4: "a
+batch normalisation batch size of ..."; see docs/paper_vs_code.md, D3).
+
+The paper's own training is what every field's default says; what it does not have (label smoothing,
+averaged weights, mixed videos, jitter of colour and speed) is off by default.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from stresnet.data.augmentation import CropKind
+from stresnet.errors import UsageError
+from stresnet.model.motion_residual import MotionResidual
+from stresnet.model.stream import Depth, TemporalPoolKind
+from stresnet.model.sub_batch_norm import RunningMoments
+
+PhaseName = Literal["motion", "appearance", "st_resnet", "st_resnet_star"]
+PHASES: tuple[PhaseName, ...] = ("motion", "appearance", "st_resnet", "st_resnet_star")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one phase of training does.
+
+    Attributes:
+        name: which network, which of its streams learn.
+        schedule: (learning rate, iterations) one after the other.
+        batch: videos an SGD step.
+        norm_group: videos that share normalisation moments; it divides `batch` or the last
+            group of a step is smaller.
+        chunks: T, temporal positions sampled from a video.
+        tau: lowest and highest stride between chunks, in frames.
+        crop: "corners" (motion stream), "scale-jitter" (appearance and joint phases), or
+            "corner-grid", the released code's form of that (D5).
+        dropout: before the classifiers.
+        cosine: whether each of these rates is a peak, reached after a tenth of its iterations and
+            left along half a cosine towards 0, or is constant, as in the paper.
+        shared_tau: whether tau is drawn once a normalisation group, as in the released code, or
+            once a video.
+        average: decay a step of the weights' exponential moving average, which is then the phase's
+            result (see ema.py); 0: the last weights.
+        mixup, cutmix: parameter alpha of the Beta distribution that shares of mixed videos are
+            drawn from (see mixing.py); 0: none are. Where both are set, a coin decides.
+        colour_jitter: brightness, contrast and saturation change by up to this fraction, alike in
+            all chunks of a video; 0: not at all.
+        flow_jitter: flow is multiplied by a factor of up to 1 + this, or divided by it, alike in
+            all chunks of a video; 0: not at all.
+    """
+
+    name: PhaseName
+    schedule: tuple[tuple[float, int], ...]
+    batch: int
+    norm_group: int
+    chunks: int
+    tau: tuple[int, int]
+    crop: CropKind
+    dropout: float = 0.0
+    cosine: bool = False
+    shared_tau: bool = False
+    average: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    colour_jitter: float = 0.0
+    flow_jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        _expect("average", self.average, 0 <= self.average < 1, "a decay in [0, 1)")
+        _expect("mixup", self.mixup, self.mixup >= 0, "0 or more")
+        _expect("cutmix", self.cutmix, self.cutmix >= 0, "0 or more")
+        _expect("colour_jitter", self.colour_jitter, 0 <= self.colour_jitter < 1, "in [0, 1)")
+        _expect("flow_jitter", self.flow_jitter, self.flow_jitter >= 0, "0 or more")
+
+    @property
+    def stream(self) -> Literal["motion", "appearance"] | None:
+        """The only stream that learns, or None where both do."""
+        return self.name if self.name == "motion" or self.name == "appearance" else None
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams that learn."""
+        return (self.stream,) if self.stream else ("appearance", "motion")
+
+    @property
+    def iterations(self) -> int:
+        """Optimiser steps of the whole phase."""
+        return sum(steps for _, steps in self.schedule)
+
+    def learning_rate(self, iteration: int) -> float:
+        """The rate of one iteration, counted from 0."""
+        for rate, steps in self.schedule:
+            if iteration < steps:
+                return rate * warmed_cosine(iteration, steps) if self.cosine else rate
+            iteration -= steps
+        raise ValueError("iteration beyond the schedule")
+
+
+def warmed_cosine(iteration: int, iterations: int) -> float:
+    """Half a cosine from 1 to 0, after a linear warm-up over the first tenth; in (0, 1]."""
+    warm_up = min(1.0, 10 * (iteration + 1) / iterations)
+    return warm_up * (1 + math.cos(math.pi * iteration / iterations)) / 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole training: the network, its phases, the loss, the optimiser's constants.
+
+    Attributes:
+        depth: of both streams (`STResNet(depth=...)`).
+        input_size: side of the square training crop, pixels.
+        momentum: of SGD.
+        weight_decay: of filters, not of biases and normalisation.
+        temporal_pool: where ST-ResNet* pools over time ("pool5": the paper's text; "conv5": the
+            authors' code and Fig. 3).
+        chunk_loss: whether a video's chunk losses are summed, as the authors' code does (D10), or
+            averaged, which makes the rate independent of T.
+        joint_softmax: one loss on the sum of both streams' scores instead of one a stream
+            (section 4.1's ablation: it "overfits severely to appearance").
+        optimizer: "sgd", with `momentum`, as in the paper, or "adamw".
+        double_rates: whether biases and BatchNorm's gains learn twice as fast (setLrWd.m).
+        label_smoothing: share of the target that is spread evenly over all classes, in [0, 1).
+        running_moments: what BatchNorm averages over groups and steps: "variance", or the authors'
+            "deviation" (see SubBatchNorm).
+        motion_residual: how motion enters appearance in the joint phases: Eq. 2, or one of its
+            ablations (see motion_residual.py).
+        temporal_convolutions: Eq. 5, in the joint phases.
+        temporal_pool_kind: "max" (the paper) or "average", in ST-ResNet*.
+    """
+
+    name: str
+    depth: Depth
+    input_size: int
+    phases: tuple[Phase, ...]
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    temporal_pool: Literal["pool5", "conv5"] = "pool5"
+    chunk_loss: Literal["sum", "mean"] = "mean"
+    joint_softmax: bool = False
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    double_rates: bool = False
+    label_smoothing: float = 0.0
+    running_moments: RunningMoments = "variance"
+    motion_residual: MotionResidual = "appearance"
+    temporal_convolutions: bool = True
+    temporal_pool_kind: TemporalPoolKind = "max"
+
+    def __post_init__(self) -> None:
+        smoothing = self.label_smoothing
+        _expect("label_smoothing", smoothing, 0 <= smoothing < 1, "in [0, 1)")
+
+    def phase(self, name: str) -> Phase:
+        """The phase of that name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        for phase in self.phases:
+            if phase.name == name:
+                return phase
+        raise UsageError(f"phase {name!r} is not one of {', '.join(p.name for p in self.phases)}")
+
+    def with_phases(self, *names: PhaseName, **changes: Any) -> Recipe:
+        """The recipe with fields of some phases changed; of all phases, if none are named.
+
+        Raises:
+            UsageError: there is no phase of that name.
+        """
+        named = names or [phase.name for phase in self.phases]
+        changed = {name: replace(self.phase(name), **changes) for name in named}
+        return replace(self, phases=tuple(changed.get(p.name, p) for p in self.phases))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as stored in a run's folder."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """The recipe that gave `as_dict`, also after a way through JSON, which knows no tuples."""
+        phases = tuple(
+            Phase(
+                **{
+                    **phase,
+                    "schedule": tuple((rate, steps) for rate, steps in phase["schedule"]),
+                    "tau": tuple(phase["tau"]),
+                }
+            )
+            for phase in values["phases"]
+        )
+        return cls(**{**values, "phases": phases})
+
+
+def _expect(name: str, got: object, holds: bool, expected: str) -> None:
+    if not holds:
+        raise UsageError(f"{name} is {got!r}, expected {expected}")

@@ -1,0 +1,88 @@
+"""The ablation study trains what it says, once, and prints what was found."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from stresnet.errors import UsageError
+from stresnet.training.recipes import QUICK, Recipe
+from stresnet.training.start import network
+
+SOURCE = Path(__file__).parent.parent / "benchmarks/ablations.py"
+
+
+@pytest.fixture(scope="module")
+def study() -> Iterator[ModuleType]:
+    spec = importlib.util.spec_from_file_location("ablations", SOURCE)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["ablations"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["ablations"]
+
+
+def test_every_variant_changes_the_recipe_and_no_phase_that_is_not_trained_anew(
+    study: ModuleType,
+) -> None:
+    for name, variant in study.ALL.items():
+        changed: Recipe = variant.change(QUICK)
+        assert (changed == QUICK) == (name == "the recipe"), name
+        for before, after in zip(QUICK.phases, changed.phases, strict=True):
+            assert before == after or before.name in variant.phases, name
+
+
+def test_the_paper_s_variants_reach_the_network(study: ModuleType) -> None:
+    def config(name: str) -> dict[str, Any]:
+        recipe = study.PAPER[name].change(QUICK)
+        return network(recipe, recipe.phase("st_resnet_star"), 2).config
+
+    assert config("direct")["motion_residual"] == "direct"
+    assert config("not connected")["motion_residual"] is None
+    assert config("no temporal convolutions")["temporal_convolutions"] is False
+    assert config("average pool")["temporal_pool_kind"] == "average"
+    assert config("pool after conv5")["temporal_pool"] == "conv5"
+
+
+def test_variants_of_the_joint_phases_share_their_streams(
+    study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    trained: list[tuple[str, tuple[str, ...], object]] = []
+
+    def train(data: Path, run: Path, **options: Any) -> Path:
+        trained.append((run.name, options["phases"], options["weights"]))
+        return run / ("two_stream" if "st_resnet" not in options["phases"] else "st_resnet_star")
+
+    def evaluate(model: Path, *_: object, kept: Path, **__: object) -> SimpleNamespace:
+        assert kept.parent == model.parent
+        worth = 0.5 if model.parent.name.endswith("0") else 0.7
+        return SimpleNamespace(accuracy=lambda row: worth)
+
+    monkeypatch.setattr(study, "train", train)
+    monkeypatch.setattr(study, "evaluate", evaluate)
+    monkeypatch.setattr(
+        sys, "argv", ["", "data", str(tmp_path), "--seeds", "2", "--variants", "direct, mixup"]
+    )
+    study.main()
+    joint = {name: weights for name, phases, weights in trained if phases == study.JOINT}
+    assert joint["direct-1"] == joint["the-recipe-1"] == tmp_path / "two-stream-1/two_stream"
+    assert ("mixup-0", study.PHASES, None) in trained
+    header, rule, recipe, direct, mixup = capsys.readouterr().out.splitlines()
+    assert header.startswith("| variant | two-stream, appearance | ")
+    assert rule.count("---") == 10
+    assert recipe == "| the recipe " + "| 60.0 ± 14.1 " * 9 + "|"
+    assert direct.startswith("| direct ") and mixup.startswith("| mixup ")
+
+
+def test_unknown_variants_are_refused(study: ModuleType) -> None:
+    assert set(study.variants_named("paper")) == {"the recipe", *study.PAPER}
+    with pytest.raises(UsageError, match="no variant 'nonsense'; there are the recipe, "):
+        study.variants_named("direct,nonsense")
+    assert study.cell([50.0]) == "50.0"
