@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 
 PIP := $(BIN)/pip --quiet --disable-pip-version-check install
 
-.PHONY: setup setup-dev demo test test-slow bench bench-flow lint format lock clean
+DATA ?= folds.csv
+.PHONY: setup setup-dev demo test test-slow bench bench-flow bench-inference bench-idt bench-timeline bench-ablations docs \
+	lint format lock clean
 
 setup: $(VENV)/ready
 setup-dev: $(VENV)/ready-dev
@@ -32,13 +34,26 @@ test: setup-dev
 test-slow: setup-dev
 	$(BIN)/pytest -m slow
 
-bench: bench-flow
+bench: bench-flow bench-inference bench-training bench-idt
 
 bench-flow: setup-dev
 	$(BIN)/python benchmarks/flow.py
 	$(BIN)/python benchmarks/flow_accuracy.py
 	$(BIN)/python benchmarks/flow_roofline.py
 	$(BIN)/python benchmarks/flow_stages.py
+
+bench-inference: setup-dev
+	$(BIN)/python benchmarks/inference.py
+
+bench-idt: setup-dev
+	$(BIN)/python benchmarks/idt.py
+
+# Need labelled clips: make bench-timeline DATA=folds.csv
+bench-timeline: setup-dev
+	$(BIN)/python benchmarks/timeline.py $(DATA) src/stresnet/assets/model --fold 1 --seeds 0 1 2 --fast
+
+bench-ablations: setup-dev
+	$(BIN)/python benchmarks/ablations.py $(DATA) runs/ablations --fold 1 --seeds 3
 
 lint: setup-dev
 	$(BIN)/ruff check .

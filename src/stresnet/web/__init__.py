@@ -1,0 +1,19 @@
+"""A web page, and an interface for programs, that tell what happens in a clip.
+
+    browser, curl ──HTTP──> app ──> service ──JSON lines──> worker process (model, decoder, flow)
+                             │       └ a fair queue, one clip at a time
+                             └ guard: who may ask, and what a browser may load
+
+The server never decodes a video and never imports torch: what a forged file or a lack of memory
+kills is the worker, and that costs one job.
+
+>>> from stresnet.web import Limits, serve
+>>> serve(Path("model-folder"), port=8000, limits=Limits(video_seconds=30))
+
+Needs FastAPI and uvicorn: `pip install 'stresnet[web]'`.
+"""
+
+from stresnet.web.limits import Limits
+from stresnet.web.serving import serve
+
+__all__ = ["Limits", "serve"]

@@ -1,0 +1,236 @@
+"""The routes: the page, and the interface for programs that the page itself uses."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import Collection
+from importlib.resources import files
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+
+from stresnet.web.guard import Guard
+from stresnet.web.job import FILES, UPLOAD, Job
+from stresnet.web.service import Busy, Service
+from stresnet.web.uploads import save_upload, shown_name
+
+CLIENT = "stresnet-client"  # a cookie with a random name, for fair turns and for nothing else
+LONGEST_WAIT = 25.0  # seconds that an answer may be held back until there is news
+LOOK = 0.1  # seconds between two looks for news
+PAGES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/api": ("api.html", "text/html; charset=utf-8"),
+    "/style.css": ("style.css", "text/css; charset=utf-8"),
+    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
+    "/timeline.js": ("timeline.js", "text/javascript; charset=utf-8"),
+    "/camera.js": ("camera.js", "text/javascript; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+DESCRIPTION = (
+    "Send a clip, wait for its turn, fetch what happens in it and when. Answers are JSON; an error "
+    "is a sentence in `detail`, or in the job's `error`."
+)
+
+
+class ErrorSaid(BaseModel):
+    """Why a job failed, and what mends it."""
+
+    problem: str
+    remedy: str
+
+
+class JobSaid(BaseModel):
+    """A job as its visitor sees it."""
+
+    id: str = Field(description="Random; whoever knows it may see the job and end it.")
+    name: str = Field(description="What you called the clip.")
+    state: str = Field(description="receiving, waiting, working, done or failed.")
+    version: int = Field(description="For `after`: another number with every change.")
+    ahead: int = Field(description="How many jobs come before this one while it waits.")
+    stage: str = Field(description="What is done now, for a person to read.")
+    progress: float = Field(description="0 to 1.")
+    error: ErrorSaid | None
+    result: dict[str, Any] | None = Field(
+        description="When done: duration in seconds, predictions (best first: label, score, and "
+        "the score of each stream, appearance and motion), segments (start and end in seconds, "
+        "label, scores), windows (scores of all classes over time), explained (what each stream "
+        "gave), warnings."
+    )
+    files: list[str] = Field(description="When done: what can be fetched from /files/.")
+
+
+class ExampleSaid(BaseModel):
+    """A clip that is there to be tried, and what is done in it."""
+
+    name: str
+    label: str
+
+
+class AboutSaid(BaseModel):
+    """What this server knows and allows."""
+
+    classes: list[str]
+    examples: list[ExampleSaid]
+    upload_bytes: int
+    video_seconds: float
+    keep_seconds: float
+
+
+def make_app(service: Service, *, names: Collection[str] = ()) -> FastAPI:
+    """The app around a service that is entered.
+
+    Args:
+        names: host names, without ports, that the server is called by besides "localhost".
+    """
+    # FastAPI's own pages load scripts from elsewhere; /api is ours.
+    app = FastAPI(title="stresnet", description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app.add_middleware(Guard, names=names)
+    _add_pages(app)
+    _add_jobs(app, service)
+    _add_results(app, service)
+    return app
+
+
+def example_clips() -> dict[str, Path]:
+    """The clips that ship with stresnet, by name; the classes take turns."""
+    folder = Path(str(files("stresnet") / "assets" / "clips"))
+    classes = [sorted(path.glob("*.mp4")) for path in sorted(folder.iterdir()) if path.is_dir()]
+    return {path.name: path for turn in zip_longest(*classes) for path in turn if path}
+
+
+def _add_pages(app: FastAPI) -> None:
+    static = Path(str(files("stresnet.web") / "static"))
+
+    def add(route: str, name: str, media_type: str) -> None:
+        def page(request: Request) -> FileResponse:
+            response = FileResponse(static / name, media_type=media_type)
+            if route == "/" and CLIENT not in request.cookies:
+                response.set_cookie(
+                    CLIENT, secrets.token_urlsafe(12), httponly=True, samesite="strict"
+                )
+            return response
+
+        app.get(route, include_in_schema=False)(page)
+
+    for route, (name, media_type) in PAGES.items():
+        add(route, name, media_type)
+
+
+def _add_jobs(app: FastAPI, service: Service) -> None:
+    @app.get("/api/about", summary="What this server knows and allows")
+    def about() -> AboutSaid:
+        limits = service.limits
+        return AboutSaid(
+            classes=list(service.class_names),
+            examples=[
+                ExampleSaid(name=name, label=clip.parent.name)
+                for name, clip in example_clips().items()
+            ],
+            upload_bytes=limits.upload_bytes,
+            video_seconds=limits.video_seconds,
+            keep_seconds=limits.keep_seconds,
+        )
+
+    @app.post(
+        "/api/jobs",
+        status_code=201,
+        summary="Send a clip: the file is the request's body",
+        responses={code: {"description": said} for code, said in REFUSALS.items()},
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"video/*": {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
+    )
+    async def send(
+        request: Request, name: str = Query("clip", description="What to call the clip.")
+    ) -> JobSaid:
+        job = _received(service, request, name)
+        try:
+            await save_upload(request, job.folder / UPLOAD, service.limits)
+        except BaseException:
+            service.remove(job)
+            raise
+        service.enqueue(job)
+        return _said(service, job)
+
+    @app.post(
+        "/api/examples/{name}", status_code=201, summary="Try a clip that ships with stresnet"
+    )
+    def send_example(request: Request, name: str) -> JobSaid:
+        if (clip := example_clips().get(name)) is None:
+            raise HTTPException(404, "there is no such example")
+        job = _received(service, request, name)
+        shutil.copyfile(clip, job.folder / UPLOAD)
+        service.enqueue(job)
+        return _said(service, job)
+
+
+def _add_results(app: FastAPI, service: Service) -> None:
+    def found(job_id: str) -> Job:
+        if (job := service.find(job_id)) is None:
+            raise HTTPException(404, "there is no such job, or it was removed in the meantime")
+        return job
+
+    @app.get("/api/jobs/{job_id}", summary="How a job stands, and its result")
+    async def state(
+        job_id: str,
+        after: int = Query(-1, description="Hold the answer back until `version` is another."),
+    ) -> JobSaid:
+        job = found(job_id)
+        patience = LONGEST_WAIT
+        while service.version(job) == after and patience > 0:
+            await asyncio.sleep(LOOK)
+            patience -= LOOK
+        return _said(service, job)
+
+    @app.delete("/api/jobs/{job_id}", status_code=204, summary="End a job, and forget its files")
+    def remove(job_id: str) -> Response:
+        service.remove(found(job_id))
+        return Response(status_code=204)
+
+    @app.get(
+        "/api/jobs/{job_id}/files/{name}",
+        summary="A file of a job that is done",
+        response_class=FileResponse,
+    )
+    def file(
+        job_id: str,
+        name: str,
+        download: bool = Query(False, description="For keeping, not for showing."),
+    ) -> FileResponse:
+        job = found(job_id)
+        if name not in service.describe(job)["files"]:
+            raise HTTPException(404, "there is no such file, or the job is not done")
+        kept_as = f"{Path(job.name).stem}-{name}" if download else None
+        return FileResponse(job.folder / name, media_type=FILES[name], filename=kept_as)
+
+
+REFUSALS: dict[int | str, str] = {
+    400: "No clip came, or it broke off.",
+    408: "Sending took too long.",
+    413: "The file is too large.",
+    415: "A form came instead of the file itself.",
+    429: "Too many clips wait already.",
+    507: "The server's disk is full.",
+}
+
+
+def _received(service: Service, request: Request, name: str) -> Job:
+    address = request.client.host if request.client else ""
+    client = f"{address} {request.cookies.get(CLIENT, '')[:64]}"
+    try:
+        return service.receive(client, shown_name(name))
+    except Busy as error:
+        raise HTTPException(429, str(error)) from error
+
+
+def _said(service: Service, job: Job) -> JobSaid:
+    return JobSaid.model_validate(service.describe(job))

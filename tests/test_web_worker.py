@@ -1,0 +1,108 @@
+"""The worker process: what it says comes through, and its death is noticed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from faking_worker import FAKE, REFUSING, wait_for
+from stresnet.errors import EnvironmentProblem, StresnetError, VideoError, WeightsError
+from stresnet.web.work import told
+from stresnet.web.worker import TookTooLong, Worker, WorkerDied, raised, worker_command
+
+
+@pytest.fixture
+def worker():
+    worker = Worker([sys.executable, "-c", FAKE])
+    yield worker
+    worker.close()
+
+
+def order(worker, folder, clip, seconds=30.0, on_news=lambda news: None):
+    (folder / "upload").write_text(clip)
+    return worker.run({"folder": str(folder)}, seconds=seconds, on_news=on_news)
+
+
+def test_news_then_the_result(worker, tmp_path):
+    assert worker.start() == {"classes": ["falls", "rises"]}
+    news = []
+    assert order(worker, tmp_path, "fine", on_news=news.append) == {"said": "fine"}
+    assert news == [{"stage": "Looking", "progress": 0.5}]
+
+
+def test_an_error_is_raised_here_and_the_process_goes_on(worker, tmp_path):
+    worker.start()
+    pid = worker.pid
+    with pytest.raises(VideoError, match="no video"):
+        order(worker, tmp_path, "damaged")
+    assert order(worker, tmp_path, "fine") == {"said": "fine"}
+    assert worker.pid == pid
+
+
+def test_a_death_is_told_with_its_signal_and_a_new_start_mends_it(worker, tmp_path):
+    worker.start()
+    with pytest.raises(WorkerDied, match="killed by SIGKILL"):
+        order(worker, tmp_path, "killed")
+    assert not worker.alive and worker.pid is None
+    worker.start()
+    assert order(worker, tmp_path, "fine") == {"said": "fine"}
+
+
+def test_a_kill_from_another_thread_ends_the_wait(worker, tmp_path):
+    worker.start()
+    threading.Timer(0.2, worker.kill).start()
+    with pytest.raises(WorkerDied):
+        order(worker, tmp_path, "long")
+
+
+def test_time_is_limited(worker, tmp_path):
+    worker.start()
+    with pytest.raises(TookTooLong):
+        order(worker, tmp_path, "long", seconds=0.2)
+    assert not worker.alive
+
+
+def test_a_worker_that_cannot_begin_says_why():
+    worker = Worker([sys.executable, "-c", REFUSING])
+    with pytest.raises(WeightsError, match="no model"):
+        worker.start()
+    worker.close()
+
+
+def test_one_that_was_never_started_does_nothing(tmp_path):
+    with pytest.raises(WorkerDied, match="not started"):
+        order(Worker(["none"]), tmp_path, "fine")
+
+
+def test_when_the_server_is_gone_the_worker_clears_up_and_ends(tmp_path):
+    """So that nothing stays even if the server is killed."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (scratch / "clip").write_text("private")
+    command = worker_command(tmp_path / "no-model", scratch, threads=1, fast=True)
+    assert json.loads(command[-1])["fast"] is True
+    # Its server ends before the model is loaded.
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    process.stdin.close()
+    process.wait(60)
+    wait_for(lambda: not scratch.exists())
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (VideoError("no video", remedy="send one"), VideoError, "no video. Fix: send one"),
+        (MemoryError(), EnvironmentProblem, "the memory does not suffice"),
+        (ZeroDivisionError("secret"), StresnetError, r"something went wrong \(ZeroDivisionError\)"),
+    ],
+)
+def test_any_error_comes_over_as_words(error, kind, said, capsys):
+    with pytest.raises(kind, match=said) as caught:
+        raise raised(json.loads(json.dumps(told(error))))
+    assert "secret" not in str(caught.value)
+    # What nobody expected is in the log in full.
+    assert ("secret" in capsys.readouterr().err) == isinstance(error, ZeroDivisionError)
