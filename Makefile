@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check install
 
 DATA ?= folds.csv
-.PHONY: setup setup-dev demo test test-slow bench bench-flow bench-inference bench-idt bench-timeline bench-ablations docs \
+.PHONY: setup setup-dev demo test test-slow bench bench-flow bench-inference bench-training bench-idt bench-timeline bench-ablations docs \
 	lint format lock clean
 
 setup: $(VENV)/ready
@@ -44,6 +44,11 @@ bench-flow: setup-dev
 
 bench-inference: setup-dev
 	$(BIN)/python benchmarks/inference.py
+
+bench-training: setup-dev
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python benchmarks/memory.py
 
 bench-idt: setup-dev
 	$(BIN)/python benchmarks/idt.py

@@ -1,0 +1,56 @@
+"""Do temporal convolutions earn their place? On clips that differ in the order of motions alone.
+
+    tools/make-motion-set VIDEOS OUT
+    python benchmarks/order.py OUT/order/folds.csv RUNS [--seeds 1] [--store STORE]
+
+Two streams that judge chunk by chunk can only guess (50 %); ST-ResNet sees three chunks at once in
+each temporal convolution. Prints a table as `ablations.py` does: the network, and the same without
+temporal convolutions, where only the pool over time and the norms' moments join chunks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from ablations import BASE, PAPER, Study, table
+
+from stresnet.errors import StresnetError
+from stresnet.training.recipes import QUICK
+
+# Small crops, since whole pictures move; strides at which three chunks see one motion and the next.
+RECIPE = (
+    replace(QUICK, name="order", input_size=80)
+    .with_phases("motion", schedule=((1e-3, 80),))
+    .with_phases("appearance", schedule=((1e-3, 8),))
+    .with_phases("st_resnet", schedule=((1e-3, 160),), tau=(3, 6))
+    .with_phases("st_resnet_star", schedule=((3e-4, 60),), tau=(2, 4), norm_group=8)
+)
+VARIANTS = BASE | {"no temporal convolutions": PAPER["no temporal convolutions"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
+    parser.add_argument("--store", type=Path, help="prepared videos; default: OUT/store")
+    options = parser.parse_args()
+    store = options.store or options.out / "store"
+    study = Study(options.data, options.out, RECIPE, fold=1, weights=None, store=store)
+    print(
+        table(
+            {
+                name: [study.accuracies(name, variant, seed) for seed in range(options.seeds)]
+                for name, variant in VARIANTS.items()
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except StresnetError as error:
+        raise SystemExit(f"error: {error}") from None
