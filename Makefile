@@ -60,6 +60,9 @@ bench-timeline: setup-dev
 bench-ablations: setup-dev
 	$(BIN)/python benchmarks/ablations.py $(DATA) runs/ablations --fold 1 --seeds 3
 
+docs: setup-dev
+	$(BIN)/python -m sphinx -W -E -q -b html docs build/docs
+
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
