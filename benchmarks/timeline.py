@@ -82,8 +82,8 @@ def main() -> None:
             clip._replace(label=labels[item.path]) for clip, item in zip(clips, order, strict=True)
         ]
         by_hand.append((joined(guessed), truth))
-    print(f"{len(made)} videos, {sum(t.duration for t, _ in made):.0f} s, "
-          f"{sum(len(truth) for _, truth in made)} true segments, {given}")  # fmt: skip
+    seconds, segments = sum(t.duration for t, _ in made), sum(len(truth) for _, truth in made)
+    print(f"{len(made)} videos, {seconds:.0f} s, {segments} true segments")
     report(made, by_hand)
 
 
