@@ -148,7 +148,7 @@ def test_ctrl_c_ends_a_camera_cleanly_and_stops_files(
     told = run(world, "0")
     assert told.exit_code == 0
     assert "ended" in told.stderr
-    monkeypatch.setattr(predicting, "predict_each", interrupted)
+    monkeypatch.setattr(predicting, "_recognised", interrupted)
     told = run(world, world / "videos" / "sub" / "short.mp4")
     assert told.exit_code == 130
     assert "stopped" in told.stderr

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from making_videos import moving_texture, write_video
+from stresnet.data import prepared_ahead
 from stresnet.data.prepare import prepare_frames
 from stresnet.data.video import frames_of_array
 from stresnet.errors import VideoError
@@ -25,10 +26,8 @@ from stresnet.prediction import (
     predict,
     predict_each,
     timeline,
-    whole_video,
 )
 from stresnet.prediction import windows as windows_module
-from stresnet.prediction.ahead import ahead
 from stresnet.prediction.windows import sliding, windows_of_frames, windows_of_store
 
 FPS = 10
@@ -134,46 +133,6 @@ def test_a_single_frame_does_not_move(tmp_path: Path) -> None:
         assert window.video.frames(np.array([0])).shape == (1, 256, 256, 3)
 
 
-def test_items_are_made_ahead_and_no_further() -> None:
-    made: list[int] = []
-    fourth = threading.Event()
-
-    def numbers():  # type: ignore[no-untyped-def]
-        for number in range(10):
-            made.append(number)
-            if number == 3:
-                fourth.set()
-            yield number
-
-    items = ahead(numbers(), size=2)
-    assert next(items) == 0
-    assert fourth.wait(5)  # one was taken, two wait, one is in the making
-    assert made == [0, 1, 2, 3]
-    assert list(items) == list(range(1, 10))
-
-
-def test_errors_and_ends_pass_through() -> None:
-    closed = threading.Event()
-
-    def numbers():  # type: ignore[no-untyped-def]
-        try:
-            yield from range(3)
-            raise VideoError("broken")
-        finally:
-            closed.set()
-
-    items = ahead(numbers())
-    assert [next(items), next(items), next(items)] == [0, 1, 2]
-    with pytest.raises(VideoError, match="broken"):
-        next(items)
-    closed.clear()
-    items = ahead(numbers())
-    next(items)
-    items.close()
-    assert closed.is_set()
-    assert not [t for t in threading.enumerate() if t.name == "ahead"]
-
-
 def test_many_videos_come_in_order_and_leaving_ends_the_preparation(
     net: STResNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +148,7 @@ def test_many_videos_come_in_order_and_leaving_ends_the_preparation(
 
     long = write_video(tmp_path / "long.mp4", moving_texture(100, 32, 32))
     written: list[int] = []
-    prepared = whole_video.prepare_video
+    prepared = prepared_ahead.prepare_video
 
     def slow(video, store, *, on_frames, **options):  # type: ignore[no-untyped-def]
         def heard(frames: int) -> None:
@@ -200,7 +159,7 @@ def test_many_videos_come_in_order_and_leaving_ends_the_preparation(
         return prepared(video, store, on_frames=heard, short_side=32, **options)
 
     gone = threading.Event()
-    monkeypatch.setattr(whole_video, "prepare_video", slow)
+    monkeypatch.setattr(prepared_ahead, "prepare_video", slow)
     each = predict_each(net, [good, long], flow=FAST, protocol=QUICK)
     next(each)
     threading.Timer(0.5, gone.set).start()  # when `close` has begun to wait for the thread

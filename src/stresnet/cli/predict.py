@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from stresnet.cli.options import Model, Threads
 from stresnet.cli.program import say
-from stresnet.errors import UsageError
+from stresnet.errors import UsageError, VideoError
 
 LONG = 10.0  # seconds; longer videos get a timeline unless told otherwise
 IN_TIME, FILES = "Timeline", "Files (a file for one video, a folder for several)"
@@ -79,10 +80,9 @@ def predict(
 
     Short videos get ranked classes, long ones segments: from when to when, which class.
     """
-    from stresnet.cli.predicting import Run, predict_live, predict_videos
-    from stresnet.model import load_model
-    from stresnet.prediction import TimelineSettings
-    from stresnet.prediction.sources import LiveSource, find_sources
+    from stresnet.data.prepared_ahead import prepared_ahead
+    from stresnet.data.sources import LiveSource, find_sources
+    from stresnet.flow import AUTHORS, FAST
 
     if as_json and as_csv:
         raise UsageError("--json and --csv both print to stdout", remedy="choose one")
@@ -91,16 +91,6 @@ def predict(
     if wanted and timeline is False:
         raise UsageError("files are made of timelines", remedy="leave --whole out")
     found = [find_sources(source, allow_network=allow_network) for source in sources]
-    run = Run(
-        settings=TimelineSettings(window, stride, smooth, min_duration, background),
-        timeline=True if wanted else timeline,
-        outputs=wanted,
-        top_k=top_k,
-        style="json" if as_json else "csv" if as_csv else "table",
-        fast=fast,
-        bf16=bf16,
-        threads=threads,
-    )
     cameras = [each for each in found if isinstance(each, LiveSource)]
     videos = [video for each in found if isinstance(each, tuple) for video in each]
     asked = wanted or as_csv or timeline is not None or background is not None
@@ -108,11 +98,43 @@ def predict(
         raise UsageError(
             "a camera comes alone, and gives lines or --json", remedy="record a file first"
         )
+    in_time = cache(partial(_gets_timeline, asked=True if wanted else timeline))
+    whole = (video.path for video in videos if not in_time(video.path))
+    flow = FAST if fast else AUTHORS
     try:
-        if cameras:
-            predict_live(load_model(model), cameras[0], run)
-        elif predict_videos(load_model(model), videos, run):
-            raise typer.Exit(1)
+        with prepared_ahead(whole, flow=flow, threads=threads) as prepared:
+            # Torch is imported only here: that takes a second, in which the first flow is computed.
+            from stresnet.cli.predicting import Run, predict_live, predict_videos
+            from stresnet.model import load_model
+            from stresnet.prediction import TimelineSettings
+
+            run = Run(
+                settings=TimelineSettings(window, stride, smooth, min_duration, background),
+                in_time=in_time,
+                outputs=wanted,
+                top_k=top_k,
+                style="json" if as_json else "csv" if as_csv else "table",
+                flow=flow,
+                fast=fast,
+                bf16=bf16,
+                threads=threads,
+            )
+            if cameras:
+                predict_live(load_model(model), cameras[0], run)
+            elif predict_videos(load_model(model), videos, prepared, run):
+                raise typer.Exit(1)
     except KeyboardInterrupt as error:
         say("stopped")
         raise typer.Exit(130) from error
+
+
+def _gets_timeline(video: Path, *, asked: bool | None) -> bool:
+    """As asked, or (None) by the video's length."""
+    from stresnet.data.announced import announced
+
+    if asked is not None:
+        return asked
+    try:
+        return announced(video).seconds > LONG
+    except VideoError:  # told when it is read
+        return False

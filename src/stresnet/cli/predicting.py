@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,16 +15,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stresnet.cli.predict import LONG
 from stresnet.cli.program import say
 from stresnet.cli.progress import progress
-from stresnet.data.announced import announced
 from stresnet.data.camera import camera_frames
+from stresnet.data.prepared_ahead import Prepared
+from stresnet.data.sources import LiveSource, NamedVideo
 from stresnet.data.video_file import printable
 from stresnet.errors import VideoError
-from stresnet.evaluation.protocols import PAPER
+from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.files import whole_file
-from stresnet.flow import AUTHORS, FAST
+from stresnet.flow import FAST, TVL1Parameters
 from stresnet.model import STResNet
 from stresnet.prediction import (
     QUICK,
@@ -35,7 +34,7 @@ from stresnet.prediction import (
     TimelineSettings,
     annotate,
     live,
-    predict_each,
+    predict_stored,
     timeline,
     to_csv,
     to_srt,
@@ -43,7 +42,6 @@ from stresnet.prediction import (
 )
 from stresnet.prediction.long_video import OnProgress
 from stresnet.prediction.output_paths import output_paths
-from stresnet.prediction.sources import LiveSource, NamedVideo
 
 Found = Prediction | Timeline
 
@@ -53,32 +51,44 @@ class Run:
     """What was asked for on the command line.
 
     Attributes:
-        timeline: of every video, of none, or (None) of the long ones.
+        in_time: whether a video gets a timeline.
         outputs: by ending, a file or a folder.
     """
 
     settings: TimelineSettings
-    timeline: bool | None
+    in_time: Callable[[Path], bool]
     outputs: Mapping[str, Path]
     top_k: int
     style: Literal["table", "json", "csv"]
+    flow: TVL1Parameters
     fast: bool
     bf16: bool
     threads: int
 
     @property
+    def protocol(self) -> Protocol:
+        """Which chunks the network sees."""
+        return QUICK if self.fast else PAPER
+
+    @property
     def looked(self) -> dict[str, Any]:
         """How the network looks at videos: arguments of `predict`, `timeline` and `live`."""
         return {
-            "flow": FAST if self.fast else AUTHORS,
-            "protocol": QUICK if self.fast else PAPER,
+            "flow": self.flow,
+            "protocol": self.protocol,
             "bf16": self.bf16,
             "threads": self.threads,
         }
 
 
-def predict_videos(net: STResNet, videos: Sequence[NamedVideo], run: Run) -> int:
-    """Recognise, show and write; how many videos failed."""
+def predict_videos(
+    net: STResNet, videos: Sequence[NamedVideo], prepared: Iterator[Prepared], run: Run
+) -> int:
+    """Recognise, show and write; how many videos failed.
+
+    Args:
+        prepared: those of the videos that get no timeline, in order.
+    """
     names = [video.name for video in videos]
     paths = {
         ending: dict(zip(videos, output_paths(out, names, ending), strict=True))
@@ -86,7 +96,7 @@ def predict_videos(net: STResNet, videos: Sequence[NamedVideo], run: Run) -> int
     }
     found: list[Found] = []
     failed = 0
-    for video, each in _recognised(net, videos, run):
+    for video, each in _recognised(net, videos, prepared, run):
         try:
             if isinstance(each, VideoError):
                 raise each
@@ -183,27 +193,28 @@ def clock(seconds: float) -> str:
 
 
 def _recognised(
-    net: STResNet, videos: Sequence[NamedVideo], run: Run
+    net: STResNet, videos: Sequence[NamedVideo], prepared: Iterator[Prepared], run: Run
 ) -> Iterator[tuple[NamedVideo, Found | VideoError]]:
-    """In order; neighbours without a timeline overlap in time."""
-    for in_time, group in groupby(videos, lambda video: _is_long(video.path, run)):
-        neighbours = list(group)
-        if in_time:
-            for video in neighbours:
-                yield video, _timeline(net, video, run)
+    """In order; those without a timeline are prepared while the ones before are seen."""
+    for video in videos:
+        if run.in_time(video.path):
+            yield video, _timeline(net, video, run)
+            continue
+        _, stored = next(prepared)
+        if isinstance(stored, VideoError):
+            yield video, stored
         else:
-            each = predict_each(net, [v.path for v in neighbours], top_k=run.top_k, **run.looked)
-            for video, (_, found) in zip(neighbours, each, strict=True):
-                yield video, found
-
-
-def _is_long(video: Path, run: Run) -> bool:
-    if run.timeline is not None:
-        return run.timeline
-    try:
-        return announced(video).seconds > LONG
-    except VideoError:  # told when it is read
-        return False
+            yield (
+                video,
+                predict_stored(
+                    net,
+                    stored,
+                    str(video.path),
+                    top_k=run.top_k,
+                    protocol=run.protocol,
+                    bf16=run.bf16,
+                ),
+            )
 
 
 def _timeline(net: STResNet, video: NamedVideo, run: Run) -> Timeline | VideoError:

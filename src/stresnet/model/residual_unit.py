@@ -71,7 +71,7 @@ class ResidualUnit(nn.Module):
             (B*T, 4*width, H/stride, W/stride)
         """
         branch = self.branch(x if branch_input is None else branch_input, chunks)
-        return self.shortcut(x, chunks) + branch
+        return branch.add_(self.shortcut(x, chunks))  # nobody else holds the branch
 
     def shortcut(self, x: Tensor, chunks: int) -> Tensor:
         """The identity, or a strided projection where the shape changes."""

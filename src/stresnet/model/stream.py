@@ -98,6 +98,8 @@ class Stream(nn.Module):
         self.pool5_window = self.conv5_side(input_size)
         self.register_buffer("mean", _per_channel(mean, in_channels, "mean"), persistent=False)
         self.register_buffer("std", _per_channel(std, in_channels, "std"), persistent=False)
+        # A whole batch need not be divided by one.
+        self.scales = any(s != 1 for s in ([std] if isinstance(std, int | float) else std))
 
         width = BASE_WIDTH[depth]
         self.conv1 = nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
@@ -166,7 +168,9 @@ class Stream(nn.Module):
         chunks = x.shape[1]
         # In float32 even where the weights are half: bytes minus a mean need more than 8 bits.
         exact = torch.promote_types(x.dtype, torch.float32)
-        x = (x.flatten(0, 1).to(exact) - self.mean) / self.std
+        x = x.flatten(0, 1) - self.mean.to(exact)
+        if self.scales:
+            x = x.div_(self.std)
         x = self.bn1(self.conv1(x.to(self.conv1.weight.dtype)), chunks)
         pooled: Tensor = self.pool1(x)
         return pooled  # f commutes with the maximum, so it may come after, on a smaller map

@@ -6,7 +6,6 @@ Decoding and flow of the next window run in a thread while the network sees the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stresnet.data.ahead import ahead
 from stresnet.data.announced import announced
 from stresnet.data.store import StoredVideo
 from stresnet.data.video import frames_of_array, iter_frames
@@ -24,7 +24,6 @@ from stresnet.evaluation.metrics import softmax
 from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.model import STResNet, load_model
-from stresnet.prediction.ahead import ahead
 from stresnet.prediction.ranking import ClassScore, ranked
 from stresnet.prediction.segments import Segment, best_labelling, borders_between, smoothed
 from stresnet.prediction.windows import Window, windows_of_frames, windows_of_store
@@ -199,7 +198,7 @@ def timeline(
     windows = _windows(source, settings, fps, threads, flow, warnings)
     total = _announced_seconds(source, fps)
     spans, scores = [], []
-    with closing(ahead(windows)) as in_time:
+    with ahead(windows) as in_time:
         for window in in_time:
             spans.append((window.start, window.end))
             scores.append(score_video(net, window.video, protocol=protocol, bf16=bf16))

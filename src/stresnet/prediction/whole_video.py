@@ -7,9 +7,7 @@ score here is the score there, bit for bit.
 from __future__ import annotations
 
 import tempfile
-import threading
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.data.prepare import prepare_frames, prepare_video
+from stresnet.data.prepared_ahead import prepared_ahead
 from stresnet.data.store import StoredVideo
 from stresnet.errors import VideoError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.model import STResNet, load_model
-from stresnet.prediction.ahead import ahead
 from stresnet.prediction.ranking import ClassScore, ranked, require_top_k
 
 
@@ -127,49 +125,12 @@ def predict_each(
     A video that cannot be read comes with its error and stops no other. Arguments as of `predict`.
     """
     require_top_k(top_k)
-    left = threading.Event()
-    with (
-        tempfile.TemporaryDirectory(prefix="stresnet-") as scratch,
-        closing(ahead(_prepared(videos, Path(scratch), flow, threads, left))) as in_time,
-    ):
-        try:
-            for video, stored in in_time:
-                if isinstance(stored, VideoError):
-                    yield video, stored
-                    continue
+    with prepared_ahead(videos, flow=flow, threads=threads) as prepared:
+        for video, stored in prepared:
+            if isinstance(stored, VideoError):
+                yield video, stored
+            else:
                 found = predict_stored(
                     net, stored, str(video), top_k=top_k, protocol=protocol, bf16=bf16
                 )
                 yield video, found
-                stored.path.unlink()
-        finally:
-            left.set()
-
-
-class _NobodyWaits(Exception):
-    """Ends a preparation whose reader has gone."""
-
-
-def _prepared(
-    videos: Iterable[Path],
-    scratch: Path,
-    flow: TVL1Parameters,
-    threads: int,
-    left: threading.Event,
-) -> Iterator[tuple[Path, StoredVideo | VideoError]]:
-    def on_frames(_: int) -> None:
-        if left.is_set():
-            raise _NobodyWaits
-
-    for number, video in enumerate(videos):
-        store = scratch / f"{number}.zip"
-        try:
-            prepared = prepare_video(
-                video, store, parameters=flow, threads=threads, on_frames=on_frames
-            )
-        except VideoError as error:
-            yield video, error
-        except _NobodyWaits:
-            return
-        else:
-            yield video, prepared

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from stresnet.data.sources import LiveSource, NamedVideo, find_sources
 from stresnet.errors import DatasetError, UsageError
 from stresnet.prediction.output_paths import output_paths
-from stresnet.prediction.sources import LiveSource, NamedVideo, find_sources
 
 
 @pytest.fixture

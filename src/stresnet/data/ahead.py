@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -19,11 +20,12 @@ class _End:
         self.error = error
 
 
-def ahead(items: Iterable[Item], size: int = 1) -> Generator[Item, None, None]:
-    """Yield `items`, of which up to `size` are made and kept before they are asked for.
+@contextmanager
+def ahead(items: Iterable[Item], size: int = 1) -> Iterator[Iterator[Item]]:
+    """Work on `items` from now on, of which up to `size` are made before they are asked for.
 
-    (One more is in the making.) An error of `items` is raised here, after the items before it.
-    Closing this generator ends the thread; `items` is closed there if it is a generator.
+    (One more is in the making.) An error of `items` is raised where they are read, after the items
+    before it. Leaving the block ends the thread; `items` is closed there if it is a generator.
     """
     line: queue.Queue[Item | _End] = queue.Queue(size)
     left = threading.Event()  # the reader has gone
@@ -53,10 +55,14 @@ def ahead(items: Iterable[Item], size: int = 1) -> Generator[Item, None, None]:
     thread = threading.Thread(target=work, name="ahead", daemon=True)
     thread.start()
     try:
-        while not isinstance(item := line.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
+        yield _taken_from(line)
     finally:
         left.set()
         thread.join()
+
+
+def _taken_from(line: queue.Queue[Item | _End]) -> Iterator[Item]:
+    while not isinstance(item := line.get(), _End):
+        yield item
+    if item.error is not None:
+        raise item.error
