@@ -71,6 +71,9 @@ class InferenceStream:
 
     def __init__(self, stream: Stream, dtype: torch.dtype) -> None:
         self.mean = stream.mean.clone()
+        # Flow has one mean for all channels, and one number is subtracted several times as fast.
+        same = bool((self.mean == self.mean[0]).all())
+        self._offset = self.mean[0].item() if same else self.mean
         self._of_bytes = dtype if _whole_bytes(self.mean) else torch.float32
         self._dtype = dtype
         self._conv1 = Convolution(stream.conv1, stream.bn1, dtype, relu=True, divisor=stream.std)
@@ -90,7 +93,7 @@ class InferenceStream:
         self._stream.check(x)
         x, chunks = x.flatten(0, 1).contiguous(memory_format=torch.channels_last), x.shape[1]
         exact = self._of_bytes if x.dtype == torch.uint8 else torch.float32
-        x = x.to(exact, copy=True).sub_(self.mean.to(exact)).to(self._dtype)
+        x = x.to(exact, copy=True).sub_(self._offset).to(self._dtype)
         pooled: Tensor = self._stream.pool1(self._conv1(x, chunks))
         return pooled
 
