@@ -17,6 +17,8 @@ PyTorch (every tenth pair of frames is timed).
 from __future__ import annotations
 
 import argparse
+import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -238,18 +240,20 @@ def whole_prediction(options: argparse.Namespace) -> None:
 
 
 def fresh_process(options: argparse.Namespace, bf16: bool) -> str:
-    program = (
-        "import sys, resource, stresnet; model, video, threads, bf16 = sys.argv[1:]; "
-        "said = stresnet.predict(model, video, threads=int(threads), bf16=bf16 == 'True'); "
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
-        "print(f'{said.label} {said.predictions[0].score:.3f}, peak {peak / 2**20:.2f} GiB')"
-    )
-    arguments = [str(options.model), str(options.predict), str(options.threads), str(bf16)]
+    """`stresnet predict`, as it is typed."""
+    command = [sys.executable, "-m", "stresnet", "predict", options.model, options.predict]
+    command += ["--whole", "--json", "--threads", str(options.threads)]
     began = time.perf_counter()
-    said = subprocess.run(
-        [sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    return f"{time.perf_counter() - began:.1f} s with start-up, {said}"
+    running = subprocess.Popen([*command, *["--bf16"] * bf16], stdout=subprocess.PIPE)
+    said, _ = running.communicate()
+    seconds = time.perf_counter() - began
+    best = json.loads(said)[0]["predictions"][0]
+    # Of all children so far: the first is the greatest.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    return (
+        f"{seconds:.1f} s with start-up, {best['label']} {best['score']:.3f}, "
+        f"peak at most {peak:.2f} GiB"
+    )
 
 
 if __name__ == "__main__":
