@@ -73,7 +73,7 @@ def resident() -> float:
 
 def peak() -> float:
     """MB of this process at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""Do temporal convolutions earn their place? On clips that differ in the order of motions alone.
+"""What motion and temporal convolutions are good for, on clips that differ in nothing else.
 
     tools/make-motion-set VIDEOS OUT
-    python benchmarks/order.py OUT/order/folds.csv RUNS [--seeds 1] [--store STORE]
+    python benchmarks/made_sets.py OUT/motion/folds.csv RUNS/motion [--seeds 3] [--store STORE]
+    python benchmarks/made_sets.py OUT/order/folds.csv RUNS/order
 
-Two streams that judge chunk by chunk can only guess (50 %); ST-ResNet sees three chunks at once in
-each temporal convolution. Prints a table as `ablations.py` does: the network, and the same without
-temporal convolutions, where only the pool over time and the norms' moments join chunks.
+`motion`: single frames say nothing, so the appearance stream can only guess until motion enters.
+`order`: single flow stacks say nothing either, so two streams that judge chunk by chunk can only
+guess (50 %); ST-ResNet sees three chunks at once in each temporal convolution. Prints a table as
+`ablations.py` does: the network, and the same without temporal convolutions, where only the pool
+over time and the norms' moments join chunks.
 """
 
 from __future__ import annotations
@@ -21,9 +24,9 @@ from stresnet.training.recipes import QUICK
 
 # Small crops, since whole pictures move; strides at which three chunks see one motion and the next.
 RECIPE = (
-    replace(QUICK, name="order", input_size=80)
+    replace(QUICK, name="made-sets", input_size=80)
     .with_phases("motion", schedule=((1e-3, 80),))
-    .with_phases("appearance", schedule=((1e-3, 8),))
+    .with_phases("appearance", schedule=((1e-3, 80),))
     .with_phases("st_resnet", schedule=((1e-3, 160),), tau=(3, 6))
     .with_phases("st_resnet_star", schedule=((3e-4, 60),), tau=(2, 4), norm_group=8)
 )
