@@ -103,7 +103,7 @@ def predict(
     flow = FAST if fast else AUTHORS
     try:
         with prepared_ahead(whole, flow=flow, threads=threads) as prepared:
-            # Torch is imported only here: that takes a second, in which the first flow is computed.
+            # Torch, a second of imports, comes while the first video is being prepared.
             from stresnet.cli.predicting import Run, predict_live, predict_videos
             from stresnet.model import load_model
             from stresnet.prediction import TimelineSettings
