@@ -58,7 +58,7 @@ bench-timeline: setup-dev
 	$(BIN)/python benchmarks/timeline.py $(DATA) src/stresnet/assets/model --fold 1 --seeds 0 1 2 --fast
 
 bench-ablations: setup-dev
-	$(BIN)/python benchmarks/ablations.py $(DATA) runs/ablations --fold 1 --seeds 3
+	$(BIN)/python benchmarks/ablations.py $(DATA) runs/ablations --folds 1 --seeds 3
 
 docs: setup-dev
 	$(BIN)/python -m sphinx -W -E -q -b html docs build/docs

@@ -1,13 +1,13 @@
-"""What each idea is worth: variants of a recipe, trained with several seeds and tested on one fold.
+"""What each idea is worth: variants of a recipe, trained with several seeds, tested on some folds.
 
-    python benchmarks/ablations.py DATA OUT --fold 1 --seeds 3 [--recipe quick] [--weights RESNET50]
+    python benchmarks/ablations.py DATA OUT --folds 1,2 --seeds 3 [--recipe quick] [--weights RESNET50]
         [--variants paper | ingredients | NAME,NAME,...] [--store STORE]
 
 The variants `paper` are the ablations of sections 3.2 to 4.1; they concern the joint phases alone,
 so those of one seed start from the same two streams. The `ingredients` are what the recipe `modern`
 chooses from, one at a time; they concern all phases. Killed at any moment, the same command goes
 on; at the end, and whenever it is called again, it prints a table for Markdown: accuracy in per
-cent, the mean over seeds and, behind ±, their standard deviation.
+cent, the mean over folds and seeds and, behind ±, the seeds' standard deviation.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--fold", type=int)
+    parser.add_argument("--folds", type=folds_named, default=(None,), metavar="1,2,...")
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
     parser.add_argument("--recipe", default="quick")
     parser.add_argument("--weights", type=Path, help="an ImageNet ResNet, as for stresnet train")
@@ -89,20 +89,31 @@ def main() -> None:
     parser.add_argument("--store", type=Path, help="prepared videos; default: OUT/store")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    study = Study(
-        options.data,
-        options.out,
-        recipe_named(options.recipe),
-        fold=options.fold,
-        weights=options.weights,
-        store=options.store or options.out / "store",
-        workers=options.workers,
-    )
+    studies = [
+        Study(
+            options.data,
+            options.out if fold is None else options.out / f"fold-{fold}",
+            recipe_named(options.recipe),
+            fold=fold,
+            weights=options.weights,
+            store=options.store or options.out / "store",
+            workers=options.workers,
+        )
+        for fold in options.folds
+    ]
     found = {
-        name: [study.accuracies(name, variant, seed) for seed in range(options.seeds)]
+        name: [
+            mean([study.accuracies(name, variant, seed) for study in studies])
+            for seed in range(options.seeds)
+        ]
         for name, variant in variants_named(options.variants).items()
     }
     print(table(found))
+
+
+def folds_named(text: str) -> tuple[int, ...]:
+    """1,2 -> (1, 2)"""
+    return tuple(int(fold) for fold in text.split(","))
 
 
 def variants_named(names: str) -> dict[str, Variant]:
@@ -150,7 +161,8 @@ class Study:
             for row, accuracy in self._tested(folder).items()
         }
         fused = ", ".join(f"{NETWORKS[n]} {found[n, 'fused']:.1f} %" for n in NETWORKS)
-        print(f"{name}, seed {seed}: {fused}", file=sys.stderr)
+        where = "" if self.fold is None else f", fold {self.fold}"
+        print(f"{name}, seed {seed}{where}: {fused}", file=sys.stderr)
         return found
 
     def _trained(
@@ -184,6 +196,11 @@ class Study:
 
 def silent(line: str) -> None:
     """Training's own progress is enough."""
+
+
+def mean(folds: Sequence[Accuracies]) -> Accuracies:
+    """Of each row, over the folds, as the paper's over the three splits."""
+    return {row: float(np.mean([fold[row] for fold in folds])) for row in folds[0]}
 
 
 def table(found: Mapping[str, Sequence[Accuracies]]) -> str:

@@ -81,6 +81,27 @@ def test_variants_of_the_joint_phases_share_their_streams(
     assert direct.startswith("| direct ") and mixup.startswith("| mixup ")
 
 
+def test_folds_are_averaged_before_seeds(
+    study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    folds: set[tuple[str, int]] = set()
+
+    def train(data: Path, run: Path, *, fold: int, phases: Any, **_: Any) -> Path:
+        folds.add((run.parent.name, fold))
+        return run / "two_stream"
+
+    def evaluate(model: Path, *_: object, fold: int, **__: object) -> SimpleNamespace:
+        return SimpleNamespace(accuracy=lambda row: 0.5 if fold == 1 else 0.7)
+
+    monkeypatch.setattr(study, "train", train)
+    monkeypatch.setattr(study, "evaluate", evaluate)
+    wanted = ["--folds", "1,3", "--seeds", "2", "--variants", "direct"]
+    monkeypatch.setattr(sys, "argv", ["", "data", str(tmp_path), *wanted])
+    study.main()
+    assert folds == {("fold-1", 1), ("fold-3", 3)}
+    assert capsys.readouterr().out.splitlines()[-1] == "| direct " + "| 60.0 ± 0.0 " * 9 + "|"
+
+
 def test_unknown_variants_are_refused(study: ModuleType) -> None:
     assert set(study.variants_named("paper")) == {"the recipe", *study.PAPER}
     with pytest.raises(UsageError, match="no variant 'nonsense'; there are the recipe, "):

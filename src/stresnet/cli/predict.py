@@ -102,7 +102,7 @@ def predict(
     whole = (video.path for video in videos if not in_time(video.path))
     flow = FAST if fast else AUTHORS
     try:
-        with prepared_ahead(whole, flow=flow, threads=threads) as prepared:
+        with prepared_ahead(whole, flow=flow, threads=threads, isolated=True) as prepared:
             # Torch, a second of imports, comes while the first video is being prepared.
             from stresnet.cli.predicting import Run, predict_live, predict_videos
             from stresnet.model import load_model

@@ -9,10 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeAlias, TypeVar
@@ -43,24 +43,26 @@ def run_isolated(
 ) -> Generator[tuple[Job, Result | StresnetError | JobCrashed], None, None]:
     """Yield each job with its result, or with what went wrong, in the order of completion.
 
-    Function, jobs, news and results travel by pickle. When this generator is closed or
+    Jobs are taken as they are begun, while somebody asks for results. Function, jobs, news and
+    results travel by pickle. When this generator is closed or
     interrupted, the jobs under way are ended; they clean up after themselves.
 
     Args:
         function: called as function(job, tell); what it tells comes to `on_news`.
         workers: processes at a time, at least 1.
     """
-    waiting = deque(jobs)
+    waiting = iter(jobs)
     idle: list[tuple[Line, SpawnProcess]] = []
     busy: dict[Line, tuple[SpawnProcess, Job]] = {}
     try:
-        while waiting or busy:
-            while waiting and len(busy) < workers:
+        while True:
+            for job in islice(waiting, workers - len(busy)):
                 line, process = idle.pop() if idle else _start(function)
-                job = waiting.popleft()
                 with suppress(ConnectionError):  # the worker is dead; its line tells so below
                     line.send(job)
                 busy[line] = process, job
+            if not busy:
+                return
             ready = wait(busy)
             for line in [line for line in busy if line in ready]:
                 process, job = busy[line]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stresnet.data.ahead import ahead
 from stresnet.data.flow_format import FLOW_FORMAT
 from stresnet.data.jpeg import QUALITY
 from stresnet.data.store import Source, StoredVideo
@@ -119,13 +120,19 @@ def _write(
 ) -> None:
     last: NDArray[np.uint8] | None = None  # (1,H,W) grey, of the block before
     written = 0
+    with ahead(_blocks(frames)) as blocks:  # decoded while the flow of the ones before is computed
+        for block in blocks:
+            images = np.stack([frame.image for frame in block])
+            luma = grey(images)
+            joined = luma if last is None else np.concatenate([last, luma])
+            writer.add_frames(images, [frame.time for frame in block])
+            if len(joined) > 1:
+                writer.add_flow(to_bytes(tv_l1(joined, parameters=parameters, threads=threads)))
+            last = luma[-1:]
+            written += len(block)
+            on_frames(written)
+
+
+def _blocks(frames: Iterator[Frame]) -> Iterator[list[Frame]]:
     while block := list(islice(frames, BLOCK)):
-        images = np.stack([frame.image for frame in block])
-        luma = grey(images)
-        joined = luma if last is None else np.concatenate([last, luma])
-        writer.add_frames(images, [frame.time for frame in block])
-        if len(joined) > 1:
-            writer.add_flow(to_bytes(tv_l1(joined, parameters=parameters, threads=threads)))
-        last = luma[-1:]
-        written += len(block)
-        on_frames(written)
+        yield block

@@ -1,25 +1,36 @@
-"""Videos prepared in a thread, while somebody is busy with the ones before."""
+"""Videos prepared while somebody is busy with the ones before."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from stresnet.data.ahead import ahead
+from stresnet.data.isolated import JobCrashed, Tell, run_isolated
 from stresnet.data.prepare_video import prepare_video
 from stresnet.data.store import StoredVideo
-from stresnet.errors import VideoError
+from stresnet.data.video_file import printable
+from stresnet.errors import StresnetError, VideoError
 from stresnet.flow import AUTHORS, TVL1Parameters
 
 Prepared = tuple[Path, StoredVideo | VideoError]
+_Job: TypeAlias = "tuple[Path, Path]"  # a video, and where it is prepared
+_Outcome: TypeAlias = "None | StresnetError | JobCrashed"
 
 
 @contextmanager
 def prepared_ahead(
-    videos: Iterable[Path], *, flow: TVL1Parameters = AUTHORS, threads: int = 1
+    videos: Iterable[Path],
+    *,
+    flow: TVL1Parameters = AUTHORS,
+    threads: int = 1,
+    isolated: bool = False,
 ) -> Iterator[Iterator[Prepared]]:
     """Prepare videos in order, at once and no more than two ahead of the reader.
 
@@ -29,16 +40,29 @@ def prepared_ahead(
     Args:
         flow: how the optical flow is computed.
         threads: for the optical flow.
+        isolated: in a process of its own, so that a decoder that crashes costs one video, and
+            imports here do not hold the work up; from a script, only under
+            `if __name__ == "__main__":`.
     """
     left = threading.Event()
-    with (
-        tempfile.TemporaryDirectory(prefix="stresnet-") as scratch,
-        ahead(_prepared(videos, Path(scratch), flow, threads, left)) as in_time,
-    ):
-        try:
-            yield _each_deleted(in_time)
-        finally:
-            left.set()
+
+    def on_frames(job: _Job, frames: int) -> None:
+        if left.is_set():
+            raise _NobodyWaits
+
+    prepare = _Prepare(flow, threads)
+    with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
+        jobs = ((video, Path(scratch, f"{number}.zip")) for number, video in enumerate(videos))
+        outcomes = (
+            run_isolated(prepare, jobs, workers=1, on_news=on_frames)
+            if isolated
+            else _run_here(prepare, jobs, on_frames)
+        )
+        with ahead(_prepared(outcomes)) as in_time:
+            try:
+                yield _each_deleted(in_time)
+            finally:
+                left.set()
 
 
 def _each_deleted(prepared: Iterable[Prepared]) -> Iterator[Prepared]:
@@ -52,26 +76,42 @@ class _NobodyWaits(Exception):
     """Ends a preparation whose reader has gone."""
 
 
-def _prepared(
-    videos: Iterable[Path],
-    scratch: Path,
-    flow: TVL1Parameters,
-    threads: int,
-    left: threading.Event,
-) -> Iterator[Prepared]:
-    def on_frames(_: int) -> None:
-        if left.is_set():
-            raise _NobodyWaits
+@dataclass(frozen=True)
+class _Prepare:
+    flow: TVL1Parameters
+    threads: int
 
-    for number, video in enumerate(videos):
-        store = scratch / f"{number}.zip"
+    def __call__(self, job: _Job, tell: Tell) -> None:
+        video, store = job
+        prepare_video(video, store, parameters=self.flow, threads=self.threads, on_frames=tell)
+
+
+def _run_here(
+    prepare: _Prepare, jobs: Iterable[_Job], on_frames: Callable[[_Job, int], None]
+) -> Generator[tuple[_Job, _Outcome], None, None]:
+    """As `run_isolated`, in this process."""
+    for job in jobs:
         try:
-            prepared = prepare_video(
-                video, store, parameters=flow, threads=threads, on_frames=on_frames
-            )
-        except VideoError as error:
-            yield video, error
-        except _NobodyWaits:
-            return
+            prepare(job, partial(on_frames, job))
+        except StresnetError as error:
+            yield job, error
         else:
-            yield video, prepared
+            yield job, None
+
+
+def _prepared(
+    outcomes: Generator[tuple[_Job, _Outcome], None, None],
+) -> Generator[Prepared, None, None]:
+    try:
+        with suppress(_NobodyWaits):
+            for (video, store), outcome in outcomes:
+                if outcome is None:
+                    yield video, StoredVideo(store)
+                elif isinstance(outcome, VideoError):
+                    yield video, outcome
+                elif isinstance(outcome, JobCrashed):
+                    yield video, VideoError(f"{printable(video)}: {outcome}")
+                else:
+                    raise outcome
+    finally:
+        outcomes.close()
