@@ -1,7 +1,7 @@
 """What each idea is worth: variants of a recipe, trained with several seeds, tested on some folds.
 
-    python benchmarks/ablations.py DATA OUT --folds 1,2 --seeds 3 [--recipe quick] [--weights RESNET50]
-        [--variants paper | ingredients | NAME,NAME,...] [--store STORE]
+    python benchmarks/ablations.py DATA OUT --folds 1,2 --seeds 3 [--recipe quick]
+        [--weights RESNET50] [--variants paper | ingredients | NAME,NAME,...] [--store STORE]
 
 The variants `paper` are the ablations of sections 3.2 to 4.1; they concern the joint phases alone,
 so those of one seed start from the same two streams. The `ingredients` are what the recipe `modern`

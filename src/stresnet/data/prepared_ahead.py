@@ -21,7 +21,7 @@ from stresnet.flow import AUTHORS, TVL1Parameters
 
 Prepared = tuple[Path, StoredVideo | VideoError]
 _Job: TypeAlias = "tuple[Path, Path]"  # a video, and where it is prepared
-_Outcome: TypeAlias = "None | StresnetError | JobCrashed"
+_Outcome: TypeAlias = "StresnetError | JobCrashed | None"
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stresnet.inference.convolution import Convolution
+from stresnet.inference.memory import keep_memory
 from stresnet.model import Stream, STResNet
 from stresnet.model.residual_unit import ResidualUnit
 from stresnet.model.st_resnet import check_pair
@@ -45,6 +46,8 @@ class InferenceNetwork:
             self.appearance = InferenceStream(net.appearance, dtype)
             self.motion = InferenceStream(net.motion, dtype)
         self._connect = net.connect
+        if self.device.type == "cpu":
+            keep_memory()
 
     @property
     def device(self) -> torch.device:
