@@ -5,6 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -152,6 +157,23 @@ def test_ctrl_c_ends_a_camera_cleanly_and_stops_files(
     told = run(world, world / "videos" / "sub" / "short.mp4")
     assert told.exit_code == 130
     assert "stopped" in told.stderr
+
+
+@pytest.mark.parametrize(("end", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_nothing_stays_of_a_prediction_that_is_ended(
+    world: Path, tmp_path: Path, end: signal.Signals, code: int
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    endless = write_video(tmp_path / "endless.mp4", moving_texture(3000, 64, 64))
+    command = [sys.executable, "-m", "stresnet", "predict", world / "model", endless, "--whole"]
+    process = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(scratch)})
+    while not list(scratch.glob("stresnet-*/.*.partial")):  # being prepared
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(end)
+    assert process.wait(30) == code
+    assert not list(scratch.glob("stresnet-*"))
 
 
 def test_the_clock() -> None:

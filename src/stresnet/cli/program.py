@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import gc
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import ParamSpec
 
@@ -30,6 +32,8 @@ P = ParamSpec("P")
 
 def main() -> None:
     """Entry point of the `stresnet` command."""
+    # By an exception, so that files are removed and processes ended; training answers in its way.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     finally:

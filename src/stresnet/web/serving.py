@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import errno
-import signal
 import socket
-import sys
-import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -58,7 +55,6 @@ def serve(
         app = make_app(service, names={host, *names})
         # Held-back answers must not hold back the end.
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
-        _end_tidily()
         on_ready(f"http://{host}:{listening.getsockname()[1]}/")
         uvicorn.Server(config).run(sockets=[listening])
 
@@ -77,9 +73,3 @@ def bound(host: str, port: int) -> socket.socket:
             f"port {port} of {host} cannot be listened at ({error.strerror})",
             remedy="choose another with --port" if taken else "choose another --host",
         ) from error
-
-
-def _end_tidily() -> None:
-    """Let SIGTERM unwind the program, so that files are removed."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
