@@ -11,7 +11,7 @@ import pytest
 
 PROBE = """
 import resource, sys, numpy
-from stresnet.inference.memory import keep_memory
+from stresnet.memory import keep_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

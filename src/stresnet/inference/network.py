@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stresnet.inference.convolution import Convolution
-from stresnet.inference.memory import keep_memory
+from stresnet.memory import keep_memory
 from stresnet.model import Stream, STResNet
 from stresnet.model.residual_unit import ResidualUnit
 from stresnet.model.st_resnet import check_pair

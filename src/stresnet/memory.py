@@ -1,7 +1,7 @@
 """Memory that stays with the process between two layers.
 
 glibc fetches every block above 32 MiB from the system and gives it back at once, and the system
-zeroes each of its pages anew. The maps of 25 chunks at 256x340 are of up to 70 MB, so that a layer
+zeroes each of its pages anew. The maps of 25 chunks at 256x340 are of up to 140 MB, so that a layer
 would wait longer for its memory than for its products.
 """
 
