@@ -46,6 +46,5 @@ def test_pages_are_fetched_once() -> None:
 
 
 def test_the_user_s_choice_stays() -> None:
-    kept, first, second = probe(MALLOC_TRIM_THRESHOLD_="131072")
+    kept, _, _ = probe(MALLOC_TRIM_THRESHOLD_="131072")
     assert kept == "False"
-    assert second > first / 2

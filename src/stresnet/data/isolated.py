@@ -44,8 +44,8 @@ def run_isolated(
     """Yield each job with its result, or with what went wrong, in the order of completion.
 
     Jobs are taken as they are begun, while somebody asks for results. Function, jobs, news and
-    results travel by pickle. When this generator is closed or
-    interrupted, the jobs under way are ended; they clean up after themselves.
+    results travel by pickle. When this generator is closed or interrupted, the jobs under way are
+    ended; they clean up after themselves.
 
     Args:
         function: called as function(job, tell); what it tells comes to `on_news`.

@@ -110,7 +110,10 @@ def _prepared(
                 elif isinstance(outcome, VideoError):
                     yield video, outcome
                 elif isinstance(outcome, JobCrashed):
-                    yield video, VideoError(f"{printable(video)}: {outcome}")
+                    yield video, VideoError(
+                        f"{printable(video)}: {outcome}",
+                        remedy="free memory, or encode it anew: ffmpeg -i OLD NEW.mp4",
+                    )
                 else:
                     raise outcome
     finally:
