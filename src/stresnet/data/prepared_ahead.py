@@ -110,9 +110,12 @@ def _prepared(
                 elif isinstance(outcome, VideoError):
                     yield video, outcome
                 elif isinstance(outcome, JobCrashed):
-                    yield video, VideoError(
-                        f"{printable(video)}: {outcome}",
-                        remedy="free memory, or encode it anew: ffmpeg -i OLD NEW.mp4",
+                    yield (
+                        video,
+                        VideoError(
+                            f"{printable(video)}: {outcome}",
+                            remedy="free memory, or encode it anew: ffmpeg -i OLD NEW.mp4",
+                        ),
                     )
                 else:
                     raise outcome
