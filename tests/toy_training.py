@@ -62,14 +62,8 @@ def make_net(dropout: float = 0.5, norm_group: int | None = None) -> STResNet:
 
 
 def trained(run: PhaseRun, net: STResNet | None = None) -> State:
-    """On one thread: a forked child cannot use OpenMP's, and their number decides the last bits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        net = net or make_net()
-        train_phase(net, run)
-    finally:
-        torch.set_num_threads(threads)
+    net = net or make_net()
+    train_phase(net, run)
     return net.state_dict()
 
 
