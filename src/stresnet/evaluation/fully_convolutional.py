@@ -44,7 +44,7 @@ def score_video(
 
     Args:
         bf16: multiply in bfloat16, about twice as fast where the processor does it natively;
-            scores differ by up to 5 % of the greatest (docs/inference.md).
+            scores differ by up to 10 % of the greatest (docs/inference.md).
 
     Raises:
         UsageError: the protocol has too few chunks for the network's pool over time.

@@ -29,7 +29,7 @@ class InferenceNetwork:
     Args:
         net: as it is now; BatchNorm uses its running moments and dropout rests, in any mode.
         bf16: filters and maps in bfloat16: about twice as fast where the processor multiplies it
-            natively; scores differ by up to 5 % of the greatest. Logits are float32 all the same.
+            natively; scores differ by up to 10 % of the greatest. Logits are float32 all the same.
 
     Attributes:
         config, class_names, preparation: of `net`.
