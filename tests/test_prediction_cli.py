@@ -166,7 +166,10 @@ def test_nothing_stays_of_a_prediction_that_is_ended(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     endless = write_video(tmp_path / "endless.mp4", moving_texture(3000, 64, 64))
-    command = [sys.executable, "-m", "stresnet", "predict", world / "model", endless, "--whole"]
+    # Not `python -m`: Python ends a module by the signal itself if it was executing a string just
+    # then, as imports of torch do.
+    stresnet = Path(sys.executable).with_name("stresnet")
+    command = [stresnet, "predict", world / "model", endless, "--whole"]
     process = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(scratch)})
     while not list(scratch.glob("stresnet-*/.*.partial")):  # being prepared
         assert process.poll() is None
