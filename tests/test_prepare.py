@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from making_videos import moving_texture, write_video
-from stresnet.data import batch
+from stresnet.data import batch, isolated
 from stresnet.data import prepare_video as prepare_video_module
 from stresnet.data.failures import write_failures
 from stresnet.data.isolated import JobCrashed, run_isolated
@@ -289,6 +289,36 @@ def test_what_kills_a_worker_costs_one_job(workers):
     assert isinstance(outcomes[4], VideoError)
     assert outcomes[4].remedy == "five"
     assert str(outcomes[5]) == "ZeroDivisionError: nought"
+
+
+def mark(path: Path, tell: Callable[[int], None]) -> None:
+    path.touch()
+
+
+def test_the_first_jobs_begin_at_once_and_others_when_asked_for(tmp_path):
+    paths = [tmp_path / str(number) for number in range(4)]
+    taken: list[Path] = []
+
+    def jobs():
+        for path in paths:
+            taken.append(path)
+            yield path
+
+    running = run_isolated(mark, jobs(), workers=2)
+    assert taken == paths[:2]
+    while not (paths[0].exists() and paths[1].exists()):
+        time.sleep(0.01)
+    next(running)
+    assert taken == paths[:2]
+    next(running)
+    next(running)
+    assert taken[:3] == paths[:3]
+    running.close()
+
+
+def test_nothing_to_do_starts_no_process(monkeypatch):
+    monkeypatch.setattr(isolated, "_start", None)
+    assert list(run_isolated(mark, [], workers=2)) == []
 
 
 # --- failures.csv -------------------------------------------------------------------------------

@@ -28,10 +28,15 @@ def test_help_does_not_wait_for_torch() -> None:
 
 
 def test_a_public_name_costs_only_what_it_needs() -> None:
-    """The flow alone needs no torch, nor anything an import of its own."""
-    code = "import sys, stresnet; stresnet.flow.tv_l1; print('torch' in sys.modules)"
-    assert printed(code) == "False"
+    """The flow alone needs no torch, nor anything an import of its own; numba waits for frames."""
+    code = "import sys, stresnet; stresnet.flow.tv_l1; print({'torch', 'numba'} & set(sys.modules))"
+    assert printed(code) == "set()"
     assert stresnet.flow.tv_l1.__name__ == "tv_l1"
+
+
+def test_worker_processes_load_no_command_line() -> None:
+    """They load the module that was started, for what it may define."""
+    assert printed("import sys, stresnet.__main__; print('stresnet.cli' in sys.modules)") == "False"
 
 
 def test_the_classifier_is_public_where_scikit_learn_is() -> None:

@@ -1,5 +1,15 @@
-"""`python -m stresnet` is `stresnet`."""
+"""The entry point of `stresnet`, and of `python -m stresnet`.
 
-from stresnet.cli import main
+Worker processes load it anew, so what it needs is imported when it is run.
+"""
 
-main()
+
+def main() -> None:
+    """Run the command line."""
+    from stresnet.cli import main
+
+    main()
+
+
+if __name__ == "__main__":
+    main()

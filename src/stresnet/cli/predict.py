@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stresnet.cli.options import Model, Threads
-from stresnet.cli.program import say
+from stresnet.cli.program import importing, say
 from stresnet.errors import UsageError, VideoError
 
 LONG = 10.0  # seconds; longer videos get a timeline unless told otherwise
@@ -104,9 +104,10 @@ def predict(
     try:
         with prepared_ahead(whole, flow=flow, threads=threads, isolated=True) as prepared:
             # Torch, a second of imports, comes while the first video is being prepared.
-            from stresnet.cli.predicting import Run, predict_live, predict_videos
-            from stresnet.model import load_model
-            from stresnet.prediction import TimelineSettings
+            with importing():
+                from stresnet.cli.predicting import Run, predict_live, predict_videos
+                from stresnet.model import load_model
+                from stresnet.prediction import TimelineSettings
 
             run = Run(
                 settings=TimelineSettings(window, stride, smooth, min_duration, background),

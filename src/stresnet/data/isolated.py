@@ -43,26 +43,41 @@ def run_isolated(
 ) -> Generator[tuple[Job, Result | StresnetError | JobCrashed], None, None]:
     """Yield each job with its result, or with what went wrong, in the order of completion.
 
-    Jobs are taken as they are begun, while somebody asks for results. Function, jobs, news and
-    results travel by pickle. When this generator is closed or interrupted, the jobs under way are
-    ended; they clean up after themselves.
+    The first jobs begin here and now, others when somebody asks for results; each is taken as it
+    is begun. Function, jobs, news and results travel by pickle. When this generator is closed or
+    interrupted, the jobs under way are ended; they clean up after themselves.
 
     Args:
         function: called as function(job, tell); what it tells comes to `on_news`.
         workers: processes at a time, at least 1.
     """
+    outcomes = _outcomes(function, jobs, workers, on_news)
+    next(outcomes)  # to where the first jobs have begun
+    return outcomes
+
+
+def _outcomes(
+    function: Callable[[Job, Tell], Result],
+    jobs: Iterable[Job],
+    workers: int,
+    on_news: Callable[[Job, Any], None],
+) -> Generator[Any, None, None]:
+    """As `run_isolated`, after a first None."""
     waiting = iter(jobs)
     idle: list[tuple[Line, SpawnProcess]] = []
     busy: dict[Line, tuple[SpawnProcess, Job]] = {}
+
+    def begin() -> None:
+        for job in islice(waiting, workers - len(busy)):
+            line, process = idle.pop() if idle else _start(function)
+            with suppress(ConnectionError):  # the worker is dead; its line tells so below
+                line.send(job)
+            busy[line] = process, job
+
     try:
-        while True:
-            for job in islice(waiting, workers - len(busy)):
-                line, process = idle.pop() if idle else _start(function)
-                with suppress(ConnectionError):  # the worker is dead; its line tells so below
-                    line.send(job)
-                busy[line] = process, job
-            if not busy:
-                return
+        begin()
+        yield None
+        while busy:
             ready = wait(busy)
             for line in [line for line in busy if line in ready]:
                 process, job = busy[line]
@@ -77,6 +92,7 @@ def run_isolated(
                     outcome = JobCrashed(f"its process died (exit code {process.exitcode})")
                 del busy[line]
                 yield job, outcome
+            begin()
     finally:
         for line, _ in idle:
             line.close()

@@ -6,10 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from stresnet.errors import UsageError
-from stresnet.flow.compiled import compiled
-
-# BT.601 luma, 0.299 R + 0.587 G + 0.114 B, in units of 2^-15; together they are 2^15.
-RED, GREEN, BLUE = 9798, 19235, 3735
 
 
 def grey(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -23,13 +19,8 @@ def grey(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
             f"frames are {frames.dtype} of shape {frames.shape}, not uint8 of shape (N, H, W, 3)",
             remedy="give RGB frames, 0 to 255",
         )
+    from stresnet.flow.numba_luma import write_luma  # here, as in `tv_l1`
+
     luma = np.empty(frames.shape[:-1], np.uint8)
-    _luma(np.ascontiguousarray(frames).reshape(-1, 3), luma.reshape(-1))
+    write_luma(np.ascontiguousarray(frames).reshape(-1, 3), luma.reshape(-1))
     return luma
-
-
-@compiled
-def _luma(rgb: npt.NDArray[np.uint8], luma: npt.NDArray[np.uint8]) -> None:
-    for i in range(luma.size):
-        total = RED * rgb[i, 0] + GREEN * rgb[i, 1] + BLUE * rgb[i, 2]
-        luma[i] = (total + (1 << 14)) >> 15

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from stresnet.errors import UsageError
-from stresnet.flow.numba_kernel import flow_of_pair
 from stresnet.flow.parameters import AUTHORS, TVL1Parameters
 
 
@@ -51,11 +50,13 @@ def tv_l1(
     if threads < 1:
         raise UsageError(f"threads is {threads}, not at least 1", remedy="leave it out for 1")
     frames = np.ascontiguousarray(frames)
+    # Imported here: processes start sooner without torch and numba, where neither computes flow.
     if device is not None:
-        # Here, because the CPU kernel's worker processes start seconds sooner without torch.
         from stresnet.flow.torch_kernel import flow_on_device
 
         return flow_on_device(frames, parameters, device)
+
+    from stresnet.flow.numba_kernel import flow_of_pair
 
     flow = np.empty((len(frames) - 1, 2, *frames.shape[1:]), np.float32)
     if parameters.warm_start:
