@@ -166,9 +166,11 @@ class Stream(nn.Module):
         """conv1 and pool1: (B, T, C, H, W) -> (B*T, width, H/4, W/4), before f."""
         self.check(x)
         chunks = x.shape[1]
+        x = x.flatten(0, 1)
+        if self.conv1.weight.is_contiguous(memory_format=torch.channels_last):
+            x = x.contiguous(memory_format=torch.channels_last)  # while pixels are bytes
         # In float32 even where the weights are half: bytes minus a mean need more than 8 bits.
-        exact = torch.promote_types(x.dtype, torch.float32)
-        x = x.flatten(0, 1) - self.mean.to(exact)
+        x = x - self.mean.to(torch.promote_types(x.dtype, torch.float32))
         if self.scales:
             x = x.div_(self.std)
         x = self.bn1(self.conv1(x.to(self.conv1.weight.dtype)), chunks)
