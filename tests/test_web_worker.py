@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,6 +14,7 @@ import pytest
 
 from faking_worker import FAKE, REFUSING, wait_for
 from stresnet.errors import EnvironmentProblem, StresnetError, VideoError, WeightsError
+from stresnet.web import work
 from stresnet.web.work import told
 from stresnet.web.worker import TookTooLong, Worker, WorkerDied, raised, worker_command
 
@@ -106,3 +110,21 @@ def test_any_error_comes_over_as_words(error, kind, said, capsys):
     assert "secret" not in str(caught.value)
     # What nobody expected is in the log in full.
     assert ("secret" in capsys.readouterr().err) == isinstance(error, ZeroDivisionError)
+
+
+def test_a_file_written_while_it_clears_up_goes_too(tmp_path, monkeypatch):
+    scratch = tmp_path / "scratch"
+    (scratch / "job").mkdir(parents=True)
+    attempts, codes, remove = [], [], shutil.rmtree
+
+    def raced(folder, **options):
+        attempts.append(folder)
+        if len(attempts) > 1:
+            remove(folder, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", raced)
+    monkeypatch.setattr(os, "_exit", codes.append)
+    monkeypatch.setattr(work, "_lines", list)  # the server has gone
+    work._read_orders(queue.Queue(), scratch)
+    assert not scratch.exists()
+    assert codes == [0]

@@ -21,6 +21,7 @@ from typing import Any
 
 from stresnet.errors import StresnetError
 
+CLEARINGS = 10  # attempts
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -71,8 +72,12 @@ def _channel() -> Tell:
 def _read_orders(orders: queue.Queue[dict[str, Any]], scratch: Path) -> None:
     for line in _lines():
         orders.put(json.loads(line))
-    # The server is gone. If it was killed, nobody else clears up behind it.
-    shutil.rmtree(scratch, ignore_errors=True)
+    # The server is gone. If it was killed, nobody else clears up behind it. Not at once, perhaps:
+    # the clip that is worked on may get a file just when its folder is to go.
+    for _ in range(CLEARINGS):
+        shutil.rmtree(scratch, ignore_errors=True)
+        if not scratch.exists():
+            break
     os._exit(0)
 
 
