@@ -54,7 +54,7 @@ PAIRS_TIMED = 10  # one in so many
 WATCHED = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
@@ -265,10 +265,12 @@ def fresh_process(options: argparse.Namespace, *, bf16: bool) -> float:
     command += ["--threads", str(options.threads), *["--bf16"] * bf16]
     began = time.perf_counter()
     watched = [sys.executable, "-S", "-c", WATCHED, *command]
-    told = subprocess.run(watched, capture_output=True, check=True)
+    told = subprocess.run(watched, stdout=subprocess.PIPE, check=True).stdout
     seconds = time.perf_counter() - began
-    best, peak = json.loads(told.stdout)[0]["predictions"][0], int(told.stderr.split()[-1]) / 2**20
-    print(f"ours: {seconds:.1f} s, {best['label']} {best['score']:.3f}, peak {peak:.2f} GiB")
+    found, peak = told.strip().rsplit(b"\n", 1)
+    best = json.loads(found)[0]["predictions"][0]
+    print(f"ours: {seconds:.1f} s, {best['label']} {best['score']:.3f}, "
+          f"peak {int(peak) / 2**20:.2f} GiB")  # fmt: skip
     return seconds
 
 
