@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stresnet.data.video import iter_frames
+from stresnet.data.video.decode import iter_frames
 from stresnet.errors import DatasetError
 from stresnet.flow import TVL1Parameters, grey
 

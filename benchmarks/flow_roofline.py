@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from flow_table import show
 
-from stresnet.flow.compiled import compiled
-from stresnet.flow.lanes import LANES, Float32, load, store, total, whole_lanes, zeros
+from stresnet.flow.jit import compiled
 from stresnet.flow.numba_fields import DUAL_X, FLOW, INVERSE, RHO, SLOPE, memory_for, new_fields
 from stresnet.flow.numba_primal_dual import iterate
+from stresnet.flow.simd import LANES, Float32, load, store, total, whole_lanes, zeros
 
 # Of the primal step: residual 4, pull 3, two divergences 3 each, two steps 2 each, two sums 2 each.
 # Of each of two dual steps: gradient 2, its square 4, inverse root and inverse 1 each, root and sum

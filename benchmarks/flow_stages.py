@@ -22,7 +22,7 @@ from flow_roofline import FLOPS, peak
 from flow_table import show
 
 from stresnet.flow import AUTHORS, FAST, OPENCV_CPU, TVL1Parameters, numba_kernel
-from stresnet.flow.lanes import Float32
+from stresnet.flow.simd import Float32
 
 PRESETS = {"OPENCV_CPU": OPENCV_CPU, "AUTHORS": AUTHORS, "FAST": FAST}
 STAGES = {

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from stresnet.data.video import read_video
+from stresnet.data.video.decode import read_video
 from stresnet.flow import FAST, grey, tv_l1
 from stresnet.idt.camera import Camera, stabilised
 from stresnet.idt.dense_flow import DenseFlow

@@ -35,11 +35,11 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from stresnet.data.chunks import Chunks, testing_chunks
-from stresnet.data.prepare_video import prepare_video
-from stresnet.data.video import read_video
-from stresnet.export.onnx_file import ONNX
-from stresnet.export.program import captured
+from stresnet.data.loading.dataset import Chunks, testing_chunks
+from stresnet.data.prepare.one import prepare_video
+from stresnet.data.video.decode import read_video
+from stresnet.exporting.onnx_file import ONNX
+from stresnet.exporting.program import captured
 from stresnet.flow import AUTHORS, grey
 from stresnet.inference import InferenceNetwork
 from stresnet.model import STResNet, load_model

@@ -19,10 +19,10 @@ import torch
 from plain_training import LooseJpegs
 from training import clips, write_data
 
-from stresnet.data.chunks import ChunkDataset, ChunkSettings, SampleKey
-from stresnet.data.layouts import Format, layout_names
-from stresnet.data.store import StoredVideo
-from stresnet.data.store_names import store_path
+from stresnet.data.formats.layouts import Format, layout_names
+from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, SampleKey
+from stresnet.data.store.reader import StoredVideo
+from stresnet.data.store.store_names import store_path
 from stresnet.training.recipes import PAPER
 
 

@@ -27,11 +27,11 @@ from torch.utils._pytree import tree_leaves
 
 from stresnet.model import commit_running_moments
 from stresnet.model.st_resnet import FLOW_FIELDS
-from stresnet.training.execution import Execution
+from stresnet.training.initialisation import network
 from stresnet.training.loop import group_loss, stream_scores
 from stresnet.training.optimizer import make_optimizer, set_rate
 from stresnet.training.recipes import Phase, Recipe, recipe_named
-from stresnet.training.start import network
+from stresnet.training.runtime import Execution
 
 WAYS = {
     "float32": Execution(channels_last=False),  # `step_bytes` lays the filters out

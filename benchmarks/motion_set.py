@@ -34,10 +34,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from stresnet.data.datasets import csv_list, find_videos
-from stresnet.data.sampling import FLOWS
-from stresnet.data.video import iter_frames
-from stresnet.data.video_writer import video_writer
+from stresnet.data.loading.sampling import FLOWS
+from stresnet.data.splits.open import csv_list, find_videos
+from stresnet.data.video.decode import iter_frames
+from stresnet.data.video.encode import video_writer
 from stresnet.errors import DatasetError, StresnetError
 from stresnet.files import whole_file
 

@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from stresnet.data.augmentation import Crop, scale_jitter_crop
-from stresnet.data.chunks import SampleKey
-from stresnet.data.sampling import FLOWS, flow_indices, reflect, training_centres
+from stresnet.data.loading.augmentation import Crop, scale_jitter_crop
+from stresnet.data.loading.dataset import SampleKey
+from stresnet.data.loading.sampling import FLOWS, flow_indices, reflect, training_centres
 from stresnet.model.st_resnet import IMAGENET_RGB_MEAN
 
 FLOW_MEAN = 128.0

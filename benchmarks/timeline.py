@@ -21,10 +21,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from stresnet.data.datasets import open_dataset
-from stresnet.data.splits import VideoItem
-from stresnet.data.video import read_video
-from stresnet.data.video_writer import video_writer
+from stresnet.data.splits.open import open_dataset
+from stresnet.data.splits.split import VideoItem
+from stresnet.data.video.decode import read_video
+from stresnet.data.video.encode import video_writer
 from stresnet.drawing import resized
 from stresnet.evaluation.protocols import PAPER
 from stresnet.flow import FAST

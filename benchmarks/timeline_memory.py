@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stresnet.data.video_writer import video_writer
+from stresnet.data.video.encode import video_writer
 from stresnet.flow import FAST
 from stresnet.model import load_model
 from stresnet.prediction import QUICK, TimelineSettings, timeline

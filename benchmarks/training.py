@@ -40,19 +40,19 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from stresnet.data.chunks import ChunkDataset, ChunkSettings, StepSampler
-from stresnet.data.export import export
-from stresnet.data.layouts import Format, layout_names
-from stresnet.data.prepare import prepare
-from stresnet.data.store import StoredVideo
-from stresnet.data.store_names import store_path
+from stresnet.data.formats.layouts import Format, layout_names
+from stresnet.data.formats.write import export
+from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, StepSampler
+from stresnet.data.prepare.many import prepare
+from stresnet.data.store.reader import StoredVideo
+from stresnet.data.store.store_names import store_path
 from stresnet.flow import FAST
 from stresnet.model.stream import BASE_WIDTH, UNITS
-from stresnet.training.execution import Execution
+from stresnet.training.initialisation import network
 from stresnet.training.loading import GroupSampler
 from stresnet.training.loop import PhaseRun, train_phase
 from stresnet.training.recipes import PAPER, Phase, Recipe
-from stresnet.training.start import network
+from stresnet.training.runtime import Execution
 
 CLIPS = Path(__file__).parent.parent / "src/stresnet/assets/clips"
 EXECUTIONS = {

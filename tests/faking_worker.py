@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from stresnet.web import service as service_module
+import stresnet.web.queue_service as service_module
 from stresnet.web.job import UPLOAD, Job
 from stresnet.web.limits import Limits
-from stresnet.web.service import Service
+from stresnet.web.queue_service import Service
 
 FAKE = """
 import json, os, pathlib, signal, sys, time

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stresnet.data.prepare import PREPARATION
-from stresnet.data.store import Source, StoredVideo
-from stresnet.data.store_names import store_path
-from stresnet.data.store_writer import write_store
-from stresnet.data.video import Video
+from stresnet.data.prepare.many import PREPARATION
+from stresnet.data.store.reader import Source, StoredVideo
+from stresnet.data.store.store_names import store_path
+from stresnet.data.store.writer import write_store
+from stresnet.data.video.decode import Video
 from stresnet.errors import StresnetError
 from stresnet.flow import to_bytes
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from stresnet.errors import UsageError
+from stresnet.training.initialisation import network
 from stresnet.training.recipes import QUICK, Recipe
-from stresnet.training.start import network
 
 SOURCE = Path(__file__).parent.parent / "benchmarks/ablations.py"
 

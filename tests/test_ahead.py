@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from stresnet.data.ahead import ahead
 from stresnet.errors import VideoError
+from stresnet.prefetch import ahead
 
 
 def test_items_are_made_at_once_and_no_further_than_asked() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from making_videos import moving_texture, write_video
-from stresnet.data.video import read_video
+from stresnet.data.video.decode import read_video
 from stresnet.drawing import APPEARANCE, MOTION
 from stresnet.errors import UsageError, VideoError
 from stresnet.prediction import Timeline, TimelineSettings, annotate

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from stresnet.data.augmentation import (
+from stresnet.data.loading.augmentation import (
     CROP_RULES,
     Crop,
     CropKind,

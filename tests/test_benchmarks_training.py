@@ -15,12 +15,12 @@ import pytest
 import torch
 
 from making_stores import moving_store
-from stresnet.data.chunks import SampleKey
-from stresnet.data.export import export
-from stresnet.data.layouts import Format
+from stresnet.data.formats.layouts import Format
+from stresnet.data.formats.write import export
+from stresnet.data.loading.dataset import SampleKey
 from stresnet.model import STResNet
-from stresnet.training.execution import Execution
 from stresnet.training.loop import group_loss
+from stresnet.training.runtime import Execution
 from toy_training import PHASE, RECIPE
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"

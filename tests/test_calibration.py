@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from stresnet.data.batch import BatchReport
-from stresnet.data.splits import Split, VideoItem
+from stresnet.batch import BatchReport
+from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation import prepared_videos, temperature
 from stresnet.evaluation.calibration import (

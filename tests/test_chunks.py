@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from stresnet.data import chunks as chunks_module
-from stresnet.data.chunks import (
+import stresnet.data.loading.dataset as chunks_module
+from stresnet.data.loading.dataset import (
     ChunkDataset,
     Chunks,
     ChunkSettings,

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import stresnet
+import stresnet.batch as batch
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
-from stresnet.data import batch
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
 from stresnet.prediction import predict
 from stresnet.training.recipes import QUICK, Recipe

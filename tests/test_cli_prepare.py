@@ -12,15 +12,16 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+import stresnet.batch as batch
+import stresnet.data.prepare.estimate as dry_run
+import stresnet.data.store.check_stores as check_stores_module
 from making_stores import contents, moving_store, without_processes
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.cli.prepare import layout_folder
 from stresnet.cli.progress import Meter
-from stresnet.data import batch, dry_run
-from stresnet.data import check_stores as check_stores_module
-from stresnet.data.jpeg import encode_grey
-from stresnet.data.layouts import Format
+from stresnet.data.formats.layouts import Format
+from stresnet.data.store.jpeg import encode_grey
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +137,7 @@ def exported(folder: Path, format: str) -> Path:
         write_path.parent.mkdir(parents=True, exist_ok=True)
         write_path.touch()
         moving_store(folder / "store", name, step=(4, 2), frames=9, seed=seed)
-    from stresnet.data.export import export
+    from stresnet.data.formats.write import export
 
     export(("run/a.mp4", "walk/b.mp4"), folder / "store", folder / "layout", Format(format))
     return folder / "layout"

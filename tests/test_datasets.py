@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stresnet.data.datasets import (
+from stresnet.data.splits.open import (
     VideoItem,
     check,
     csv_list,

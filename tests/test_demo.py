@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stresnet.demo import DemoClip, demo, write_page
+from stresnet.demonstration import DemoClip, demo, write_page
 from stresnet.model import load_model
 from stresnet.prediction import ClassScore, Prediction, predict
 

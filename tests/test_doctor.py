@@ -1,4 +1,4 @@
-"""`stresnet doctor`: what is found wrong with a machine that is made to look so."""
+"""`stresnet.diagnosis`: what is found wrong with a machine that is made to look so."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
+import stresnet.diagnosis as doctor
+import stresnet.diagnosis.smoke_tests as work
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
-from stresnet import doctor
 from stresnet.cli import app
-from stresnet.doctor import Finding, State, examine_environment, machine, packages, work
-from stresnet.doctor import videos as videos_module
-from stresnet.doctor.environment import examined
+from stresnet.diagnosis import Finding, State, examine_environment, machine, packages
+from stresnet.diagnosis import videos as videos_module
+from stresnet.diagnosis.environment import examined
 
 
 def stresnet(*arguments: object) -> Result:
@@ -208,13 +209,13 @@ def test_a_decoder_and_an_encoder_that_are_not_there(monkeypatch: pytest.MonkeyP
 
 
 def test_flow_that_is_compiled_anew_wrong_or_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stresnet.flow.compiled.cache_folder", lambda: None)
+    monkeypatch.setattr("stresnet.flow.jit.cache_folder", lambda: None)
     monkeypatch.setattr(work, "flow_error", lambda: 0.01)
     finding = only(work.optical_flow())
     assert finding.state is State.LIMITED
     assert "NUMBA_CACHE_DIR" in finding.remedy
 
-    monkeypatch.setattr("stresnet.flow.compiled.cache_folder", lambda: Path("cached"))
+    monkeypatch.setattr("stresnet.flow.jit.cache_folder", lambda: Path("cached"))
     assert "kept in cached" in only(work.optical_flow()).says
     monkeypatch.setattr(work, "flow_error", lambda: 3.0)
     finding = only(work.optical_flow())
@@ -283,7 +284,7 @@ def test_no_such_folder_is_exit_code_2(healthy: None, tmp_path: Path) -> None:
 
 def test_looking_for_packages_imports_none() -> None:
     code = (
-        "import sys; from stresnet.doctor import packages; "
+        "import sys; from stresnet.diagnosis import packages; "
         "list(packages.extras()); list(packages.opencv()); "
         "print({'cv2', 'sklearn', 'onnx', 'fastapi', 'huggingface_hub'} & set(sys.modules))"
     )

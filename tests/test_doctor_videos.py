@@ -11,10 +11,10 @@ import pytest
 
 from making_stores import without_processes
 from making_videos import MJPEG, moving_texture, write_sound, write_video
-from stresnet.data.isolated import JobCrashed
-from stresnet.doctor import VideoCondition, examine_videos
-from stresnet.doctor import videos as subject
+from stresnet.diagnosis import VideoCondition, examine_videos
+from stresnet.diagnosis import videos as subject
 from stresnet.errors import DatasetError
+from stresnet.workers import JobCrashed
 
 
 @pytest.fixture(autouse=True)

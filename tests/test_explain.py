@@ -15,17 +15,17 @@ import torch
 from scipy.stats import spearmanr
 
 from making_videos import moving_texture, write_video
-from stresnet.data.chunks import InMemoryVideo
-from stresnet.data.prepare import PREPARATION, prepare_video
-from stresnet.data.store import Source, StoredVideo
-from stresnet.data.store_writer import write_store
-from stresnet.data.video import Video, read_video
+from stresnet.data.loading.dataset import InMemoryVideo
+from stresnet.data.prepare.many import PREPARATION, prepare_video
+from stresnet.data.store.reader import Source, StoredVideo
+from stresnet.data.store.writer import write_store
+from stresnet.data.video.decode import Video, read_video
 from stresnet.errors import UsageError, VideoError
 from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.explain import Explanation, explain, explain_stored
-from stresnet.explain.cells import between, cell_centres, over_pixels
-from stresnet.explain.evidence import evidence, margin_weights
-from stresnet.explain.occlusion import Frozen, interval_edges
+from stresnet.explanation import Explanation, explain, explain_stored
+from stresnet.explanation.cells import between, cell_centres, over_pixels
+from stresnet.explanation.class_activation_map import evidence, margin_weights
+from stresnet.explanation.occlusion import Frozen, interval_edges
 from stresnet.model import STResNet
 from stresnet.model.stream import Stream
 from tiny_data import toy_video

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.cli.explain import explain as explain_verb
-from stresnet.data.video import read_video
+from stresnet.data.video.decode import read_video
 from stresnet.errors import UsageError
-from stresnet.explain import activation_maximisation as ascent
-from stresnet.explain import maximise
-from stresnet.explain.activation_maximisation import smoothed
-from stresnet.explain.class_pictures import SIDE, write_class_pictures
+from stresnet.explanation import activation_maximisation as ascent
+from stresnet.explanation import maximise
+from stresnet.explanation.activation_maximisation import smoothed
+from stresnet.explanation.class_pictures import SIDE, write_class_pictures
 from test_explain import random_network, telling_network
 
 

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from stresnet.data.prepare import prepare_video
-from stresnet.data.store import NO_MOTION, StoredVideo
+from stresnet.data.prepare.many import prepare_video
+from stresnet.data.store.reader import NO_MOTION, StoredVideo
 from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.explain import explain_stored
-from stresnet.explain.evidence import evidence, margin_of
+from stresnet.explanation import explain_stored
+from stresnet.explanation.class_activation_map import evidence, margin_of
 from stresnet.model import STResNet, load_model
 
 

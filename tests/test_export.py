@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import stresnet.batch as batch
+import stresnet.data.formats.write as export_module
 from making_stores import contents, moving_store, without_processes
-from stresnet.data import batch
-from stresnet.data import export as export_module
-from stresnet.data.export import export, files
-from stresnet.data.jpeg import decode_grey, size_of
-from stresnet.data.layouts import Format, layout_names
-from stresnet.data.store import StoredVideo
-from stresnet.data.whole_folder import whole_folder
+from stresnet.data.formats.layouts import Format, layout_names
+from stresnet.data.formats.write import export, files
+from stresnet.data.store.jpeg import decode_grey, size_of
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import EnvironmentProblem, UsageError
 from stresnet.flow import read_flo, to_pixels
+from stresnet.whole_folder import whole_folder
 
 NAMES = ("run/a.mp4", "walk/b.avi")
 OTHERS = [format for format in Format if format is not Format.STORE]
@@ -273,6 +273,6 @@ def test_a_full_disk_is_told(tmp_path):
 
 def test_layout_names_need_no_numpy():
     """`--help` reads the layouts' names."""
-    code = "import sys, stresnet.data.layouts; print('numpy' in sys.modules)"
+    code = "import sys, stresnet.data.formats.layouts; print('numpy' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert said.stdout == "False\n"

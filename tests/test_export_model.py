@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 
 from making_videos import write_video
 from stresnet.cli import app
-from stresnet.data.chunks import InMemoryVideo
+from stresnet.data.loading.dataset import InMemoryVideo
 from stresnet.errors import EnvironmentProblem, UsageError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import CENTRE_CROP
-from stresnet.export import FORMATS, export_model, exporting
-from stresnet.export.formats import Bytes, Format, Run, Scores
+from stresnet.exporting import FORMATS, export_model, exporting
+from stresnet.exporting.formats import Bytes, Format, Run, Scores
 from stresnet.model import STResNet
 from tiny_data import CLASSES, toy_video
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stresnet.flow import compiled as subject
-from stresnet.flow.compiled import cache_folder, compiled
+import stresnet.flow.jit as subject
+from stresnet.flow.jit import cache_folder, compiled
 
 FLOW_OF_A_PAIR = """
 import numpy as np

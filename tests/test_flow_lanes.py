@@ -4,8 +4,8 @@ import numba
 import numpy as np
 import pytest
 
-from stresnet.flow import lanes
-from stresnet.flow.lanes import LANES, load, store, whole_lanes
+import stresnet.flow.simd as lanes
+from stresnet.flow.simd import LANES, load, store, whole_lanes
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.uniform(0.5, 2, (4, LANES)).astype(np.float32)

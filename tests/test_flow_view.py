@@ -6,15 +6,15 @@ import av
 import numpy as np
 import pytest
 
+import stresnet.data.video.encode as video_writer_module
 from making_stores import contents
 from making_videos import moving_texture, write_video
-from stresnet.data import video_writer as video_writer_module
-from stresnet.data.flow_view import flow_view
-from stresnet.data.video import read_video
-from stresnet.data.video_writer import video_writer
+from stresnet.data.video.decode import read_video
+from stresnet.data.video.encode import video_writer
 from stresnet.errors import EnvironmentProblem, UsageError, VideoError
 from stresnet.flow import grey, read_flo, tv_l1
 from stresnet.flow.colour import to_colour
+from stresnet.flow_video import flow_view
 
 CLIP = moving_texture(5, 64, 80, step=(3, 0))
 

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 pytest.importorskip("cv2")
 pytest.importorskip("sklearn")
 
+import stresnet.batch as batch
 from making_stores import moved, without_processes
 from making_videos import write_video
 from stresnet.cli import app
-from stresnet.data import batch
 from stresnet.evaluation.score_files import read_scores
 
 

@@ -8,10 +8,10 @@ import pytest
 
 pytest.importorskip("cv2")
 
+import stresnet.batch as batch
 from making_stores import contents, moved, without_processes
 from making_trajectories import made_up, write_made_up
 from making_videos import write_video
-from stresnet.data import batch
 from stresnet.errors import StoreError, UsageError, VideoError
 from stresnet.idt.boxes import BoxFile, scale_of
 from stresnet.idt.extract import extract

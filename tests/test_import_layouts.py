@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import stresnet.batch as batch
 from making_stores import contents, moving_store, without_processes
-from stresnet.data import batch
-from stresnet.data.export import export
-from stresnet.data.import_layouts import find_pictures, import_pictures, requantise
-from stresnet.data.jpeg import encode_grey
-from stresnet.data.layouts import Format
-from stresnet.data.prepare import prepare
-from stresnet.data.store import StoredVideo
-from stresnet.data.store_names import store_path
+from stresnet.data.formats.layouts import Format
+from stresnet.data.formats.read import find_pictures, import_pictures, requantise
+from stresnet.data.formats.write import export
+from stresnet.data.prepare.many import prepare
+from stresnet.data.store.jpeg import encode_grey
+from stresnet.data.store.reader import StoredVideo
+from stresnet.data.store.store_names import store_path
 from stresnet.errors import DatasetError, UsageError
 from stresnet.flow import to_bytes, to_pixels
 

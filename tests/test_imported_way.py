@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import stresnet.batch as batch
 from making_stores import moving_store, without_processes
 from stresnet.cli import app
-from stresnet.data import batch
-from stresnet.data.export import export
-from stresnet.data.import_layouts import find_pictures, import_pictures
-from stresnet.data.layouts import Format
-from stresnet.data.prepare import prepare
+from stresnet.data.formats.layouts import Format
+from stresnet.data.formats.read import find_pictures, import_pictures
+from stresnet.data.formats.write import export
+from stresnet.data.prepare.many import prepare
 from stresnet.errors import DatasetError
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.training.recipes import QUICK

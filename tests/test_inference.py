@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stresnet.data.chunks import InMemoryVideo
+from stresnet.data.loading.dataset import InMemoryVideo
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import CENTRE_CROP

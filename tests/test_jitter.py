@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from stresnet.data.augmentation import mirror
-from stresnet.data.chunks import InMemoryVideo, training_chunks
-from stresnet.data.jitter import Colours, coloured, draw_colours, draw_speed, sped_up
+from stresnet.data.loading.augmentation import mirror
+from stresnet.data.loading.dataset import InMemoryVideo, training_chunks
+from stresnet.data.loading.jitter import Colours, coloured, draw_colours, draw_speed, sped_up
 
 
 def pictures(low: int = 0, high: int = 256) -> torch.Tensor:

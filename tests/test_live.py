@@ -13,17 +13,20 @@ import numpy as np
 import pytest
 import torch
 
+import stresnet.data.video.camera as camera
 from making_videos import moving_texture
-from stresnet.data import camera
-from stresnet.data.camera import camera_frames
-from stresnet.data.video import Frame
+from stresnet.data.video.camera import camera_frames
+from stresnet.data.video.decode import Frame
 from stresnet.errors import EnvironmentProblem, UsageError, VideoError
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.model import STResNet
-from stresnet.prediction import LiveLabel, live, live_video
-from stresnet.prediction.coded import CodedFrame
-from stresnet.prediction.live_video import _Stages
-from stresnet.prediction.mailbox import Mailbox
+from stresnet.prediction import LiveLabel, live
+from stresnet.prediction.encoded_frames import CodedFrame
+from stresnet.prediction.latest_queue import Mailbox
+from stresnet.prediction.live import _Stages
+
+live_module = sys.modules["stresnet.prediction.live"]  # the function hides it
+
 
 TEXTURE = moving_texture(40, 64, 64)
 
@@ -62,13 +65,13 @@ def scored(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> list[int]:
         scores = np.array([1.0, -1.0], np.float32) * (1 if len(seen) % 6 < 3 else -1)
         return VideoScores(scores, scores)
 
-    monkeypatch.setattr(live_video, "_warm_up", lambda *_: None)
-    monkeypatch.setattr(live_video, "score_video", score)
+    monkeypatch.setattr(live_module, "_warm_up", lambda *_: None)
+    monkeypatch.setattr(live_module, "score_video", score)
     return seen
 
 
 def test_the_network_sees_the_last_seconds(net: STResNet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_video, "WAITING_FRAMES", 1000)
+    monkeypatch.setattr(live_module, "WAITING_FRAMES", 1000)
     labels = list(live(net, FakeCamera(1000, frames=25)(), window=0.01, stride=0.02))
     first, *rest = labels
     assert first.changed
@@ -103,14 +106,14 @@ def test_frames_are_dropped_where_flow_is_too_slow(
     net: STResNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scored(monkeypatch)
-    real = live_video.coded_frames
+    real = live_module.coded_frames
 
     def slow(frames, **options):  # type: ignore[no-untyped-def]
         for coded in real(frames, **options):
             time.sleep(0.05)
             yield coded
 
-    monkeypatch.setattr(live_video, "coded_frames", slow)
+    monkeypatch.setattr(live_module, "coded_frames", slow)
     labels = live(net, FakeCamera(100)(), window=0.5, stride=0.1)
     answers = [next(labels) for _ in range(6)]
     labels.close()
@@ -125,7 +128,7 @@ def test_a_label_says_when_it_changes_and_smoothing_keeps_it(
     net: STResNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network says right twice, then left thrice, right thrice, ..."""
-    monkeypatch.setattr(live_video, "WAITING_FRAMES", 1000)
+    monkeypatch.setattr(live_module, "WAITING_FRAMES", 1000)
     coded = [CodedFrame(k / 10, (64, 64), b"", b"") for k in range(40)]
 
     def labels(smooth: float) -> list[LiveLabel]:

@@ -16,21 +16,21 @@ import pytest
 import torch
 from torch.amp.grad_scaler import GradScaler
 
-from stresnet.data.chunks import SampleKey
-from stresnet.data.store import StoredVideo
+import stresnet.training.runtime as execution_module
+from stresnet.data.loading.dataset import SampleKey
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import StoreError, TrainingError, UsageError
 from stresnet.model import STResNet, load_imagenet
 from stresnet.training import checkpoint, loading, loop
-from stresnet.training import execution as execution_module
 from stresnet.training.checkpoint import Progress, load_checkpoint, save_checkpoint, weights_of
-from stresnet.training.execution import Execution
+from stresnet.training.initialisation import SHIPPED_WEIGHTS
+from stresnet.training.interrupt import Interrupted
 from stresnet.training.log import RunLog
 from stresnet.training.loop import group_loss, optimizer_step
 from stresnet.training.measures import group_measures
 from stresnet.training.optimizer import make_optimizer, set_rate
 from stresnet.training.recipes import RELEASED_CODE
-from stresnet.training.start import SHIPPED_WEIGHTS
-from stresnet.training.stop import Interrupted
+from stresnet.training.runtime import Execution
 from tiny_data import toy_store
 from toy_training import (
     PHASE,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stresnet.errors import EnvironmentProblem, WeightsError
 from stresnet.model import Stream, STResNet, load_imagenet, load_matconvnet
-from stresnet.model.foreign_names import to_our_names
+from stresnet.model.key_mapping import to_our_names
 
 Arrays = dict[str, np.ndarray]
 

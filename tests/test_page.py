@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stresnet.data.store import StoredVideo
-from stresnet.data.store_names import store_path
+from stresnet.data.store.reader import StoredVideo
+from stresnet.data.store.store_names import store_path
 from stresnet.evaluation.compare import Comparison, Entry
-from stresnet.evaluation.page import render
-from stresnet.evaluation.pictures import film, strip
 from stresnet.evaluation.protocols import PAPER
-from stresnet.evaluation.report import write_report
+from stresnet.evaluation.report.files import write_report
+from stresnet.evaluation.report.page import render
+from stresnet.evaluation.report.pictures import film, strip
+from stresnet.evaluation.report.summary import summarise
 from stresnet.evaluation.result import Report
-from stresnet.evaluation.summary import summarise
 from tiny_data import CLASSES, toy_store
 
 
@@ -101,5 +101,5 @@ def test_strips_and_films_are_small(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     shown = strip(video, 3)
     assert len(shown.frames) == len(shown.flows) == 3
     assert (film(video) or "").startswith("data:video/mp4;base64,")
-    monkeypatch.setattr("stresnet.evaluation.pictures.FILM_BYTES", 10)
+    monkeypatch.setattr("stresnet.evaluation.report.pictures.FILM_BYTES", 10)
     assert film(video) is None

@@ -10,9 +10,9 @@ import torch
 
 from stresnet.errors import UsageError
 from stresnet.training.distributed import Place
-from stresnet.training.execution import Execution
-from stresnet.training.plan import KeptForBackward, PhasePlan, plan_lines, plan_phase
+from stresnet.training.estimate import KeptForBackward, PhasePlan, plan_lines, plan_phase
 from stresnet.training.recipe import Phase
+from stresnet.training.runtime import Execution
 from tiny_data import toy_store
 from toy_training import ALONE, PHASE, RECIPE, Items, make_run
 

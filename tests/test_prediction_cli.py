@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result
 from making_videos import moving_texture, write_video
 from stresnet.cli import app, predicting
 from stresnet.cli.predicting import clock
-from stresnet.data.video import Frame
+from stresnet.data.video.decode import Frame
 from stresnet.model import STResNet
 
 

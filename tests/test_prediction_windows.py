@@ -12,10 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import stresnet.data.prepare.prefetched as prepared_ahead
 from making_videos import moving_texture, write_video
-from stresnet.data import prepared_ahead
-from stresnet.data.prepare import prepare_frames
-from stresnet.data.video import frames_of_array
+from stresnet.data.prepare.many import prepare_frames
+from stresnet.data.video.decode import frames_of_array
 from stresnet.errors import VideoError
 from stresnet.flow import FAST
 from stresnet.model import STResNet

@@ -14,13 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import stresnet.batch as batch
+import stresnet.data.prepare.one as prepare_video_module
+import stresnet.workers as isolated
 from making_videos import moving_texture, write_video
-from stresnet.data import batch, isolated
-from stresnet.data import prepare_video as prepare_video_module
-from stresnet.data.failures import write_failures
-from stresnet.data.isolated import JobCrashed, run_isolated
-from stresnet.data.leftovers import remove_leftovers
-from stresnet.data.prepare import (
+from stresnet.data.prepare.many import (
     PREPARATION,
     preparation,
     prepare,
@@ -28,10 +26,13 @@ from stresnet.data.prepare import (
     prepare_video,
     store_path,
 )
-from stresnet.data.store import StoredVideo
-from stresnet.data.video import read_video
+from stresnet.data.store.reader import StoredVideo
+from stresnet.data.video.decode import read_video
 from stresnet.errors import EnvironmentProblem, StoreError, UsageError, VideoError
+from stresnet.failures import write_failures
 from stresnet.flow import TVL1Parameters, to_pixels
+from stresnet.leftovers import remove_leftovers
+from stresnet.workers import JobCrashed, run_isolated
 
 QUICK = TVL1Parameters(scales=2, warps=2, iterations=10)
 SMALL = {"parameters": QUICK, "short_side": 64}
@@ -216,7 +217,7 @@ def test_nothing_to_do(tmp_path):
 PREPARE = """
 import sys
 from pathlib import Path
-from stresnet.data.prepare import prepare
+from stresnet.data.prepare.many import prepare
 
 if __name__ == "__main__":
     videos, out = map(Path, sys.argv[1:])

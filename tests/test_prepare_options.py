@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import stresnet.batch as batch
+import stresnet.data.prepare.estimate as dry_run_module
+import stresnet.data.prepare.one as prepare_video_module
 from making_stores import contents, without_processes
 from making_videos import moving_texture, write_sound, write_video
-from stresnet.data import batch
-from stresnet.data import dry_run as dry_run_module
-from stresnet.data import prepare_video as prepare_video_module
-from stresnet.data.announced import announced
-from stresnet.data.datasets import find_videos
-from stresnet.data.dry_run import dry_run
-from stresnet.data.layouts import Format
-from stresnet.data.prepare import prepare
-from stresnet.data.shard import WHOLE, Shard
+from stresnet.data.formats.layouts import Format
+from stresnet.data.prepare.estimate import dry_run
+from stresnet.data.prepare.many import prepare
+from stresnet.data.prepare.shard import WHOLE, Shard
+from stresnet.data.splits.open import find_videos
+from stresnet.data.video.probe import announced
 from stresnet.errors import UsageError, VideoError
 
 

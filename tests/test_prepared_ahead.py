@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import stresnet.data.prepare.prefetched as module
 from making_videos import moving_texture, write_video
-from stresnet.data import prepared_ahead as module
-from stresnet.data.prepare import prepare_video
-from stresnet.data.prepared_ahead import prepared_ahead
-from stresnet.data.store import StoredVideo
+from stresnet.data.prepare.many import prepare_video
+from stresnet.data.prepare.prefetched import prepared_ahead
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import EnvironmentProblem, VideoError
 from stresnet.flow import FAST
 

@@ -13,25 +13,26 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import stresnet.evaluation.score_cache as kept_scores
+from stresnet.batch import BatchReport
 from stresnet.cli import app
-from stresnet.data.batch import BatchReport
-from stresnet.data.splits import VideoItem
-from stresnet.data.store import Source, StoredVideo
-from stresnet.data.store_names import store_path
-from stresnet.data.store_writer import write_store
+from stresnet.data.splits.split import VideoItem
+from stresnet.data.store.reader import Source, StoredVideo
+from stresnet.data.store.store_names import store_path
+from stresnet.data.store.writer import write_store
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation import evaluate as evaluation
-from stresnet.evaluation import kept_scores, prepared_videos
+from stresnet.evaluation import prepared_videos
 from stresnet.evaluation.compare import Comparison, compare
 from stresnet.evaluation.evaluate import evaluate, score_videos
 from stresnet.evaluation.model_folders import find_models, network_kind
-from stresnet.evaluation.page import render
 from stresnet.evaluation.prepared_videos import PreparedVideos
 from stresnet.evaluation.protocols import CENTRE_CROP, PAPER
-from stresnet.evaluation.report import console_table, markdown, write_report
+from stresnet.evaluation.report.files import console_table, markdown, write_report
+from stresnet.evaluation.report.page import render
+from stresnet.evaluation.report.summary import summarise
 from stresnet.evaluation.result import Report
 from stresnet.evaluation.score_files import read_scores
-from stresnet.evaluation.summary import summarise
 from stresnet.model import STResNet
 from stresnet.prediction import predict_stored
 from tiny_data import CLASSES, PREPARATION, toy_store, toy_video

@@ -17,20 +17,21 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import stresnet.batch as batch
+import stresnet.data.prepare.estimate as dry_run
 from making_stores import contents, without_processes
 from stresnet.cli import app
-from stresnet.data import batch, dry_run
-from stresnet.data.prepare import PREPARATION
-from stresnet.data.store import Source
-from stresnet.data.store_names import store_path
-from stresnet.data.store_writer import write_store
+from stresnet.data.prepare.many import PREPARATION
+from stresnet.data.store.reader import Source
+from stresnet.data.store.store_names import store_path
+from stresnet.data.store.writer import write_store
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.paper_numbers import TABLE_3
 from stresnet.model import load_model
-from stresnet.reproduce import Job, forecast, reproduce
-from stresnet.reproduce import run as reproduction
-from stresnet.reproduce.steps import Step, run_steps
-from stresnet.reproduce.tables import fourth_table, markdown, third_table
+from stresnet.reproduction import Job, forecast, reproduce
+from stresnet.reproduction import run as reproduction
+from stresnet.reproduction.steps import Step, run_steps
+from stresnet.reproduction.tables import fourth_table, markdown, third_table
 from stresnet.training import loop
 from stresnet.training.recipes import QUICK
 from stresnet.training.run import train
@@ -274,7 +275,7 @@ def test_the_command_line_prints_both_tables(
         assert ended.exit_code == 0, ended.stderr
         return ended.stdout + ended.stderr
 
-    monkeypatch.setattr("stresnet.reproduce.job.recipe_named", lambda name: TINY)
+    monkeypatch.setattr("stresnet.reproduction.job.recipe_named", lambda name: TINY)
     tables = run()
     assert "Table 3" in tables
     assert "93.46" in tables
@@ -294,7 +295,7 @@ def test_every_option_reaches_the_job(tmp_path: Path, monkeypatch: pytest.Monkey
         jobs.append(given)
         raise DatasetError("heard enough")
 
-    monkeypatch.setattr("stresnet.reproduce.reproduce", listen)
+    monkeypatch.setattr("stresnet.reproduction.reproduce", listen)
     options = {
         "root": "videos",
         "out": "out",

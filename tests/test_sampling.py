@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stresnet.data import sampling
+import stresnet.data.loading.sampling as sampling
 from stresnet.errors import UsageError
 
 LENGTHS = range(1, 61)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import stresnet.data.store.check_stores as check_stores_module
 from making_stores import moved, moving_store, sharp_texture, without_processes
-from stresnet.data import check_stores as check_stores_module
-from stresnet.data.check_stores import check_stores, find_stores
-from stresnet.data.self_check import Evidence, evidence, finding
-from stresnet.data.store import Source
-from stresnet.data.store_writer import write_store
-from stresnet.data.video import Video
+from stresnet.data.store.check_stores import check_stores, find_stores
+from stresnet.data.store.flow_check import Evidence, evidence, finding
+from stresnet.data.store.reader import Source
+from stresnet.data.store.writer import write_store
+from stresnet.data.video.decode import Video
 from stresnet.errors import DatasetError
 from stresnet.flow import grey, to_bytes, tv_l1
 

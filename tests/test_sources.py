@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stresnet.data.sources import LiveSource, NamedVideo, find_sources
+from stresnet.data.video.inputs import LiveSource, NamedVideo, find_sources
 from stresnet.errors import DatasetError, UsageError
 from stresnet.prediction.output_paths import output_paths
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stresnet.data.numbered_labels import doubts_about_numbers, shifted_labels
-from stresnet.data.splits import Split, VideoItem, check, draw_split
+from stresnet.data.splits.label_checks import doubts_about_numbers, shifted_labels
+from stresnet.data.splits.split import Split, VideoItem, check, draw_split
 from stresnet.errors import DatasetError, UsageError
 
 

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from stresnet.training import stop as stop_module
-from stresnet.training.stop import Interrupted, stop_requested
+import stresnet.training.interrupt as stop_module
+from stresnet.training.interrupt import Interrupted, stop_requested
 
 
 def test_the_first_signal_is_remembered_and_a_later_one_interrupts(

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from making_videos import moving_texture
-from stresnet.data.flow_format import FLOW_FORMAT
-from stresnet.data.jpeg import decode_grey, decode_rgb, encode_grey, encode_rgb
-from stresnet.data.store import NO_MOTION, Source, StoredVideo
-from stresnet.data.store_writer import store_writer, write_store
-from stresnet.data.video import Video
+from stresnet.data.store.flow_format import FLOW_FORMAT
+from stresnet.data.store.jpeg import decode_grey, decode_rgb, encode_grey, encode_rgb
+from stresnet.data.store.reader import NO_MOTION, Source, StoredVideo
+from stresnet.data.store.writer import store_writer, write_store
+from stresnet.data.video.decode import Video
 from stresnet.errors import StoreError
 
 SOURCE = Source("clip.avi", "0" * 64)
@@ -202,7 +202,7 @@ def test_what_export_reads(tmp_path):
 
 
 def test_other_format_versions_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("stresnet.data.store_writer.VERSION", 99)
+    monkeypatch.setattr("stresnet.data.store.writer.VERSION", 99)
     stored = write(tmp_path / "clip.zip")
     with pytest.raises(StoreError, match="format version 99, expected 1") as caught:
         _ = stored.num_frames
@@ -290,9 +290,9 @@ WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
 import numpy as np
-from stresnet.data.flow_format import FLOW_FORMAT
-from stresnet.data.store import Source
-from stresnet.data.store_writer import store_writer
+from stresnet.data.store.flow_format import FLOW_FORMAT
+from stresnet.data.store.reader import Source
+from stresnet.data.store.writer import store_writer
 
 frames = np.zeros((1, 64, 64, 3), np.uint8)
 with store_writer(

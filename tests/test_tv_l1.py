@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from stresnet.data.video import iter_frames
+from stresnet.data.video.decode import iter_frames
 from stresnet.errors import EnvironmentProblem, UsageError
 from stresnet.flow import AUTHORS, FAST, OPENCV_CPU, TVL1Parameters, grey, tv_l1
-from stresnet.flow.lanes import whole_lanes
 from stresnet.flow.numba_median import median_filter
 from stresnet.flow.pyramid import level_sizes, linear_taps
+from stresnet.flow.simd import whole_lanes
 
 HEIGHT, WIDTH = 96, 128
 Y, X = np.mgrid[:HEIGHT, :WIDTH].astype(np.float64)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from making_videos import ENCODERS, MJPEG, moving_texture, texture, write_sound, write_video
-from stresnet.data.frame_geometry import scaled_size, upright
-from stresnet.data.frame_times import FrameTimes
-from stresnet.data.video import frames_of_array, iter_frames, read_video
-from stresnet.data.video_file import content_sha256, printable
+from stresnet.data.video.container import content_sha256, printable
+from stresnet.data.video.decode import frames_of_array, iter_frames, read_video
+from stresnet.data.video.frame_times import FrameTimes
+from stresnet.data.video.geometry import scaled_size, upright
 from stresnet.errors import UsageError, VideoError
 
 CLIP = moving_texture(12, 64, 80)

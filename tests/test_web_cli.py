@@ -46,7 +46,7 @@ def test_without_the_extra_its_command_is_told(tmp_path, monkeypatch):
 
 def test_the_server_needs_no_torch_and_help_no_web_framework():
     script = (
-        "import sys, stresnet.cli, stresnet.web.service; "
+        "import sys, stresnet.cli, stresnet.web.queue_service; "
         "assert not {'torch', 'av', 'fastapi', 'uvicorn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

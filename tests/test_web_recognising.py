@@ -13,7 +13,7 @@ from stresnet.errors import VideoError
 from stresnet.model import STResNet
 from stresnet.prediction import predict
 from stresnet.web.job import FILES, UPLOAD
-from stresnet.web.recognising import Recogniser
+from stresnet.web.recognise import Recogniser
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_long_clip_is_refused(recogniser, tmp_path, ending):
 
 
 def test_a_clip_that_tells_no_length_is_stopped_by_its_frames(recogniser, tmp_path, monkeypatch):
-    monkeypatch.setattr("stresnet.web.recognising.MOST_FRAMES_A_SECOND", 10)
+    monkeypatch.setattr("stresnet.web.recognise.MOST_FRAMES_A_SECOND", 10)
     write_video(tmp_path / "clip.mkv", moving_texture(33, 16, 16)).rename(tmp_path / UPLOAD)
     with pytest.raises(VideoError, match=r"longer than the 2 seconds"):
         recognise(recogniser, tmp_path, max_seconds=2.0)

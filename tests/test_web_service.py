@@ -10,7 +10,7 @@ from faking_worker import REFUSING, ended, fake_service, sent, wait_for
 from stresnet.errors import UsageError, WeightsError
 from stresnet.web.job import State
 from stresnet.web.limits import Limits
-from stresnet.web.service import Busy
+from stresnet.web.queue_service import Busy
 
 
 def test_a_clip_is_done_and_only_what_may_be_fetched_is_kept(monkeypatch):

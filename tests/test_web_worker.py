@@ -12,11 +12,11 @@ import threading
 
 import pytest
 
+import stresnet.web.worker_main as work
 from faking_worker import FAKE, REFUSING, wait_for
 from stresnet.errors import EnvironmentProblem, StresnetError, VideoError, WeightsError
-from stresnet.web import work
-from stresnet.web.work import told
-from stresnet.web.worker import TookTooLong, Worker, WorkerDied, raised, worker_command
+from stresnet.web.worker_client import TookTooLong, Worker, WorkerDied, raised, worker_command
+from stresnet.web.worker_main import told
 
 
 @pytest.fixture

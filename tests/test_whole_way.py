@@ -14,19 +14,19 @@ from typer.testing import CliRunner
 
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
-from stresnet.data.datasets import VideoItem, open_dataset
-from stresnet.data.prepare import store_path
-from stresnet.data.store import StoredVideo
-from stresnet.data.video import read_video
+from stresnet.data.prepare.many import store_path
+from stresnet.data.splits.open import VideoItem, open_dataset
+from stresnet.data.store.reader import StoredVideo
+from stresnet.data.video.decode import read_video
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import predict
 from stresnet.training.distil import distil
+from stresnet.training.initialisation import network, start_from
 from stresnet.training.recipes import PHASES, QUICK, Recipe
 from stresnet.training.run import resume, train
-from stresnet.training.start import network, start_from
 from stresnet.training.videos import usable
 
 

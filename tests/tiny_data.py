@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.prepare import PREPARATION
-from stresnet.data.store import Source
-from stresnet.data.store_writer import write_store
-from stresnet.data.video import Video
+from stresnet.data.prepare.many import PREPARATION
+from stresnet.data.store.reader import Source
+from stresnet.data.store.writer import write_store
+from stresnet.data.video.decode import Video
 from stresnet.flow import to_bytes
 
 CLASSES = ("falls", "rises")

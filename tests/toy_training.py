@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from stresnet.data.chunks import ChunkDataset, ChunkSettings, FramesAndFlow
-from stresnet.data.store import StoredVideo
+from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, FramesAndFlow
+from stresnet.data.store.reader import StoredVideo
 from stresnet.model import STResNet
 from stresnet.training.distributed import Place
-from stresnet.training.execution import Execution
 from stresnet.training.loop import PhaseRun, train_phase
 from stresnet.training.recipe import Phase, Recipe
+from stresnet.training.runtime import Execution
 
 PHASE = Phase(
     name="st_resnet",

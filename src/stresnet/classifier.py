@@ -21,9 +21,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stresnet.data.prepare import prepare_frames, store_path
-from stresnet.data.splits import VideoItem, in_short
-from stresnet.data.store import StoredVideo
+from stresnet.data.prepare.many import prepare_frames, store_path
+from stresnet.data.splits.split import VideoItem, in_short
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.metrics import softmax

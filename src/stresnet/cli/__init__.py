@@ -4,6 +4,7 @@ Exit codes: 0 all done; 1 some items failed (each is named); 2 usage; 3 environm
 130 interrupted.
 """
 
+from stresnet.cli.app import app, main, register, register_group
 from stresnet.cli.check import check
 from stresnet.cli.demo import demo
 from stresnet.cli.distil import distil
@@ -17,7 +18,6 @@ from stresnet.cli.idt import IDT_VERBS
 from stresnet.cli.import_ import import_
 from stresnet.cli.predict import predict
 from stresnet.cli.prepare import prepare
-from stresnet.cli.program import app, main, register, register_group
 from stresnet.cli.reproduce import reproduce
 from stresnet.cli.serve import serve
 from stresnet.cli.train import train

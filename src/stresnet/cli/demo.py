@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from stresnet.cli.app import say
 from stresnet.cli.options import Threads
-from stresnet.cli.program import say
 
 
 def demo(
@@ -18,7 +18,7 @@ def demo(
     threads: Threads = 2,
 ) -> None:
     """Recognise the real clips that ship with stresnet, and write a page to look at."""
-    from stresnet.demo import demo as run_demo
+    from stresnet.demonstration import demo as run_demo
 
     table = Table("clip", "true", "appearance", "motion", "both", "recognised")
     clips = run_demo(out, threads=threads, on_clip=lambda clip: say(f"{clip.name}: done"))

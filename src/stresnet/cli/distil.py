@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from stresnet.cli.app import say
 from stresnet.cli.options import Data, Fold, Store
-from stresnet.cli.program import say
 
 
 def distil(

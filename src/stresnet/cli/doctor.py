@@ -17,7 +17,7 @@ from stresnet.cli.options import Workers
 from stresnet.cli.progress import progress
 
 if TYPE_CHECKING:
-    from stresnet.doctor import Finding, VideoCondition, VideoReport
+    from stresnet.diagnosis import Finding, VideoCondition, VideoReport
 
 COLOURS = {
     "fine": "green",
@@ -47,7 +47,7 @@ def doctor(
 
     Exit code 1 if a video cannot be used, 3 if stresnet itself does not work here.
     """
-    from stresnet.doctor import State, examine_environment, examine_videos
+    from stresnet.diagnosis import State, examine_environment, examine_videos
 
     findings, report = examine_environment(), None
     if not as_json:

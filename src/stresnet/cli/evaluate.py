@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from stresnet.cli.app import say, say_failures
 from stresnet.cli.options import Data, Fold, Lists, Store
-from stresnet.cli.program import say, say_failures
 from stresnet.errors import UsageError
 
 
@@ -62,7 +62,7 @@ def evaluate(
     """Accuracy on the test videos, each stream and their fusion; again to go on after a stop."""
     from stresnet.evaluation.compare import compare
     from stresnet.evaluation.protocols import protocols_named
-    from stresnet.evaluation.report import console_table, write_report
+    from stresnet.evaluation.report.files import console_table, write_report
 
     if fold is not None and folds is not None:
         raise UsageError("--fold and --folds are both given", remedy="give one of them")

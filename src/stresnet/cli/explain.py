@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stresnet.cli.app import say
 from stresnet.cli.options import Model, Threads
-from stresnet.cli.program import say
 from stresnet.errors import UsageError
 
 if TYPE_CHECKING:
-    from stresnet.explain import Explanation
+    from stresnet.explanation import Explanation
 
 
 def explain(
@@ -65,7 +65,7 @@ def explain(
 def _explain_video(
     model: Path, video: Path, out: Path, label: str | None, intervals: int, threads: int
 ) -> None:
-    from stresnet.explain import explain as explain_one
+    from stresnet.explanation import explain as explain_one
 
     explanation = explain_one(model, video, label=label, intervals=intervals, threads=threads)
     for warning in explanation.video.warnings:
@@ -84,9 +84,9 @@ def _maximise(
     steps: int,
     seed: int,
 ) -> None:
-    from stresnet.explain import maximise as draw
-    from stresnet.explain.activation_maximisation import FAST, SLOW
-    from stresnet.explain.class_pictures import write_class_pictures
+    from stresnet.explanation import maximise as draw
+    from stresnet.explanation.activation_maximisation import FAST, SLOW
+    from stresnet.explanation.class_pictures import write_class_pictures
     from stresnet.model import load_model
 
     net = load_model(model)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from stresnet.cli.app import say
 from stresnet.cli.options import Model
-from stresnet.cli.program import say
 from stresnet.errors import UsageError
 
 
@@ -30,7 +30,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a model for other programs; refused unless it gives the same scores."""
-    from stresnet.export import export_model
+    from stresnet.exporting import export_model
 
     sides = None if size is None else height_and_width(size)
     agreement = export_model(model, to, out, size=sides, clips=clips or (), say=say)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from stresnet.cli.app import say
 from stresnet.cli.options import Threads
-from stresnet.cli.program import say
 
 
 def flow(
@@ -26,7 +26,7 @@ def flow(
     threads: Threads = 2,
 ) -> None:
     """Compute a video's TV-L1 flow, to look at it or to use it elsewhere."""
-    from stresnet.data.flow_view import flow_view
+    from stresnet.flow_video import flow_view
 
     fields = flow_view(video, view=view, flo=flo, max_px=max_px, threads=threads)
     for written in (view, flo):

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stresnet.cli.program import say
+from stresnet.cli.app import say
 from stresnet.errors import UsageError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from stresnet.cli.app import say, say_failures
 from stresnet.cli.options import Data, Fold, Lists, Workers
-from stresnet.cli.program import say, say_failures
 from stresnet.cli.progress import progress
 
 Encoded = Annotated[
@@ -29,7 +29,7 @@ def extract(
     workers: Workers = None,
 ) -> None:
     """Follow points through videos and describe them; again to go on after a stop."""
-    from stresnet.data.datasets import find_videos
+    from stresnet.data.splits.open import find_videos
     from stresnet.idt.extract import extract as extract_all
     from stresnet.idt.feature_file import feature_path, read_index
 
@@ -80,7 +80,7 @@ def encode(
     ] = 256_000,
 ) -> None:
     """Learn a codebook from the training videos and make a Fisher vector of every video."""
-    from stresnet.data.datasets import open_dataset
+    from stresnet.data.splits.open import open_dataset
     from stresnet.idt.encoding import encode as encode_all
 
     split = open_dataset(data, fold=fold, lists=lists, seed=seed)

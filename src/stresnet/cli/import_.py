@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from stresnet.cli.app import say
 from stresnet.cli.check import say_findings
 from stresnet.cli.options import Workers
 from stresnet.cli.prepare import say_report
-from stresnet.cli.program import say
 from stresnet.cli.progress import progress
 
 
@@ -38,11 +38,11 @@ def import_(
     workers: Workers = None,
 ) -> None:
     """Take over frames and flow that another tool has written, checked; again to go on."""
-    from stresnet.data.check_stores import check_stores
-    from stresnet.data.datasets import find_videos
-    from stresnet.data.import_layouts import find_pictures, import_pictures
-    from stresnet.data.shard import WHOLE
-    from stresnet.data.store_names import store_path
+    from stresnet.data.formats.read import find_pictures, import_pictures
+    from stresnet.data.prepare.shard import WHOLE
+    from stresnet.data.splits.open import find_videos
+    from stresnet.data.store.check_stores import check_stores
+    from stresnet.data.store.store_names import store_path
 
     found = find_pictures(folder)
     say(f"{len(found)} videos in the layout {found[0].layout.value}")

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from stresnet.cli.app import importing, say
 from stresnet.cli.options import Model, Threads
-from stresnet.cli.program import importing, say
 from stresnet.errors import UsageError, VideoError
 
 LONG = 10.0  # seconds; longer videos get a timeline unless told otherwise
@@ -80,8 +80,8 @@ def predict(
 
     Short videos get ranked classes, long ones segments: from when to when, which class.
     """
-    from stresnet.data.prepared_ahead import prepared_ahead
-    from stresnet.data.sources import LiveSource, find_sources
+    from stresnet.data.prepare.prefetched import prepared_ahead
+    from stresnet.data.video.inputs import LiveSource, find_sources
     from stresnet.flow import AUTHORS, FAST
 
     if as_json and as_csv:
@@ -131,7 +131,7 @@ def predict(
 
 def _gets_timeline(video: Path, *, asked: bool | None) -> bool:
     """As asked, or (None) by the video's length."""
-    from stresnet.data.announced import announced
+    from stresnet.data.video.probe import announced
 
     if asked is not None:
         return asked

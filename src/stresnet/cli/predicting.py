@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stresnet.cli.program import say
+from stresnet.cli.app import say
 from stresnet.cli.progress import progress
-from stresnet.data.camera import camera_frames
-from stresnet.data.prepared_ahead import Prepared
-from stresnet.data.sources import LiveSource, NamedVideo
-from stresnet.data.video_file import printable
+from stresnet.data.prepare.prefetched import Prepared
+from stresnet.data.video.camera import camera_frames
+from stresnet.data.video.container import printable
+from stresnet.data.video.inputs import LiveSource, NamedVideo
 from stresnet.errors import VideoError
 from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.files import whole_file
@@ -40,8 +40,8 @@ from stresnet.prediction import (
     to_srt,
     to_vtt,
 )
-from stresnet.prediction.long_video import OnProgress
 from stresnet.prediction.output_paths import output_paths
+from stresnet.prediction.timeline import OnProgress
 
 Found = Prediction | Timeline
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stresnet.cli.app import say, say_failures
 from stresnet.cli.options import Workers
-from stresnet.cli.program import say, say_failures
 from stresnet.cli.progress import Meter, metered, progress
-from stresnet.data.layouts import Format
+from stresnet.data.formats.layouts import Format
 
 if TYPE_CHECKING:
-    from stresnet.data.batch import BatchReport
-    from stresnet.data.dry_run import Forecast
-    from stresnet.data.shard import Shard
+    from stresnet.batch import BatchReport
+    from stresnet.data.prepare.estimate import Forecast
+    from stresnet.data.prepare.shard import Shard
 
 
 def prepare(
@@ -37,12 +37,12 @@ def prepare(
     ] = False,
 ) -> None:
     """Decode videos and compute their TV-L1 flow into a store; again to go on after a stop."""
-    from stresnet.data.datasets import find_videos
-    from stresnet.data.dry_run import dry_run as foretell
-    from stresnet.data.export import export
-    from stresnet.data.layouts import layout_names
-    from stresnet.data.prepare import prepare as prepare_all
-    from stresnet.data.shard import Shard
+    from stresnet.data.formats.layouts import layout_names
+    from stresnet.data.formats.write import export
+    from stresnet.data.prepare.estimate import dry_run as foretell
+    from stresnet.data.prepare.many import prepare as prepare_all
+    from stresnet.data.prepare.shard import Shard
+    from stresnet.data.splits.open import find_videos
 
     part = Shard.parse(shard)
     found = find_videos(videos)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stresnet.cli.program import notes, say
+from stresnet.cli.app import notes, say
 
 
 @contextmanager

@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from stresnet.cli.app import say, say_failures
 from stresnet.cli.evaluate import whole_numbers
 from stresnet.cli.options import Lists
 from stresnet.cli.prepare import duration, say_forecast
-from stresnet.cli.program import say, say_failures
 
 if TYPE_CHECKING:
-    from stresnet.reproduce import Job
-    from stresnet.reproduce.needs import Needs
+    from stresnet.reproduction import Job
+    from stresnet.reproduction.estimate import Needs
 
 
 def reproduce(
@@ -64,9 +64,9 @@ def reproduce(
 
     Again, with the same options, to go on after a stop at any moment.
     """
-    from stresnet.reproduce import Job, forecast
-    from stresnet.reproduce import reproduce as do_all
-    from stresnet.reproduce.tables import fourth_table, third_table
+    from stresnet.reproduction import Job, forecast
+    from stresnet.reproduction import reproduce as do_all
+    from stresnet.reproduction.tables import fourth_table, third_table
 
     job = Job(
         benchmark=benchmark,

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from stresnet.cli.app import say
 from stresnet.cli.options import Model, Threads
-from stresnet.cli.program import say
 from stresnet.web.limits import Limits
-from stresnet.web.serving import HOST, PORT
+from stresnet.web.server import HOST, PORT
 
 DEFAULT = Limits()
 LIMITS = "Limits"

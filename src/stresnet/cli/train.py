@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stresnet.cli.app import say
 from stresnet.cli.options import Fold, Lists, Store
-from stresnet.cli.program import say
 from stresnet.errors import UsageError
 
 if TYPE_CHECKING:  # torch takes seconds to import; `--help` shall not wait for it

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.datasets import open_dataset
+from stresnet.data.splits.open import open_dataset
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.evaluate import loaded, require_known, score_videos
 from stresnet.evaluation.model_folders import (

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stresnet.data.datasets import open_dataset
+from stresnet.data.splits.open import open_dataset
 from stresnet.errors import DatasetError, StoreError, UsageError
 from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.evaluation.kept_scores import KeptScores, Scored, fingerprint
 from stresnet.evaluation.prepared_videos import PreparedVideos, source_of
 from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.evaluation.result import ROWS, Report
+from stresnet.evaluation.score_cache import KeptScores, Scored, fingerprint
 from stresnet.model import STResNet, load_model
 
 SAY_EVERY = 20  # videos

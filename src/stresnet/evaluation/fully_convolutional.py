@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stresnet.data.chunks import FramesAndFlow
+from stresnet.data.loading.dataset import FramesAndFlow
 from stresnet.evaluation.protocols import PAPER, Protocol, views
 from stresnet.inference import frozen
 from stresnet.model import STResNet

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stresnet.data.splits import VideoItem, in_short
+from stresnet.data.splits.split import VideoItem, in_short
 from stresnet.errors import UsageError
 from stresnet.model import STResNet
 from stresnet.model.model_folder import CONFIG

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stresnet.data.prepare import prepare, store_path
-from stresnet.data.splits import VideoItem
-from stresnet.data.store import StoredVideo
+from stresnet.data.prepare.many import prepare, store_path
+from stresnet.data.splits.split import VideoItem
+from stresnet.data.store.reader import StoredVideo
 
 
 @dataclass(frozen=True)

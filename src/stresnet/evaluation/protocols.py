@@ -8,7 +8,7 @@
 
 The network is fully convolutional in space and time under each: all chunks go through it in one
 pass. Videos too short for different chunks repeat some, and those shorter than a chunk are padded
-symmetrically (`stresnet.data.sampling`).
+symmetrically (`stresnet.data.loading.sampling`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from stresnet.data.augmentation import apply, whole_frame
-from stresnet.data.chunks import Chunks, FramesAndFlow, testing_chunks
+from stresnet.data.loading.augmentation import apply, whole_frame
+from stresnet.data.loading.dataset import Chunks, FramesAndFlow, testing_chunks
 from stresnet.errors import UsageError
 
 TEST_CHUNKS = 25

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stresnet.data.splits import Split, VideoItem
+from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError
 from stresnet.evaluation.calibration import fit_temperature
 from stresnet.evaluation.evaluate import require_known, score_videos

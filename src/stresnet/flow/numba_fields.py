@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stresnet.flow.lanes import FLOAT_BYTES, LANES, Float32, whole_lanes
+from stresnet.flow.simd import FLOAT_BYTES, LANES, Float32, whole_lanes
 
 FLOW = 0  # and 1: u
 SLOPE = 2  # and 3: gradient of the warped I1

@@ -14,8 +14,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stresnet.flow.compiled import compiled, inlined
-from stresnet.flow.lanes import Float32
+from stresnet.flow.jit import compiled, inlined
 from stresnet.flow.numba_fields import FIRST, FLOW, memory_for, new_fields
 from stresnet.flow.numba_median import median_filter
 from stresnet.flow.numba_primal_dual import iterate
@@ -23,6 +22,7 @@ from stresnet.flow.numba_pyramid import levels, zoom_into
 from stresnet.flow.numba_warp import cubic_taps, linearise, with_gradient
 from stresnet.flow.parameters import AT_ONCE, HASTE, TVL1Parameters
 from stresnet.flow.pyramid import level_sizes
+from stresnet.flow.simd import Float32
 
 f32 = np.float32
 # In place of an epsilon of 0: no quotient overflows.

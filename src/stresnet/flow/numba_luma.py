@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stresnet.flow.compiled import compiled
+from stresnet.flow.jit import compiled
 
 # BT.601 luma, 0.299 R + 0.587 G + 0.114 B, in units of 2^-15; together they are 2^15.
 RED, GREEN, BLUE = 9798, 19235, 3735

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stresnet.flow.compiled import compiled, inlined
-from stresnet.flow.lanes import LANES, Float32, Lanes, greater, leading, lesser, load, store
+from stresnet.flow.jit import compiled, inlined
+from stresnet.flow.simd import LANES, Float32, Lanes, greater, leading, lesser, load, store
 
 Five = tuple[Lanes, Lanes, Lanes, Lanes, Lanes]
 Ten = tuple[Lanes, ...]

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from stresnet.flow.compiled import compiled, inlined
-from stresnet.flow.lanes import (
+from stresnet.flow.jit import compiled, inlined
+from stresnet.flow.numba_fields import DUAL_X, DUAL_Y, FLOW, INVERSE, RHO, SLOPE
+from stresnet.flow.simd import (
     LANES,
     Float32,
     Lanes,
@@ -21,7 +22,6 @@ from stresnet.flow.lanes import (
     total,
     zeros,
 )
-from stresnet.flow.numba_fields import DUAL_X, DUAL_Y, FLOW, INVERSE, RHO, SLOPE
 
 # numba computes float32 with a Python float in float64, so constants are typed.
 ONE = np.float32(1)

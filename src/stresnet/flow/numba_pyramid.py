@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stresnet.flow.compiled import compiled
+from stresnet.flow.jit import compiled
 from stresnet.flow.numba_fields import FLOW
 from stresnet.flow.pyramid import linear_taps
 

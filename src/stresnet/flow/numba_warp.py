@@ -11,8 +11,9 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from stresnet.flow.compiled import compiled, inlined
-from stresnet.flow.lanes import (
+from stresnet.flow.jit import compiled, inlined
+from stresnet.flow.numba_fields import FIRST, FLOW, INVERSE, RHO, SLOPE
+from stresnet.flow.simd import (
     LANES,
     Float32,
     Lanes,
@@ -25,7 +26,6 @@ from stresnet.flow.lanes import (
     store,
     third_of_four,
 )
-from stresnet.flow.numba_fields import FIRST, FLOW, INVERSE, RHO, SLOPE
 
 UInt32 = npt.NDArray[np.uint32]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.store_names import store_path
-from stresnet.data.video_file import opened_video, printable
+from stresnet.data.store.store_names import store_path
+from stresnet.data.video.container import opened_video, printable
 from stresnet.errors import VideoError
 from stresnet.idt.camera import NO_BOXES, Boxes
 

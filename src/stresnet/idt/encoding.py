@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.batch import OnProgress, silent
-from stresnet.data.failures import write_failures
-from stresnet.data.splits import Split, VideoItem
-from stresnet.data.store_names import store_path
+from stresnet.batch import OnProgress, silent
+from stresnet.data.splits.split import Split, VideoItem
+from stresnet.data.store.store_names import store_path
 from stresnet.errors import DatasetError, StoreError
+from stresnet.failures import write_failures
 from stresnet.files import whole_file
 from stresnet.idt.codebook import (
     GAUSSIANS,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stresnet.data.batch import (
+from stresnet.batch import (
     BatchReport,
     OnProgress,
     require_writable,
@@ -21,10 +21,8 @@ from stresnet.data.batch import (
     silent,
     worker_count,
 )
-from stresnet.data.isolated import Tell
-from stresnet.data.leftovers import remove_leftovers
-from stresnet.data.video import iter_frames
-from stresnet.data.video_file import content_sha256
+from stresnet.data.video.container import content_sha256
+from stresnet.data.video.decode import iter_frames
 from stresnet.errors import StoreError, UsageError
 from stresnet.flow import grey
 from stresnet.idt.boxes import BoxFile, box_path, scale_of
@@ -32,6 +30,8 @@ from stresnet.idt.extraction import iter_trajectories, nobody
 from stresnet.idt.feature_file import feature_path, read_index, write_features
 from stresnet.idt.layout import LENGTH, PATCH, Grey
 from stresnet.idt.opencv import cv2
+from stresnet.leftovers import remove_leftovers
+from stresnet.workers import Tell
 
 SHORT_SIDE = 240  # pixels, as UCF101 and HMDB51 have: their videos keep their size
 VERSION = 1  # of the arithmetic

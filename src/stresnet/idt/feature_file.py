@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stresnet.data.store_names import store_path
-from stresnet.data.video_file import printable
+from stresnet.data.store.store_names import store_path
+from stresnet.data.video.container import printable
 from stresnet.errors import StoreError
 from stresnet.files import whole_file
 from stresnet.idt.layout import COLUMNS, LENGTH, NUM_COLUMNS, Float32

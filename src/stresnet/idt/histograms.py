@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stresnet.flow.compiled import compiled
+from stresnet.flow.jit import compiled
 from stresnet.idt.layout import BINS, CELL, HISTOGRAMS, ORIENTATIONS, Float32, Grey
 from stresnet.idt.opencv import cv2
 

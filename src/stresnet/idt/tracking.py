@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stresnet.flow.compiled import compiled
+from stresnet.flow.jit import compiled
 from stresnet.idt.layout import (
     BINS,
     CELL,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stresnet.errors import WeightsError
-from stresnet.model.foreign_names import split_streams, to_our_names
+from stresnet.model.key_mapping import split_streams, to_our_names
 from stresnet.model.st_resnet import STResNet
 from stresnet.model.stream import Stream
 from stresnet.model.temporal_convolution import inflate

@@ -18,21 +18,21 @@ unknown; what it raises ends the work and leaves no file behind. `Prediction`, `
                    "motion": ...}, ...]}                             (of a Timeline only)
 
 and `Timeline.as_dict(windows=True)` adds {"windows": {"times": [...], "scores": {label: [...]}}}
-for curves under a player. A prepared video (`stresnet.data.store.StoredVideo`) serves `timeline`
-too, so that a server decodes and computes the flow but once:
+for curves under a player. A prepared video (`stresnet.data.store.reader.StoredVideo`) serves
+`timeline` too, so that a server decodes and computes the flow but once:
 
     stored = prepare_video(path, scratch / "video.zip", on_frames=...)
     predict_stored(net, stored, name), timeline(net, stored)
 """
 
 from stresnet.prediction.annotated_video import annotate
-from stresnet.prediction.live_video import LiveLabel, live
-from stresnet.prediction.long_video import Timeline, TimelineSettings, timeline
+from stresnet.prediction.live import LiveLabel, live
+from stresnet.prediction.predict import Prediction, predict, predict_each, predict_stored
 from stresnet.prediction.quick import QUICK
 from stresnet.prediction.ranking import ClassScore
 from stresnet.prediction.segments import Segment
 from stresnet.prediction.subtitles import to_csv, to_srt, to_vtt
-from stresnet.prediction.whole_video import Prediction, predict, predict_each, predict_stored
+from stresnet.prediction.timeline import Timeline, TimelineSettings, timeline
 
 __all__ = [
     "QUICK",

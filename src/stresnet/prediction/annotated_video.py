@@ -21,15 +21,15 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.video import Frame, iter_frames
-from stresnet.data.video_file import printable
-from stresnet.data.video_writer import video_writer
+from stresnet.data.video.container import printable
+from stresnet.data.video.decode import Frame, iter_frames
+from stresnet.data.video.encode import video_writer
 from stresnet.drawing import WHITE, Picture, draw_text, resized
 from stresnet.errors import UsageError
 from stresnet.flow import FAST, grey, tv_l1
 from stresnet.flow.colour import to_colour
-from stresnet.prediction.long_video import MAX_FRAMES, OnProgress, Timeline, unheard
 from stresnet.prediction.panel import Panel
+from stresnet.prediction.timeline import MAX_FRAMES, OnProgress, Timeline, unheard
 
 INSET = 0.28  # side of the flow inset, of the frame's
 COLOUR_PX = 2.0  # pixels per frame, in the inset, at which a colour is full

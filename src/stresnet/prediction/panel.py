@@ -6,7 +6,7 @@ import numpy as np
 
 from stresnet.drawing import APPEARANCE, MOTION, WHITE, Colour, Picture, draw_bar, draw_text
 from stresnet.evaluation.metrics import softmax
-from stresnet.prediction.long_video import Timeline
+from stresnet.prediction.timeline import Timeline
 
 CLASSES_SHOWN = 3
 MARGIN, TITLE, ROW, STRIP = 10, 30, 26, 16  # px

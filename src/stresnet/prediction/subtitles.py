@@ -7,11 +7,11 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from stresnet.data.video_file import printable
-from stresnet.prediction.long_video import Timeline
+from stresnet.data.video.container import printable
+from stresnet.prediction.predict import Prediction
 from stresnet.prediction.ranking import ClassScore
 from stresnet.prediction.segments import Segment
-from stresnet.prediction.whole_video import Prediction
+from stresnet.prediction.timeline import Timeline
 
 COLUMNS = ("source", "start", "end", "rank", "label", "score", "appearance", "motion")
 

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from stresnet.data.chunks import FramesAndFlow
-from stresnet.data.sampling import Indices
-from stresnet.data.store import StoredVideo
-from stresnet.data.video import Frame
+from stresnet.data.loading.dataset import FramesAndFlow
+from stresnet.data.loading.sampling import Indices
+from stresnet.data.store.reader import StoredVideo
+from stresnet.data.video.decode import Frame
 from stresnet.errors import VideoError
 from stresnet.flow import AUTHORS, TVL1Parameters
-from stresnet.prediction.coded import Bytes, CodedVideo, coded_frames, still
+from stresnet.prediction.encoded_frames import Bytes, CodedVideo, coded_frames, still
 
 MAX_FRAMES_OF_WINDOW = 5_000  # about 500 MB
 _STEP_OF_ONE = 1 / 25  # seconds that a video's only frame is shown

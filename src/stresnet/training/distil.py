@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from stresnet.data.datasets import open_dataset
-from stresnet.data.prepare import store_path
+from stresnet.data.prepare.many import store_path
+from stresnet.data.splits.open import open_dataset
 from stresnet.errors import UsageError
 from stresnet.model import load_model
 from stresnet.training.distillation import distil_imagenet, distil_motion
-from stresnet.training.execution import precision_of
-from stresnet.training.start import SHIPPED_WEIGHTS
+from stresnet.training.initialisation import SHIPPED_WEIGHTS
+from stresnet.training.runtime import precision_of
 from stresnet.training.videos import prepared, usable
 
 

@@ -21,8 +21,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from stresnet.data.chunks import ChunkDataset, ChunkSettings, Modality, StepSampler
-from stresnet.data.store import StoredVideo
+from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, Modality, StepSampler
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import UsageError
 from stresnet.files import whole_file
 from stresnet.model import Stream, STResNet, commit_running_moments, load_imagenet, load_model

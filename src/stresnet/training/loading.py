@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from stresnet.data.chunks import ChunkDataset, Sample, SampleKey, StepSampler
+from stresnet.data.loading.dataset import ChunkDataset, Sample, SampleKey, StepSampler
 from stresnet.errors import StresnetError, TrainingError
 
 LOADER_TIMEOUT = 120.0  # seconds until a silent loader worker is taken for dead

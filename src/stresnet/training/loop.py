@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.nn.functional import cross_entropy
 
-from stresnet.data.chunks import ChunkDataset, SampleKey, StepSampler
+from stresnet.data.loading.dataset import ChunkDataset, SampleKey, StepSampler
 from stresnet.errors import TrainingError, UsageError
 from stresnet.memory import keep_memory
 from stresnet.model import STResNet, commit_running_moments
@@ -23,14 +23,14 @@ from stresnet.model.sub_batch_norm import SubBatchNorm, average_moments
 from stresnet.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from stresnet.training.distributed import Place
 from stresnet.training.ema import WeightAverage
-from stresnet.training.execution import Execution
+from stresnet.training.interrupt import Interrupted, PassLeft, left_early, stop_requested
 from stresnet.training.loading import GroupSampler, load_groups
 from stresnet.training.log import running_log
 from stresnet.training.measures import group_measures, mean_measures, number_of_measures
 from stresnet.training.mixing import draw_mix, mixed, mixed_targets
 from stresnet.training.optimizer import make_optimizer, set_rate
 from stresnet.training.recipe import Phase, Recipe
-from stresnet.training.stop import Interrupted, PassLeft, left_early, stop_requested
+from stresnet.training.runtime import Execution
 
 CHECKPOINT_SECONDS = 120.0  # between checkpoints
 NAMES_SHOWN = 10  # of the samples of a loss that is not finite

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from stresnet.data.augmentation import CropKind
+from stresnet.data.loading.augmentation import CropKind
 from stresnet.errors import UsageError
 from stresnet.model.motion_residual import MotionResidual
 from stresnet.model.stream import Depth, TemporalPoolKind

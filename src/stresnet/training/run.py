@@ -22,21 +22,21 @@ from typing import Any
 
 import torch
 
-from stresnet.data.chunks import ChunkDataset, ChunkSettings, Modality
-from stresnet.data.datasets import Split, VideoItem, check, open_dataset
-from stresnet.data.leftovers import remove_leftovers
-from stresnet.data.prepare import PREPARATION, store_path
-from stresnet.data.store import StoredVideo
+from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, Modality
+from stresnet.data.prepare.many import PREPARATION, store_path
+from stresnet.data.splits.open import Split, VideoItem, check, open_dataset
+from stresnet.data.store.reader import StoredVideo
 from stresnet.evaluation.prepared_videos import PreparedVideos
+from stresnet.leftovers import remove_leftovers
 from stresnet.model.stream import Depth
 from stresnet.training.card import model_card
 from stresnet.training.distributed import Place, joined
-from stresnet.training.execution import Execution, precision_of
+from stresnet.training.estimate import PhasePlan, plan_lines, plan_phase
+from stresnet.training.initialisation import NETWORK_OF, network, start_from
 from stresnet.training.loop import PhaseRun, checkpoint_path, train_phase
-from stresnet.training.plan import PhasePlan, plan_lines, plan_phase
 from stresnet.training.recipes import PHASES, Phase, Recipe, recipe_named
 from stresnet.training.run_folder import fingerprint_of, open_run, read_run
-from stresnet.training.start import NETWORK_OF, network, start_from
+from stresnet.training.runtime import Execution, precision_of
 from stresnet.training.validation import validate_phase
 from stresnet.training.videos import prepared, usable
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from stresnet.data.datasets import VideoItem
-from stresnet.data.prepare import prepare
+from stresnet.data.prepare.many import prepare
+from stresnet.data.splits.open import VideoItem
 from stresnet.errors import DatasetError
 
 SHOWN = 20  # broken videos in a message

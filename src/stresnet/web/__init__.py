@@ -14,6 +14,6 @@ Needs FastAPI and uvicorn: `pip install 'stresnet[web]'`.
 """
 
 from stresnet.web.limits import Limits
-from stresnet.web.serving import serve
+from stresnet.web.server import serve
 
 __all__ = ["Limits", "serve"]

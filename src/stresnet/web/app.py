@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from stresnet.web.guard import Guard
 from stresnet.web.job import FILES, UPLOAD, Job
-from stresnet.web.service import Busy, Service
+from stresnet.web.queue_service import Busy, Service
 from stresnet.web.uploads import save_upload, shown_name
 
 CLIENT = "stresnet-client"  # a cookie with a random name, for fair turns and for nothing else

@@ -1,0 +1,1 @@
+"""The layouts in which other tools keep frames and flow."""

@@ -1,0 +1,279 @@
+"""Frames and flow that other tools wrote as JPEGs -> prepared videos.
+
+    FOLDER --find_pictures()--> one job a video --(counts, numbers, sizes checked)--> OUT/NAME.zip
+
+Read are the authors' layout and denseflow's, old and new. Frames keep their bytes. Flow is decoded,
+brought to our bound where it was made with another one, and written anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stresnet.batch import (
+    BatchReport,
+    OnProgress,
+    require_writable,
+    run_batch,
+    silent,
+    worker_count,
+)
+from stresnet.data.formats.layouts import Format, layout_names
+from stresnet.data.store.flow_format import FLOW_FORMAT
+from stresnet.data.store.jpeg import decode_grey, decode_rgb, size_of
+from stresnet.data.store.reader import Source, StoredVideo
+from stresnet.data.store.store_names import store_path
+from stresnet.data.store.writer import store_writer
+from stresnet.data.video.container import printable
+from stresnet.errors import DatasetError, StoreError, UsageError
+from stresnet.flow import to_bytes
+from stresnet.flow.quantize import BOUND
+from stresnet.leftovers import remove_leftovers
+from stresnet.workers import Tell
+
+FRAME = re.compile(r"(?:img_|frame)(\d+)\.jpe?g")
+FLOW_X = re.compile(r"(?:flow_x_|x_|frame)(\d+)\.jpe?g")
+FLOW_Y = re.compile(r"(?:flow_y_|y_|frame)(\d+)\.jpe?g")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where the pictures of one video lie.
+
+    Attributes:
+        name: of the video, as the layout calls it: a relative path with `/`.
+        layout: the layout that the folders follow.
+        rgb, x, y: folders of the frames, and of horizontal and vertical flow.
+    """
+
+    name: str
+    layout: Format
+    rgb: Path
+    x: Path
+    y: Path
+
+
+def find_pictures(folder: Path) -> list[Pictures]:
+    """The videos of a folder in the authors' layout or denseflow's, sorted by name.
+
+    Hidden folders are not entered: such are what killed runs left half-written.
+
+    Raises:
+        DatasetError: there is no such folder, or no pictures of such names in it.
+    """
+    if (folder / "jpegs_256").is_dir():
+        layout, frames = Format.AUTHORS, folder / "jpegs_256"
+    else:
+        layout, frames = Format.DENSEFLOW, folder
+    names = sorted(
+        place.as_posix() for place in _folders(frames) if _by_number(frames / place, FRAME)
+    )
+    if not names:
+        raise DatasetError(
+            f"{folder}: holds no prepared videos of another tool",
+            remedy="expected jpegs_256/NAME/frame000001.jpg with tvl1_flow/{u,v}/NAME beside it, "
+            "or NAME/img_00000.jpg with NAME/flow_x_00000.jpg and NAME/flow_y_00000.jpg",
+        )
+    if layout is Format.DENSEFLOW:
+        own_name = folder.resolve().name  # of a folder that is itself one video's
+        return [
+            Pictures(own_name if name == "." else name, layout, *3 * [folder / name])
+            for name in names
+        ]
+    flow = folder / "tvl1_flow"
+    return [
+        Pictures(name, layout, frames / name, flow / "u" / name, flow / "v" / name)
+        for name in names
+    ]
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """Every folder at any depth, `root` itself first, relative to it."""
+    for parent, folders, _ in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield Path(parent).relative_to(root)
+
+
+def import_pictures(
+    found: Iterable[Pictures],
+    out: Path,
+    *,
+    bound: float = BOUND,
+    fps: float = 25.0,
+    videos: Iterable[str] = (),
+    workers: int | None = None,
+    on_progress: OnProgress = silent,
+) -> BatchReport:
+    """Write prepared videos from pictures; again to go on after a stop, to the same bytes.
+
+    Args:
+        bound: of the flow, in pixels per frame, that the other tool was given.
+        fps: frames a second of the videos; pictures do not tell.
+        videos: names of the videos that the pictures were made from, as `prepare` calls them. A
+            prepared video gets the name of its video, else the layout's name for it.
+
+    Raises:
+        UsageError: an argument makes no sense, or names clash.
+        EnvironmentProblem: the disk is full, or `out` cannot be written.
+    """
+    if not (bound > 0 and fps > 0):
+        raise UsageError(f"bound {bound} and {fps} frames a second, expected both above 0")
+    found = list(found)
+    called = _video_names(found, videos)
+    jobs = {
+        name: _Job(pictures, store_path(out, name), bound, fps)
+        for pictures, name in zip(found, called, strict=True)
+    }
+    workers, _ = worker_count(workers, len(jobs))
+    require_writable(out)
+    remove_leftovers(job.store for job in jobs.values())
+    return run_batch(
+        _import_unless_done,
+        jobs,
+        workers=workers,
+        failures=out / "failures.csv",
+        on_progress=on_progress,
+    )
+
+
+def _video_names(found: list[Pictures], videos: Iterable[str]) -> list[str]:
+    if not found:
+        return []
+    video_of = {called: video for video, called in layout_names(videos, found[0].layout).items()}
+    return [video_of.get(pictures.name, pictures.name) for pictures in found]
+
+
+@dataclass(frozen=True)
+class _Job:
+    pictures: Pictures
+    store: Path
+    bound: float
+    fps: float
+
+
+def _import_unless_done(job: _Job, tell: Tell) -> bool:
+    frames, fields = _numbered(job.pictures)
+    source = Source(job.pictures.name, _sha256(frames, fields))
+    height, width = _size(frames[0])
+    preparation = {
+        "short_side": min(height, width),
+        "flow": "imported",
+        **FLOW_FORMAT,
+        "imported_from": job.pictures.layout.value,
+        "imported_bound": job.bound,
+        "imported_fps": job.fps,
+    }
+    if _is_done(job.store, source, preparation):
+        return False
+    libraries = {name: version(name) for name in ("stresnet", "simplejpeg")}
+    with store_writer(
+        job.store, source=source, preparation=preparation, libraries=libraries
+    ) as writer:
+        for index, path in enumerate(frames):
+            jpeg = _decoded(path, np.empty((height, width, 3), np.uint8))
+            writer.add_frame_jpeg(jpeg, (height, width), index / job.fps)
+        for pair in fields:
+            field = np.empty((2, height, width), np.uint8)
+            for path, levels in zip(pair, field, strict=True):
+                _decoded(path, levels)
+            writer.add_flow(requantise(field, job.bound)[np.newaxis])
+    return True
+
+
+def requantise(levels: NDArray[np.uint8], bound: float) -> NDArray[np.uint8]:
+    """Any shape, bytes of flow clipped at `bound` pixels per frame -> bytes of our bound."""
+    if bound == BOUND:
+        return levels
+    pixels = levels.astype(np.float32) * np.float32(2 * bound / 255) - np.float32(bound)
+    return to_bytes(pixels)
+
+
+def _is_done(store: Path, source: Source, preparation: Mapping[str, object]) -> bool:
+    if not store.exists():
+        return False
+    stored = StoredVideo(store)
+    try:
+        stored.verify()
+        stored.check(preparation)
+    except StoreError:
+        return False
+    return stored.index.source == source
+
+
+def _numbered(pictures: Pictures) -> tuple[list[Path], list[tuple[Path, Path]]]:
+    """Paths of frames 0 ... N-1 and of the flow from each to the next: (x, y)."""
+    frames = _by_number(pictures.rgb, FRAME)
+    x, y = _by_number(pictures.x, FLOW_X), _by_number(pictures.y, FLOW_Y)
+    first = min(frames)
+    if first > 1 or sorted(frames) != list(range(first, first + len(frames))):
+        raise _misfit(pictures, f"frames are numbered {_span(frames)}, {len(frames)} of them")
+    if not sorted(x) == sorted(y) == list(range(first, first + len(frames) - 1)):
+        raise _misfit(
+            pictures,
+            f"{len(frames)} frames, numbered {_span(frames)}, with {len(x)} horizontal flow "
+            f"fields, numbered {_span(x)}, and {len(y)} vertical ones, numbered {_span(y)}",
+        )
+    return (
+        [frames[number] for number in sorted(frames)],
+        [(x[number], y[number]) for number in sorted(x)],
+    )
+
+
+def _misfit(pictures: Pictures, problem: str) -> StoreError:
+    return StoreError(
+        f"{printable(Path(pictures.name))}: {problem}; expected numbers without a gap from 0 or 1, "
+        "and one flow field for each frame but the last, of its frame's number",
+        remedy="make it anew; where flow was computed for every k-th frame only, it is of no use",
+    )
+
+
+def _span(numbered: Mapping[int, Path]) -> str:
+    return f"{min(numbered)} to {max(numbered)}" if numbered else "-"
+
+
+def _by_number(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
+    if not folder.is_dir():
+        return {}
+    matches = ((pattern.fullmatch(path.name), path) for path in folder.iterdir())
+    return {int(match[1]): path for match, path in matches if match}
+
+
+def _sha256(frames: list[Path], fields: list[tuple[Path, Path]]) -> str:
+    """Of the contents of all pictures, in order."""
+    sha256 = hashlib.sha256()
+    for path in [*frames, *(path for pair in fields for path in pair)]:
+        with path.open("rb") as file:
+            sha256.update(hashlib.file_digest(file, "sha256").digest())
+    return sha256.hexdigest()
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        return size_of(path.read_bytes())
+    except ValueError as error:
+        raise _undecodable(path, error) from error
+
+
+def _decoded(path: Path, out: NDArray[np.uint8]) -> bytes:
+    """Decode a picture into `out`, RGB (H,W,3) or grey (H,W); return its bytes."""
+    jpeg = path.read_bytes()
+    try:
+        (decode_rgb if out.ndim == 3 else decode_grey)(jpeg, out)
+    except ValueError as error:
+        raise _undecodable(path, error) from error
+    return jpeg
+
+
+def _undecodable(path: Path, error: ValueError) -> StoreError:
+    return StoreError(
+        f"{printable(path)}: cannot be used ({error})", remedy="copy it again, or make it anew"
+    )

@@ -1,0 +1,1 @@
+"""Prepared videos -> batches of chunks for the network."""

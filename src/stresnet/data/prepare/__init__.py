@@ -1,0 +1,1 @@
+"""Video files -> prepared videos, one or many at a time."""

@@ -1,0 +1,167 @@
+"""What `prepare` would do: how many files, hours and gigabytes, without writing anything.
+
+Lengths come from the files' headers, speed and size from preparing the first frames of a few of
+the very videos, as many at a time as the run would.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from stresnet.batch import worker_count
+from stresnet.data.formats.layouts import Format
+from stresnet.data.prepare.many import PrepareJob, prepare_jobs
+from stresnet.data.prepare.one import prepare_frames
+from stresnet.data.prepare.shard import WHOLE, Shard
+from stresnet.data.video.decode import iter_frames
+from stresnet.data.video.probe import Announced, announced
+from stresnet.flow import tv_l1
+from stresnet.workers import Tell, run_isolated
+
+SAMPLES = 6  # videos tried, at least one a worker
+SAMPLE_FRAMES = 9
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is to be expected of a run.
+
+    Attributes:
+        videos: files in all, those that cannot be opened included.
+        prepared: of these, prepared already.
+        failures: (name, reason) of those that cannot be opened.
+        unknown: of those to do, how many do not announce their length; taken for average ones.
+        frames, seconds: of the videos to do.
+        speed: frames a second of all workers together; 0 if there is nothing to do.
+        bytes: that the store will take.
+        layout_bytes: that another layout beside it will take.
+        free: bytes on the disk.
+    """
+
+    videos: int
+    prepared: int
+    failures: tuple[tuple[str, str], ...]
+    unknown: int
+    frames: float
+    seconds: float
+    speed: float
+    bytes: float
+    layout_bytes: float
+    free: int
+
+    @property
+    def hours(self) -> float:
+        """How long the run will take."""
+        return self.frames / self.speed / 3600 if self.speed else 0.0
+
+
+def dry_run(
+    videos: Sequence[tuple[Path, str]],
+    out: Path,
+    *,
+    workers: int | None = None,
+    shard: Shard = WHOLE,
+    format: Format = Format.STORE,
+) -> Forecast:
+    """Foretell `prepare`, and `export` to `format`; nothing is written to `out`.
+
+    Raises:
+        UsageError: as of `prepare`.
+    """
+    jobs = prepare_jobs(videos, out, shard=shard)
+    workers, threads = worker_count(workers, len(jobs))
+    lengths: list[tuple[PrepareJob, Announced]] = []
+    failures: list[tuple[str, str]] = []
+    for job, outcome in run_isolated(_length_unless_done, jobs, workers=workers):
+        if isinstance(outcome, Exception):
+            failures.append((job.name, str(outcome)))
+        elif outcome is not None:
+            lengths.append((job, outcome))
+    lengths.sort(key=lambda pair: pair[0].name)
+
+    known = [length for _, length in lengths if length.frames]
+    # Videos of unknown length count as average ones.
+    share = len(lengths) / len(known) if known else 0.0
+    pixels = share * sum(length.frames * length.pixels for length in known)
+    frames = share * sum(length.frames for length in known)
+    seconds_per_pixel, bytes_per_pixel = _rates([job for job, _ in lengths], workers, threads)
+    hours = pixels * seconds_per_pixel / workers / 3600
+    return Forecast(
+        videos=len(jobs),
+        prepared=len(jobs) - len(lengths) - len(failures),
+        failures=tuple(sorted(failures)),
+        unknown=len(lengths) - len(known),
+        frames=frames,
+        seconds=share * sum(length.seconds for length in known),
+        speed=frames / hours / 3600 if hours else 0.0,
+        bytes=pixels * bytes_per_pixel,
+        layout_bytes=_layout_bytes(format, pixels, pixels * bytes_per_pixel),
+        free=_free(out),
+    )
+
+
+def _length_unless_done(job: PrepareJob, tell: Tell) -> Announced | None:
+    return None if job.is_done() else announced(job.video, short_side=job.short_side)
+
+
+def _rates(jobs: Sequence[PrepareJob], workers: int, threads: int) -> tuple[float, float]:
+    """(seconds, bytes) for a pixel of a frame, by trying videos spread over the list."""
+    wanted = min(max(SAMPLES, workers), len(jobs))
+    tried = [jobs[i * len(jobs) // wanted] for i in range(wanted)]
+    with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
+        samples = [
+            _Sample(replace(job, store=Path(scratch) / f"{number}.zip"), threads)
+            for number, job in enumerate(tried)
+        ]
+        outcomes = [outcome for _, outcome in run_isolated(_try, samples, workers=workers)]
+    measured = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+    if not measured:
+        return 0.0, 0.0
+    pixels, seconds, size = np.sum(measured, axis=0)
+    return float(seconds / pixels), float(size / pixels)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    job: PrepareJob
+    threads: int
+
+
+def _try(sample: _Sample, tell: Tell) -> tuple[int, float, int]:
+    """(pixels, seconds, bytes) of the first frames of a video; seconds by the clock on the wall."""
+    job = sample.job
+    tv_l1(np.zeros((2, 16, 16), np.uint8))  # compiled, or loaded, before the clock starts
+    started = time.perf_counter()
+    frames = iter_frames(job.video, short_side=job.short_side)
+    images = np.stack([frame.image for frame in islice(frames, SAMPLE_FRAMES)])
+    stored = prepare_frames(
+        images,
+        job.store,
+        fps=1,
+        parameters=job.parameters,
+        short_side=job.short_side,
+        threads=sample.threads,
+    )
+    seconds = time.perf_counter() - started
+    return images[..., 0].size, seconds, stored.path.stat().st_size
+
+
+def _layout_bytes(format: Format, pixels: float, store_bytes: float) -> float:
+    if format is Format.STORE:
+        return 0.0
+    # The same JPEGs; or the frames' and 8 bytes of flow a pixel, beside which these are small.
+    return store_bytes + (8 * pixels if format is Format.FLO else 0.0)
+
+
+def _free(folder: Path) -> int:
+    """Bytes left on the disk of a folder that need not be there yet."""
+    there = next(place for place in [folder, *folder.absolute().parents] if place.exists())
+    return shutil.disk_usage(there).free

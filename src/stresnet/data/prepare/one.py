@@ -1,0 +1,138 @@
+"""One video -> one prepared video: decode, flow, store.
+
+iter_frames -> grey -> tv_l1 -> to_bytes -> StoreWriter        (32 frames at a time)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stresnet.data.store.flow_format import FLOW_FORMAT
+from stresnet.data.store.jpeg import QUALITY
+from stresnet.data.store.reader import Source, StoredVideo
+from stresnet.data.store.writer import StoreWriter, store_writer
+from stresnet.data.video.container import content_sha256
+from stresnet.data.video.decode import Frame, frames_of_array, iter_frames, library_versions
+from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
+from stresnet.prefetch import ahead
+
+BLOCK = 32  # frames in memory at a time
+OnFrames = Callable[[int], None]  # frames written so far
+
+
+def unheard(frames: int) -> None:
+    """No progress shown."""
+
+
+def preparation(parameters: TVL1Parameters = AUTHORS, *, short_side: int = 256) -> dict[str, Any]:
+    """All that decides what the pixels of a prepared video are, as JSON values."""
+    return {
+        "short_side": short_side,
+        "jpeg_quality": QUALITY,
+        "flow": "TV-L1",
+        **FLOW_FORMAT,
+        **{f"tv_l1_{name}": value for name, value in asdict(parameters).items()},
+    }
+
+
+PREPARATION: Mapping[str, Any] = preparation()
+
+
+def prepare_video(
+    video: Path,
+    store: Path,
+    *,
+    parameters: TVL1Parameters = AUTHORS,
+    short_side: int = 256,
+    threads: int = 1,
+    on_frames: OnFrames = unheard,
+) -> StoredVideo:
+    """Decode a video file and compute its flow; write both to `store`, whole or not at all.
+
+    Args:
+        short_side: of the frames, in pixels.
+        threads: for the optical flow; the result does not depend on it.
+        on_frames: called now and then with the number of frames written so far.
+
+    Raises:
+        VideoError: the video cannot be decoded.
+        EnvironmentProblem: the disk is full or the folder cannot be written.
+    """
+    source = Source(video.name, content_sha256(video))
+    with _writer(store, source, parameters, short_side) as writer:
+        frames = iter_frames(video, short_side=short_side, on_warning=writer.warnings.append)
+        _write(frames, writer, parameters, threads, on_frames)
+    return StoredVideo(store)
+
+
+def prepare_frames(
+    images: NDArray[np.uint8],
+    store: Path,
+    *,
+    fps: float,
+    parameters: TVL1Parameters = AUTHORS,
+    short_side: int = 256,
+    threads: int = 1,
+) -> StoredVideo:
+    """As `prepare_video`, for frames (N,H,W,3) uint8 RGB that are in memory already.
+
+    Raises:
+        UsageError: the array is no video.
+        EnvironmentProblem: the disk is full or the folder cannot be written.
+    """
+    source = Source("array", hashlib.sha256(images.tobytes()).hexdigest())
+    with _writer(store, source, parameters, short_side) as writer:
+        frames = frames_of_array(images, fps=fps, short_side=short_side)
+        _write(frames, writer, parameters, threads, unheard)
+    return StoredVideo(store)
+
+
+def _writer(
+    store: Path, source: Source, parameters: TVL1Parameters, short_side: int
+) -> AbstractContextManager[StoreWriter]:
+    return store_writer(
+        store,
+        source=source,
+        preparation=preparation(parameters, short_side=short_side),
+        libraries={
+            **library_versions(),
+            **{name: version(name) for name in ("stresnet", "numba", "simplejpeg")},
+        },
+    )
+
+
+def _write(
+    frames: Iterator[Frame],
+    writer: StoreWriter,
+    parameters: TVL1Parameters,
+    threads: int,
+    on_frames: OnFrames,
+) -> None:
+    last: NDArray[np.uint8] | None = None  # (1,H,W) grey, of the block before
+    written = 0
+    with ahead(_blocks(frames)) as blocks:  # decoded while the flow of the ones before is computed
+        for block in blocks:
+            images = np.stack([frame.image for frame in block])
+            luma = grey(images)
+            joined = luma if last is None else np.concatenate([last, luma])
+            writer.add_frames(images, [frame.time for frame in block])
+            if len(joined) > 1:
+                writer.add_flow(to_bytes(tv_l1(joined, parameters=parameters, threads=threads)))
+            last = luma[-1:]
+            written += len(block)
+            on_frames(written)
+
+
+def _blocks(frames: Iterator[Frame]) -> Iterator[list[Frame]]:
+    while block := list(islice(frames, BLOCK)):
+        yield block

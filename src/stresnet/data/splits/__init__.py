@@ -1,0 +1,1 @@
+"""Labelled videos, and which of them are for training and which for testing."""

@@ -1,0 +1,269 @@
+"""A user's data -> a `Split`: a folder per class, UCF101, HMDB51, or a CSV list.
+
+Classes have names everywhere; they are sorted, and their indices are the program's own affair.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from stresnet.data.splits.official import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
+from stresnet.data.splits.split import Split, VideoItem, check, draw_split, in_short, make_split
+from stresnet.errors import DatasetError, UsageError
+
+__all__ = [
+    "Split",
+    "VideoItem",
+    "check",
+    "csv_list",
+    "find_videos",
+    "folder_per_class",
+    "hmdb51",
+    "official_lists",
+    "open_dataset",
+    "ucf101",
+]
+
+VIDEO_ENDINGS = (
+    *(".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm"),
+    *(".3gp", ".m2ts", ".mpeg", ".mpg", ".mts", ".ts"),
+)
+HELD_OUT = ("test", "val", "validation")  # folders beside `train`, the first that is there
+TEST_FRACTION = 0.2
+Reader = Callable[[Path, Path, int], Split]  # (videos, lists, fold)
+LISTS_OF: Mapping[Reader, tuple[str, str]] = {
+    ucf101: ("UCF101", UCF101_CLASSES),
+    hmdb51: ("HMDB51", HMDB51_LISTS.format(1)),
+}
+LAYOUTS = "CLASS/video, {train,test}/CLASS/video, or a CSV list with columns path and label"
+
+
+def open_dataset(
+    data: Path, *, fold: int | None = None, lists: Path | None = None, seed: int = 0
+) -> Split:
+    """Recognise what `data` is and read it: a CSV list, UCF101, HMDB51, or a folder per class.
+
+    UCF101 and HMDB51 are recognised by their official lists, in the folder `lists` or, without it,
+    in `data` or a folder in it. `fold` None is the first fold where there are several.
+
+    Raises:
+        DatasetError: `data` is none of these, or cannot be used.
+        UsageError: `fold` or `lists` is given for data without folds.
+    """
+    if data.is_file():
+        if data.suffix.lower() != ".csv":
+            raise DatasetError(f"{data}: is neither a folder nor a .csv list", remedy=_use_layout())
+        return csv_list(data, fold=fold, seed=seed)
+    if not data.is_dir():
+        raise DatasetError(f"{data}: there is no such folder or list", remedy="check the spelling")
+    for folder in _perhaps_lists(data, lists):
+        if read := _reader_of(folder):
+            return read(data, folder, 1 if fold is None else fold)
+    if lists is not None:
+        raise _no_lists(lists, ucf101, hmdb51)
+    if fold is not None:
+        raise UsageError(
+            f"{data}: a folder per class has no folds, but fold {fold} was asked for",
+            remedy="list the videos in a CSV with the columns path, label and fold",
+        )
+    return folder_per_class(data, seed=seed)
+
+
+def official_lists(root: Path, lists: Path | None, reader: Reader) -> Path:
+    """The folder that holds the official lists which `reader` (`ucf101` or `hmdb51`) reads.
+
+    Args:
+        lists: where to look; None: in `root`, then in the folders in it.
+
+    Raises:
+        DatasetError: there are none.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: there is no such folder", remedy="check the spelling")
+    for folder in _perhaps_lists(root, lists):
+        if _reader_of(folder) is reader:
+            return folder
+    raise _no_lists(lists or root, reader)
+
+
+def folder_per_class(root: Path, *, test_fraction: float = TEST_FRACTION, seed: int = 0) -> Split:
+    """Videos in root/CLASS/, or root/{train,test}/CLASS/ where these are there, at any depth.
+
+    Without a folder `train`, `test_fraction` of each class is drawn for testing, video by video.
+    Clips cut from one source then end on both sides and the measured accuracy flatters: give such
+    clips a column `source` in a CSV list instead, and the draw keeps sources together. `val` or
+    `validation` beside `train` serves as `test` where there is none.
+
+    Hidden files, and files whose ending is not a video's, are skipped; folders that are symbolic
+    links are not entered, and links to files are followed only if they stay inside `root`.
+
+    Raises:
+        DatasetError: `root` is not such a folder.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: there is no such folder", remedy="check the spelling")
+    folders = {folder.name for folder in _subfolders(root)}
+    held_out = next((name for name in HELD_OUT if name in folders), None)
+    if "train" in folders and held_out is not None:
+        train, train_classes = _labelled(root / "train", root)
+        test, test_classes = _labelled(root / held_out, root)
+        return make_split(train, test, train_classes + test_classes)
+    items, classes = _labelled(root, root)
+    return draw_split(items, test_fraction, seed, classes)
+
+
+def csv_list(
+    path: Path, *, fold: int | None = None, test_fraction: float = TEST_FRACTION, seed: int = 0
+) -> Split:
+    """Videos from a CSV file with a header: columns path, label and perhaps source, fold, split.
+
+    Paths are relative to the CSV's folder. With a column `fold` (whole numbers), the videos of
+    `fold` are for testing and all others for training; None is the lowest. With a column `split`,
+    each row says train or test. With neither, `test_fraction` of each class is drawn, whole sources
+    at a time where there is a column `source`.
+
+    Raises:
+        DatasetError: the file cannot be read, or rows are not as described (all are listed).
+        UsageError: `fold` is given and not in the list.
+    """
+    rows = _read_csv(path)
+    items = [_csv_item(path, row) for row in rows]
+    if rows and "fold" in rows[0]:
+        folds = [int(row["fold"]) for row in rows]
+        tested = min(folds) if fold is None else fold
+        if tested not in folds:
+            known = ", ".join(map(str, sorted(set(folds))))
+            raise UsageError(f"{path}: has no fold {fold}", remedy=f"choose from {known}")
+        in_test = [number == tested for number in folds]
+    elif fold is not None:
+        raise UsageError(f"{path}: fold {fold} was asked for, but there is no column fold")
+    elif rows and "split" in rows[0]:
+        in_test = [row["split"] == "test" for row in rows]
+    else:
+        return draw_split(items, test_fraction, seed)
+    train = (item for item, is_test in zip(items, in_test, strict=True) if not is_test)
+    test = (item for item, is_test in zip(items, in_test, strict=True) if is_test)
+    return make_split(train, test)
+
+
+def find_videos(place: Path) -> list[tuple[Path, str]]:
+    """A video file, or the videos at any depth of a folder: (path, name) each, sorted by name.
+
+    Raises:
+        DatasetError: there is no such place, or no video in it.
+    """
+    if place.is_file():
+        return [(place, place.name)]
+    found = sorted((path.relative_to(place).as_posix(), path) for path in _videos(place, place))
+    if not found:
+        raise DatasetError(f"{place}: there are no videos here", remedy="check the spelling")
+    return [(path, name) for name, path in found]
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows with stripped cells, each checked."""
+    rows: list[dict[str, str]] = []
+    problems: list[str] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restkey="", restval="")
+            header = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+            reader.fieldnames = header
+            if not {"path", "label"} <= set(header):
+                raise DatasetError(
+                    f"{path}: has the columns {', '.join(header) or '(none)'}",
+                    remedy="its first line must name the columns path and label",
+                )
+            for cells in reader:
+                row = {column: str(cells[column]).strip() for column in header}
+                rows.append(row)
+                if problem := _row_problem(row):
+                    problems.append(f"line {reader.line_num}: {problem}")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(
+            f"{path}: cannot be read ({error})", remedy="save it as a comma-separated UTF-8 file"
+        ) from error
+    if problems:
+        raise DatasetError(f"{path}: {in_short(problems, '; ')}", remedy="correct these lines")
+    return rows
+
+
+def _row_problem(row: Mapping[str, str]) -> str:
+    if not row["path"] or not row["label"]:
+        return "path or label is empty"
+    if "fold" in row and not row["fold"].isdecimal():
+        return f"fold is {row['fold']!r}, expected a whole number"
+    if "split" in row and row["split"] not in ("train", "test"):
+        return f"split is {row['split']!r}, expected train or test"
+    return ""
+
+
+def _csv_item(list_path: Path, row: Mapping[str, str]) -> VideoItem:
+    video = Path(row["path"])
+    # A name is a relative path too: prepared videos are stored under it.
+    inside = not video.is_absolute() and ".." not in video.parts
+    path = list_path.parent / video
+    name = video if inside else path.resolve().relative_to(path.resolve().anchor)
+    return VideoItem(path, row["label"], name.as_posix(), row.get("source") or None)
+
+
+def _labelled(folder: Path, root: Path) -> tuple[list[VideoItem], list[str]]:
+    """The videos of each class folder in `folder`, and the classes; names are relative to root."""
+    classes = _subfolders(folder)
+    if not classes:
+        raise DatasetError(f"{folder}: holds no class folders", remedy=_use_layout())
+    items = [
+        VideoItem(path, class_folder.name, path.relative_to(root).as_posix())
+        for class_folder in classes
+        for path in _videos(class_folder, root)
+    ]
+    return items, [class_folder.name for class_folder in classes]
+
+
+def _perhaps_lists(root: Path, lists: Path | None) -> Sequence[Path]:
+    return [lists] if lists else [root, *_subfolders(root)]
+
+
+def _reader_of(folder: Path) -> Reader | None:
+    """Of the data set whose official lists are in the folder, if any are."""
+    if (folder / UCF101_CLASSES).is_file():
+        return ucf101
+    return hmdb51 if any(folder.glob(HMDB51_LISTS.format("[0-9]"))) else None
+
+
+def _no_lists(folder: Path, *readers: Reader) -> DatasetError:
+    names, files = zip(*(LISTS_OF[read] for read in readers), strict=True)
+    return DatasetError(
+        f"{folder}: holds no official lists of {' or '.join(names)}",
+        remedy=f"expected {' or '.join(files)} in it",
+    )
+
+
+def _subfolders(folder: Path) -> Sequence[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+    )
+
+
+def _videos(folder: Path, root: Path) -> Iterator[Path]:
+    """Video files at any depth of `folder`, no hidden ones and none that lie outside `root`."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(parent, name)
+            is_video = path.suffix.lower() in VIDEO_ENDINGS and not name.startswith(".")
+            if is_video and path.is_file() and _stays_inside(path, root):
+                yield path
+
+
+def _stays_inside(path: Path, root: Path) -> bool:
+    return not path.is_symlink() or path.resolve().is_relative_to(root.resolve())
+
+
+def _use_layout() -> str:
+    return f"arrange the videos as {LAYOUTS}"

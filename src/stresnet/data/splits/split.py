@@ -1,0 +1,203 @@
+"""Labelled videos, divided into those for training and those for testing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stresnet.data.splits.label_checks import doubts_about_numbers, shifted_labels
+from stresnet.data.store.store_names import store_path
+from stresnet.errors import DatasetError, UsageError
+
+NAMES_SHOWN = 10  # of a list of faulty videos in a message
+
+
+@dataclass(frozen=True)
+class VideoItem:
+    """One labelled video.
+
+    Attributes:
+        name: its relative path with `/` and ending, unique in the data set: what the prepared video
+            and the results are called by.
+        source: what it was cut from (a film, a camera, a person), where that is known. Clips of one
+            source resemble each other, so all of them belong on one side of the split.
+    """
+
+    path: Path
+    label: str
+    name: str
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and test videos. `class_names` are sorted; a label's index is its place there."""
+
+    class_names: tuple[str, ...]
+    train: tuple[VideoItem, ...]
+    test: tuple[VideoItem, ...]
+
+
+def make_split(
+    train: Iterable[VideoItem], test: Iterable[VideoItem], classes: Iterable[str] = ()
+) -> Split:
+    """Sort the classes, `classes` without videos included, and the videos by name."""
+    train = tuple(sorted(train, key=lambda item: item.name))
+    test = tuple(sorted(test, key=lambda item: item.name))
+    labels = {item.label for item in train + test} | set(classes)
+    return Split(tuple(sorted(labels)), train, test)
+
+
+def draw_split(
+    items: Sequence[VideoItem], test_fraction: float, seed: int, classes: Iterable[str] = ()
+) -> Split:
+    """Draw a test set of about `test_fraction` of each class, whole sources at a time.
+
+    A video without a known source stands for itself; where that holds for a whole class, the
+    fraction is met to the nearest video, though at least one is drawn and one is left. Sources are
+    drawn as long as no class goes beyond its share; a class whose sources are all too large for
+    that gives its smallest one, if any can be spared. The order of drawing is a hash of seed and
+    name: it does not depend on the machine, and new videos hardly change it.
+
+    Raises:
+        UsageError: `test_fraction` is not between 0 and 1.
+    """
+    if not 0 < test_fraction < 1:
+        raise UsageError(f"test_fraction is {test_fraction}; expected between 0 and 1")
+    total = Counter(item.label for item in items)
+    share = {k: min(max(1, round(test_fraction * n)), n - 1) for k, n in total.items()}
+    drawn: Counter[str] = Counter()
+    test: list[VideoItem] = []
+    sources = sorted(_by_source(items).items(), key=lambda pair: _hash(f"{seed} {pair[0]}"))
+    for _, clips in sources:
+        counts = Counter(item.label for item in clips)
+        if all(drawn[label] + count <= share[label] for label, count in counts.items()):
+            test += clips
+            drawn += counts
+    for _, clips in sorted(sources, key=lambda pair: len(pair[1])):
+        counts = Counter(item.label for item in clips)
+        can_be_spared = all(drawn[label] + count < total[label] for label, count in counts.items())
+        if can_be_spared and any(drawn[label] == 0 for label in counts):
+            test += clips
+            drawn += counts
+    tested = {item.name for item in test}
+    return make_split((item for item in items if item.name not in tested), test, classes)
+
+
+def _by_source(items: Iterable[VideoItem]) -> dict[str, list[VideoItem]]:
+    sources: dict[str, list[VideoItem]] = defaultdict(list)
+    for item in items:
+        key = f"video {item.name}" if item.source is None else f"source {item.source}"
+        sources[key].append(item)
+    return sources
+
+
+def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
+    """Look for what would spoil a training run; return warnings in plain language.
+
+    Files are compared by content where a training and a test video have the same size.
+
+    Args:
+        store: folder of prepared videos; what is in it need not be there as a file.
+
+    Raises:
+        DatasetError: classes without training videos, fewer than two classes, files that are named
+            but missing, videos with one name, videos in both train and test, or numbers for labels
+            that count from 0 on one side and from 1 on the other; all problems are listed at once.
+    """
+    both = split.train + split.test
+    trained = {item.label for item in split.train}
+    tested = {item.label for item in split.test}
+    names = Counter(item.name for item in both)
+    training_paths = {_real(item.path) for item in split.train}
+    in_both = {item.name for item in split.test if _real(item.path) in training_paths}
+    repeated = {name for name, count in names.items() if count > 1} - in_both
+    problems = [
+        _few_classes(split.class_names),
+        _listed("classes without training videos", set(split.class_names) - trained),
+        shifted_labels(trained, tested),
+        _listed("missing videos", (str(item.path) for item in both if _is_missing(item, store))),
+        _listed("videos listed more than once", repeated),
+        _listed("videos in both train and test", in_both),
+        _listed("equal contents in train and test", _equal_contents(split)),
+    ]
+    if found := [problem for problem in problems if problem]:
+        raise DatasetError(
+            "the data set cannot be used:\n  - " + "\n  - ".join(found),
+            remedy="correct the folder or the list as named above",
+        )
+    sources = {item.source for item in split.train} & {item.source for item in split.test} - {None}
+    spellings = Counter(name.casefold().strip() for name in split.class_names)
+    warnings = [
+        _listed("classes without test videos", trained - tested),
+        _listed("sources with videos in both train and test", (str(name) for name in sources)),
+        _listed("class names that differ in case only", (n for n, c in spellings.items() if c > 1)),
+        *doubts_about_numbers(split.class_names),
+    ]
+    return tuple(warning for warning in warnings if warning)
+
+
+def _is_missing(item: VideoItem, store: Path | None) -> bool:
+    if item.path.is_file():
+        return False
+    return store is None or not store_path(store, item.name).is_file()
+
+
+def _few_classes(class_names: Sequence[str]) -> str:
+    if len(class_names) > 1:
+        return ""
+    return f"only one class ({class_names[0]}); there must be two" if class_names else "no classes"
+
+
+def _listed(what: str, names: Iterable[str]) -> str:
+    """`missing videos (3): a, b, c`; nothing where there are no names."""
+    ordered = sorted(names)
+    if not ordered:
+        return ""
+    return f"{what} ({len(ordered)}): {in_short(ordered)}"
+
+
+def in_short(names: Sequence[str], separator: str = ", ") -> str:
+    """The first ten of `names`, and how many more there are."""
+    more = len(names) - NAMES_SHOWN
+    shown = separator.join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    # File names need not be UTF-8; what is left of such bytes cannot be printed.
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def _equal_contents(split: Split) -> list[str]:
+    """`test video = training video`, for files that differ in path but not in content."""
+    train, test = _by_size(split.train), _by_size(split.test)
+    pairs = []
+    for size in train.keys() & test.keys():
+        twins = {_digest(item.path): item for item in train[size]}
+        for item in test[size]:
+            twin = twins.get(_digest(item.path))
+            if twin is not None and _real(twin.path) != _real(item.path):
+                pairs.append(f"{item.name} = {twin.name}")
+    return pairs
+
+
+def _by_size(items: Iterable[VideoItem]) -> dict[int, list[VideoItem]]:
+    sizes: dict[int, list[VideoItem]] = defaultdict(list)
+    for item in items:
+        if item.path.is_file():
+            sizes[item.path.stat().st_size].append(item)
+    return sizes
+
+
+def _real(path: Path) -> str:
+    return os.path.realpath(path)
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(os.fsencode(text)).digest()

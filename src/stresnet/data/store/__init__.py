@@ -1,0 +1,1 @@
+"""A prepared video on disk: its frames and its flow as JPEGs in one sealed ZIP file."""

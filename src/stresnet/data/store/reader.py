@@ -1,0 +1,275 @@
+"""One prepared video is one file: frames and flow as JPEGs in a ZIP that is not compressed.
+
+    NAME.zip
+    ├── rgb/000000.jpg     frame 0                                           N of them
+    ├── flow/000000.jpg    flow of frame 0 -> 1, grey: horizontal on top,    N - 1
+    │                      vertical below; 128 is no motion
+    ├── index.json         sizes, times, source, how it was prepared
+    └── (ZIP comment)      SHA-256 of every byte before it
+
+`unzip` and picture viewers read it. The same video prepared twice gives the same bytes.
+Why so: docs/decisions/0003-store.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stresnet.data.store.flow_format import FLOW_FORMAT, differences
+from stresnet.data.store.jpeg import decode_grey, decode_rgb
+from stresnet.data.video.container import printable
+from stresnet.errors import StoreError
+
+VERSION = 1
+NO_MOTION = 128  # the byte of 0 pixels per frame
+
+Indices = Sequence[int] | NDArray[np.integer[Any]]
+
+INDEX = "index.json"
+DIGEST_LENGTH = 64  # hexadecimal digits
+_REMEDY = "delete it and run `stresnet prepare` again"
+# All that zipfile and json raise on damaged bytes.
+_DAMAGE = (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, OSError, OverflowError,
+           RuntimeError, TypeError, ValueError)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Source:
+    """The video file that a store was made from: its name, and the SHA-256 of its content."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Index:
+    """What `index.json` says.
+
+    Stores with equal `preparation` may be mixed; `libraries` is only for the record. What the
+    flow's bytes mean is in `preparation` and always `FLOW_FORMAT`: another store is refused.
+    """
+
+    version: int
+    source: Source
+    height: int  # pixels
+    width: int  # pixels
+    times: tuple[float, ...]  # seconds after the first frame, one a frame
+    preparation: Mapping[str, Any]
+    libraries: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+class StoredVideo:
+    """A prepared video on disk; cheap to make and to pickle, since nothing is read until asked for.
+
+    No file stays open between calls: a data set may hold any number of these, and any number of
+    processes and threads may read them.
+
+    Raises (every attribute and method):
+        StoreError: the file is missing, damaged, or of another format version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"StoredVideo({str(self.path)!r})"
+
+    def __reduce__(self) -> tuple[type[StoredVideo], tuple[Path]]:
+        return StoredVideo, (self.path,)
+
+    @cached_property
+    def index(self) -> Index:
+        """What the store says about itself."""
+        with self._opened() as archive, self._blaming(INDEX):
+            said = json.loads(_read(archive, INDEX))
+            if said["version"] == VERSION:
+                source = Source(**said.pop("source"))
+                times, warnings = tuple(said.pop("times")), tuple(said.pop("warnings"))
+                preparation = dict(said.pop("preparation"))
+                self._require_our_flow(preparation)
+                return Index(
+                    source=source, times=times, warnings=warnings, preparation=preparation, **said
+                )
+        raise StoreError(
+            f"{printable(self.path)}: format version {said['version']}, expected {VERSION}",
+            remedy=_REMEDY,
+        )
+
+    def _require_our_flow(self, preparation: Mapping[str, Any]) -> None:
+        said = {key: preparation.get(key) for key in FLOW_FORMAT}
+        if told := differences(said, FLOW_FORMAT):
+            raise StoreError(
+                f"{printable(self.path)}: its flow is stored otherwise: {'; '.join(told)}",
+                remedy=_REMEDY,
+            )
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.index.times)
+
+    @property
+    def height(self) -> int:
+        return self.index.height
+
+    @property
+    def width(self) -> int:
+        return self.index.width
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was lost when the video was decoded."""
+        return self.index.warnings
+
+    @property
+    def imported(self) -> bool:
+        """Whether it was made from another tool's pictures (see `import_layouts`)."""
+        return "imported_from" in self.index.preparation
+
+    @property
+    def seal(self) -> str:
+        """SHA-256 of the store as it was written; equal seals, equal videos."""
+        with self._opened() as archive:
+            return archive.comment.decode("ascii", "replace")
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """(N,) seconds after the first frame, strictly increasing."""
+        return np.array(self.index.times)
+
+    @property
+    def fps(self) -> float:
+        """Mean frames per second; 0 for a single frame, which has no rate."""
+        first, last = self.index.times[0], self.index.times[-1]
+        return (self.num_frames - 1) / (last - first) if last > first else 0.0
+
+    @property
+    def duration(self) -> float:
+        """Seconds, with each frame shown for the mean time; 0 for a single frame."""
+        return self.num_frames / self.fps if self.fps else 0.0
+
+    def frames(self, indices: Indices) -> NDArray[np.uint8]:
+        """(n,H,W,3) uint8 RGB: any frames, in any order, also repeated.
+
+        Raises:
+            IndexError: an index is not in 0 ... N-1.
+        """
+        out = np.empty((len(indices), self.height, self.width, 3), np.uint8)
+        self._decode("rgb", indices, self.num_frames, out)
+        return out
+
+    def flow(self, indices: Indices) -> NDArray[np.uint8]:
+        """(n,2,H,W) uint8 flow, x then y, in 40/255 pixels a step; field k: frame k -> k+1.
+
+        A video of one frame has no field: any index gives no motion there.
+
+        Raises:
+            IndexError: an index is not in 0 ... N-2.
+        """
+        out = np.full((len(indices), 2, self.height, self.width), NO_MOTION, np.uint8)
+        if self.num_frames > 1:
+            self._decode("flow", indices, self.num_frames - 1, out)
+        return out
+
+    def index_json(self) -> bytes:
+        """`index.json` as it is stored."""
+        with self._opened() as archive, self._blaming(INDEX):
+            return _read(archive, INDEX)
+
+    def frame_jpegs(self) -> Iterator[bytes]:
+        """Every frame as it is stored, in order."""
+        with self._opened() as archive:
+            for index in range(self.num_frames):
+                member = f"rgb/{index:06d}.jpg"
+                with self._blaming(member):
+                    jpeg = _read(archive, member)
+                yield jpeg
+
+    def _decode(self, kind: str, indices: Indices, count: int, out: NDArray[np.uint8]) -> None:
+        decode = decode_rgb if kind == "rgb" else decode_grey
+        place_of: dict[int, int] = {}
+        with self._opened() as archive:
+            for place, index in enumerate(map(int, indices)):
+                if not 0 <= index < count:
+                    raise IndexError(f"{printable(self.path)}: {kind} {index}, expected < {count}")
+                if index in place_of:
+                    out[place] = out[place_of[index]]
+                    continue
+                member = f"{kind}/{index:06d}.jpg"
+                with self._blaming(member):
+                    decode(_read(archive, member), out[place])
+                place_of[index] = place
+
+    def check(self, preparation: Mapping[str, Any]) -> None:
+        """Raise `StoreError`, naming the differences, if the store was prepared otherwise."""
+        expected = json.loads(json.dumps(dict(preparation)))
+        if told := differences(self.index.preparation, expected):
+            raise StoreError(
+                f"{printable(self.path)}: prepared otherwise: {'; '.join(told)}", remedy=_REMEDY
+            )
+
+    def verify(self) -> None:
+        """Read the whole file; raise `StoreError`, naming the member, if a single bit changed."""
+        with self._blaming("the file"):
+            with self.path.open("rb") as file:
+                file.seek(-DIGEST_LENGTH, os.SEEK_END)
+                said = file.read()
+            intact = said == digest(self.path)
+        if not intact:
+            with self._opened() as archive:
+                for member in archive.namelist():
+                    with self._blaming(member):
+                        _read(archive, member)
+            raise self._damaged("the table of contents", "its checksum differs")
+        _ = self.index
+
+    @contextmanager
+    def _opened(self) -> Iterator[zipfile.ZipFile]:
+        with self._blaming("the table of contents"):
+            archive = zipfile.ZipFile(self.path)
+        with archive:
+            yield archive
+
+    @contextmanager
+    def _blaming(self, part: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"{printable(self.path)}: no such file", remedy="run `stresnet prepare`"
+            ) from error
+        except _DAMAGE as error:
+            raise self._damaged(part, error) from error
+
+    def _damaged(self, part: str, reason: object) -> StoreError:
+        return StoreError(f"{printable(self.path)}: {part} is damaged ({reason})", remedy=_REMEDY)
+
+
+def _read(archive: zipfile.ZipFile, member: str) -> bytes:
+    info = archive.getinfo(member)
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError("compressed, expected stored as it is")
+    return archive.read(info)  # zipfile compares the CRC-32
+
+
+def digest(path: Path) -> bytes:
+    """SHA-256, in hexadecimal digits, of all but the last 64 bytes."""
+    sha256 = hashlib.sha256()
+    left = path.stat().st_size - DIGEST_LENGTH
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
+            sha256.update(block)
+            left -= len(block)
+    return sha256.hexdigest().encode()

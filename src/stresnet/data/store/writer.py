@@ -1,0 +1,167 @@
+"""Writes a prepared video, block by block; `store` tells the format and reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stresnet.data.store.flow_format import FLOW_FORMAT
+from stresnet.data.store.jpeg import encode_grey, encode_rgb
+from stresnet.data.store.reader import (
+    DIGEST_LENGTH,
+    INDEX,
+    VERSION,
+    Index,
+    Source,
+    StoredVideo,
+    digest,
+)
+from stresnet.data.video.decode import Video
+from stresnet.errors import StoreError
+from stresnet.files import whole_file
+
+_UNSEALED = b"sha256 " + DIGEST_LENGTH * b"0"
+
+
+class StoreWriter:
+    """Takes the blocks of one video; given out by `store_writer`."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._times: list[float] = []
+        self._height = self._width = 0
+        self._num_fields = 0
+        self.warnings: list[str] = []
+
+    def add_frames(self, frames: NDArray[np.uint8], times: Sequence[float]) -> None:
+        """Append frames (n,H,W,3) uint8 RGB and their times (n,) in seconds.
+
+        Raises:
+            StoreError: the size differs from the earlier frames', or times are missing.
+        """
+        if len(frames) != len(times):
+            raise StoreError(
+                f"{len(frames)} frames and {len(times)} times, expected a time for each"
+            )
+        for frame, time in zip(frames, times, strict=True):
+            self.add_frame_jpeg(encode_rgb(frame), frame.shape[:2], time)
+
+    def add_frame_jpeg(self, jpeg: bytes, size: tuple[int, ...], time: float) -> None:
+        """Append a frame that is a JPEG already, of size (H, W) pixels; its bytes are kept.
+
+        Raises:
+            StoreError: the size differs from the earlier frames'.
+        """
+        height, width = size
+        if not self._times:
+            self._height, self._width = height, width
+        if (height, width) != (self._height, self._width):
+            raise StoreError(
+                f"frame {len(self._times)} has {width}x{height} pixels, "
+                f"expected {self._width}x{self._height} as the first"
+            )
+        self._add(f"rgb/{len(self._times):06d}.jpg", jpeg)
+        self._times.append(float(time))
+
+    def add_flow(self, flow: NDArray[np.uint8]) -> None:
+        """Append flow fields (n,2,H,W) uint8, x then y, each from a frame to the next one.
+
+        Raises:
+            StoreError: the size differs from the frames'.
+        """
+        if len(flow) and flow.shape[1:] != (2, self._height, self._width):
+            raise StoreError(
+                f"flow of shape {flow.shape}, expected (n, 2, {self._height}, {self._width})"
+            )
+        for field in flow:
+            stacked = field.reshape(2 * self._height, self._width)
+            self._add(f"flow/{self._num_fields:06d}.jpg", encode_grey(stacked))
+            self._num_fields += 1
+
+    def finish(self, **facts: Any) -> None:
+        """Write the index; `facts` are the fields of `Index` that the writer cannot know.
+
+        Raises:
+            StoreError: there is no frame, or not one flow field between every two.
+        """
+        if self._num_fields != len(self._times) - 1:
+            raise StoreError(
+                f"{len(self._times)} frames and {self._num_fields} flow fields, expected at least "
+                "one frame and one field less"
+            )
+        index = Index(
+            version=VERSION,
+            height=self._height,
+            width=self._width,
+            times=tuple(self._times),
+            warnings=tuple(self.warnings),
+            **facts,
+        )
+        self._add(INDEX, json.dumps(asdict(index), indent=1, allow_nan=False).encode())
+
+    def _add(self, name: str, data: bytes) -> None:
+        # ZipInfo's own date, 1980, and a fixed system: equal videos give equal bytes.
+        member = zipfile.ZipInfo(name)
+        member.create_system = 3
+        member.external_attr = 0o644 << 16
+        self._archive.writestr(member, data)
+
+
+@contextmanager
+def store_writer(
+    path: Path,
+    *,
+    source: Source,
+    preparation: Mapping[str, Any],
+    libraries: Mapping[str, str],
+) -> Iterator[StoreWriter]:
+    """Write a store block by block; at the end it appears at `path` whole, else not at all.
+
+    Args:
+        source: the video file.
+        preparation: all that decides what the pixels are, as JSON values, with `FLOW_FORMAT` in it
+            (see `Index`).
+        libraries: versions, for the record.
+
+    Raises:
+        StoreError: what was written is not a whole video.
+        EnvironmentProblem: the disk is full or the folder cannot be written.
+    """
+    with whole_file(path) as partial:
+        with zipfile.ZipFile(partial, "w") as archive:
+            archive.comment = _UNSEALED
+            writer = StoreWriter(archive)
+            yield writer
+            writer.finish(source=source, preparation=preparation, libraries=libraries)
+        seal = digest(partial)
+        with partial.open("rb+") as file:
+            file.seek(-DIGEST_LENGTH, os.SEEK_END)
+            file.write(seal)
+
+
+def write_store(
+    path: Path,
+    video: Video,
+    flow: NDArray[np.uint8],
+    *,
+    source: Source,
+    preparation: Mapping[str, Any] = FLOW_FORMAT,
+    libraries: Mapping[str, str] | None = None,
+) -> StoredVideo:
+    """Write a video that is in memory, with its flow (N-1,2,H,W) uint8; see `store_writer`."""
+    with store_writer(
+        path, source=source, preparation=preparation, libraries=libraries or {}
+    ) as writer:
+        writer.warnings.extend(video.warnings)
+        writer.add_frames(video.frames, video.times.tolist())
+        writer.add_flow(flow)
+    return StoredVideo(path)

@@ -1,0 +1,1 @@
+"""A video file: what its container says, and its frames."""

@@ -1,0 +1,184 @@
+"""Which videos of a folder cannot be used, and which are odd. Nothing is written.
+
+Of each video the header is read, its packets are counted, and the first frames are decoded, or all
+of them if asked. As in `prepare`, this happens in worker processes: a file that crashes the decoder
+costs only itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from stresnet.batch import OnProgress, silent, worker_count
+from stresnet.data.loading.sampling import FLOWS
+from stresnet.data.splits.open import find_videos
+from stresnet.data.video.container import printable
+from stresnet.data.video.decode import MAX_FRAMES, Frame, iter_frames
+from stresnet.diagnosis.packets import Packets, count_packets
+from stresnet.errors import StresnetError
+from stresnet.workers import Tell, run_isolated
+
+LOOKED_AT = 32  # frames decoded of each video
+SHORT_SIDE = 64  # px, of the frames looked at
+SMALL = 112  # px: the smallest crop of a recipe
+USUAL_RATES = (10, 61)  # frames a second
+BLACK = 32  # levels of 255; 16 is black where a video says so
+CODING_NOISE = 6  # levels of 255, in pictures that are the same
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273
+
+
+@dataclass(frozen=True)
+class VideoCondition:
+    """How it stands with one video.
+
+    Attributes:
+        unusable: why it cannot be used, or "".
+        remedy: what mends that.
+        odd: what may surprise in training or prediction; the video is used all the same.
+        codec, width, height, frames, fps, seconds: what it is; empty where it is unusable.
+    """
+
+    name: str
+    unusable: str = ""
+    remedy: str = ""
+    odd: tuple[str, ...] = ()
+    codec: str = ""
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    fps: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """How it stands with all videos of a folder, by name.
+
+    Attributes:
+        passed_over: files that are not looked at, since their endings are no video's: how many of
+            each ending.
+    """
+
+    videos: tuple[VideoCondition, ...]
+    passed_over: dict[str, int]
+
+    @property
+    def unusable(self) -> tuple[VideoCondition, ...]:
+        """Those that cannot be used."""
+        return tuple(video for video in self.videos if video.unusable)
+
+    @property
+    def odd(self) -> tuple[VideoCondition, ...]:
+        """Those that can be used, but."""
+        return tuple(video for video in self.videos if video.odd)
+
+
+def examine_videos(
+    place: Path,
+    *,
+    thorough: bool = False,
+    workers: int | None = None,
+    on_progress: OnProgress = silent,
+) -> VideoReport:
+    """Look at a video, or at all videos of a folder at any depth.
+
+    Args:
+        thorough: decode every frame, so that damage in later ones shows too.
+        workers: videos at a time; None is one for each processor core.
+        on_progress: called with (videos finished, videos in all, name) after each video.
+
+    Raises:
+        DatasetError: there is no such place, or no video in it.
+        UsageError: `workers` is less than 1.
+    """
+    videos = find_videos(place)
+    workers, _ = worker_count(workers, len(videos))
+    conditions: dict[str, VideoCondition] = {}
+    for (path, name), outcome in run_isolated(partial(_examine, thorough), videos, workers=workers):
+        conditions[name] = (
+            _unusable(path, name, outcome) if isinstance(outcome, Exception) else outcome
+        )
+        on_progress(len(conditions), len(videos), name)
+    return VideoReport(
+        tuple(conditions[name] for _, name in videos),
+        _passed_over(place, {path for path, _ in videos}),
+    )
+
+
+def _examine(thorough: bool, video: tuple[Path, str], tell: Tell) -> VideoCondition:
+    path, name = video
+    packets = count_packets(path)
+    losses: list[str] = []
+    frames = iter_frames(path, short_side=SHORT_SIDE, on_warning=losses.append)
+    seen = list(islice(frames, LOOKED_AT))
+    if thorough:
+        deque(frames, maxlen=0)
+    elif len(seen) == LOOKED_AT and packets.loss:  # a shorter one was decoded to its end
+        losses.append(packets.loss)
+    return VideoCondition(
+        name,
+        odd=(*losses, *_oddities(packets, seen)),
+        codec=packets.codec,
+        width=packets.width,
+        height=packets.height,
+        frames=packets.frames,
+        fps=packets.fps,
+        seconds=packets.seconds,
+    )
+
+
+def _unusable(path: Path, name: str, error: Exception) -> VideoCondition:
+    problem, remedy = str(error), "try to play it; remove it if that fails"
+    if isinstance(error, StresnetError):
+        problem, remedy = error.problem, error.remedy
+    problem = problem.removeprefix(f"{printable(path)}: ")
+    return VideoCondition(name, unusable=problem, remedy=remedy)
+
+
+def _oddities(packets: Packets, seen: Sequence[Frame]) -> Iterator[str]:
+    if packets.frames > MAX_FRAMES:
+        yield f"{packets.frames} frames, of which the first {MAX_FRAMES} are read"
+    if len(seen) == 1:
+        yield "a single picture: nothing moves"
+    elif len(seen) <= FLOWS:
+        yield f"{len(seen)} frames, fewer than the {FLOWS + 1} of one chunk: flow is repeated"
+    if min(packets.width, packets.height) < SMALL:
+        yield f"{packets.width}x{packets.height} pixels: the network sees it much enlarged"
+    low, high = USUAL_RATES
+    if packets.fps and not low <= packets.fps <= high:
+        yield f"{packets.fps:.3g} frames a second: flow is per frame, so all looks too " + (
+            "fast" if packets.fps < low else "slow"
+        )
+    if packets.is_uneven:
+        yield "uneven times between frames: flow is per frame, so speeds look uneven too"
+    if packets.streams > 1:
+        yield f"{packets.streams} video streams: the default one is used, else the first"
+    if packets.is_interlaced:
+        yield "interlaced: fields are not put in order, so edges that move are combs"
+    if packets.transfer in HDR_TRANSFERS:
+        yield f"HDR ({HDR_TRANSFERS[packets.transfer]}): not tone-mapped, so colours are pale"
+    if len(seen) > 1 and _stands_still(seen):
+        is_black = seen[0].image.max() < BLACK
+        yield f"nothing {'but black' if is_black else 'moves'} in the first {len(seen)} frames"
+
+
+def _stands_still(seen: Sequence[Frame]) -> bool:
+    first = seen[0].image.astype(np.int16)
+    return all(np.abs(frame.image - first).max() <= CODING_NOISE for frame in seen)
+
+
+def _passed_over(place: Path, found: set[Path]) -> dict[str, int]:
+    files = place.rglob("*") if place.is_dir() else iter(())
+    endings = Counter(
+        path.suffix.lower() or path.name
+        for path in files
+        if path not in found and path.is_file() and not path.name.startswith(".")
+    )
+    return dict(sorted(endings.items()))

@@ -1,0 +1,1 @@
+"""An evaluation's tables and page."""

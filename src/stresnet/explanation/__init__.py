@@ -1,0 +1,11 @@
+"""Why a network gives a video a class, and what it has learned of a class.
+
+>>> from stresnet.explanation import explain
+>>> explain("model-folder", "clip.mp4").save("why")
+"""
+
+from stresnet.explanation.activation_maximisation import ClassPicture, maximise
+from stresnet.explanation.explain_video import explain, explain_stored
+from stresnet.explanation.explanation import Explanation, Peak
+
+__all__ = ["ClassPicture", "Explanation", "Peak", "explain", "explain_stored", "maximise"]

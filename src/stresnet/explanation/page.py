@@ -1,0 +1,96 @@
+"""An explanation's files: the overlay video, the contact sheet, the numbers, and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from stresnet.data.store.jpeg import encode_rgb
+from stresnet.data.video.encode import video_writer
+from stresnet.explanation.class_activation_map import STREAMS
+from stresnet.explanation.explanation import Explanation
+from stresnet.explanation.pictures import contact_sheet, overlay
+from stresnet.files import whole_file
+
+OVERLAY, SHEET, NUMBERS, PAGE = (
+    "overlay.mp4",
+    "contact_sheet.jpg",
+    "explanation.json",
+    "index.html",
+)
+CHART_WIDTH, CHART_HEIGHT = 1000, 160  # of a chart's coordinates
+
+
+def write_explanation(explanation: Explanation, folder: Path) -> None:
+    """Write the four files, each whole or not at all; the page is last.
+
+    Raises:
+        EnvironmentProblem: the disk is full or the folder cannot be written.
+    """
+    with video_writer(folder / OVERLAY, fps=explanation.video.fps or 25.0) as writer:
+        for picture, time in overlay(explanation):
+            writer.add(picture, time)
+    with whole_file(folder / SHEET) as path:
+        path.write_bytes(encode_rgb(contact_sheet(explanation)))
+    said = explanation.as_dict()
+    with whole_file(folder / NUMBERS) as path:
+        path.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
+    with whole_file(folder / PAGE) as path:
+        path.write_text(render(explanation, said), encoding="utf-8")
+
+
+def render(explanation: Explanation, said: dict[str, Any]) -> str:
+    """The page, which shows its neighbours and loads nothing else."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("stresnet", "assets"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    frames, of_frames = explanation.of_frames
+    video = explanation.video
+    duration = video.duration or 1.0  # a single frame has none
+    middles = (video.times[frames] + duration / video.num_frames / 2) / duration
+    half = 0.4 / len(explanation.centres)
+    cuts = np.append(video.times, duration)[explanation.edges] / duration
+    return environment.get_template("explanation.html.j2").render(
+        said=said,
+        files={"overlay": OVERLAY, "sheet": SHEET, "numbers": NUMBERS},
+        streams=STREAMS,
+        chunks=chart([(middle - half, middle + half) for middle in middles], of_frames),
+        hidden=chart(list(pairwise(cuts)), explanation.losses),
+    )
+
+
+def chart(spans: Sequence[tuple[float, float]], values: NDArray[np.float64]) -> dict[str, Any]:
+    """Bars (2,n) on one zero line, both streams side by side in each span of [0, 1]."""
+    top, bottom = max(float(values.max(initial=0)), 0.0), min(float(values.min(initial=0)), 0.0)
+    scale = CHART_HEIGHT / ((top - bottom) or 1.0)
+    bars = [
+        {
+            "stream": name,
+            "x": round(CHART_WIDTH * (start + (end - start) * (0.05 + 0.45 * place)), 1),
+            "width": round(CHART_WIDTH * (end - start) * 0.45, 1),
+            "y": round((top - max(value, 0.0)) * scale, 1),
+            "height": round(abs(value) * scale, 1),
+            "said": f"{name} {value:+.3f}",
+        }
+        for place, (name, row) in enumerate(zip(STREAMS, values, strict=True))
+        for (start, end), value in zip(spans, row, strict=True)
+    ]
+    return {
+        "width": CHART_WIDTH,
+        "height": CHART_HEIGHT,
+        "zero": round(top * scale, 1),
+        "top": top,
+        "bottom": bottom,
+        "bars": bars,
+    }

@@ -1,5 +1,0 @@
-"""A trained network as a file that other programs run: ONNX, torch.export, OpenVINO."""
-
-from stresnet.export.exporting import FORMATS, Agreement, export_model
-
-__all__ = ["FORMATS", "Agreement", "export_model"]

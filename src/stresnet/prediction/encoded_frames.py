@@ -1,0 +1,97 @@
+"""Frames and flow in memory as the JPEGs that the store would hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stresnet.data.loading.sampling import Indices
+from stresnet.data.store.jpeg import decode_grey, decode_rgb, encode_grey, encode_rgb
+from stresnet.data.store.reader import NO_MOTION
+from stresnet.data.video.decode import Frame
+from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class CodedFrame:
+    """A frame at `time`, in seconds, of `size` (H, W) pixels.
+
+    Attributes:
+        rgb: the frame, a JPEG.
+        flow: from the frame before it to this one, a JPEG as in the store; empty for a video's
+            first frame.
+    """
+
+    time: float
+    size: tuple[int, int]
+    rgb: bytes
+    flow: bytes
+
+
+def coded_frames(
+    frames: Iterable[Frame],
+    *,
+    flow: TVL1Parameters = AUTHORS,
+    threads: int = 1,
+    at_once: int = 16,
+) -> Iterator[CodedFrame]:
+    """Add the optical flow to frames, and code both.
+
+    Args:
+        threads: for the optical flow; the result does not depend on it.
+        at_once: frames in memory at a time, at least 1.
+    """
+    rest = iter(frames)
+    last: NDArray[np.uint8] | None = None  # (1,H,W) grey
+    while block := list(islice(rest, at_once)):
+        luma = grey(np.stack([frame.image for frame in block]))
+        joined = luma if last is None else np.concatenate([last, luma])
+        fields = to_bytes(tv_l1(joined, parameters=flow, threads=threads))
+        flows = [encode_grey(field.reshape(-1, field.shape[-1])) for field in fields]
+        for frame, coded in zip(block, flows if last is not None else [b"", *flows], strict=True):
+            yield CodedFrame(frame.time, luma.shape[1:], encode_rgb(frame.image), coded)
+        last = luma[-1:]
+
+
+class CodedVideo:
+    """Consecutive coded frames, at least one, as a video for the network."""
+
+    def __init__(self, coded: Sequence[CodedFrame]) -> None:
+        self._coded = tuple(coded)
+        self.num_frames = len(self._coded)
+        self.height, self.width = self._coded[0].size
+
+    def frames(self, indices: Indices) -> Bytes:
+        """(n,) -> (n,H,W,3) RGB."""
+        out = np.empty((len(indices), self.height, self.width, 3), np.uint8)
+        _decode(decode_rgb, [self._coded[k].rgb for k in indices], out)
+        return out
+
+    def flow(self, indices: Indices) -> Bytes:
+        """(n,) -> (n,2,H,W), x then y, in 40/255 pixels a step; no motion in a single frame."""
+        if self.num_frames == 1:
+            return still(len(indices), self.height, self.width)
+        out = np.empty((len(indices), 2, self.height, self.width), np.uint8)
+        _decode(decode_grey, [self._coded[k + 1].flow for k in indices], out)
+        return out
+
+
+def still(fields: int, height: int, width: int) -> Bytes:
+    """(fields,2,H,W): flow of no motion."""
+    return np.full((fields, 2, height, width), NO_MOTION, np.uint8)
+
+
+def _decode(decode: Callable[[bytes, Bytes], None], jpegs: Sequence[bytes], out: Bytes) -> None:
+    place_of: dict[int, int] = {}  # chunks overlap: most fields are asked for several times
+    for place, jpeg in enumerate(jpegs):
+        first = place_of.setdefault(id(jpeg), place)
+        if first < place:
+            out[place] = out[first]
+        else:
+            decode(jpeg, out[place])

@@ -1,0 +1,143 @@
+"""What shall be reproduced, and where its parts lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stresnet.data.splits.official import FOLDS
+from stresnet.data.splits.open import Split, VideoItem, hmdb51, official_lists, ucf101
+from stresnet.errors import UsageError
+from stresnet.evaluation.model_folders import FOLD
+from stresnet.evaluation.paper_numbers import BenchmarkName
+from stresnet.model.model_folder import CONFIG
+from stresnet.training.recipes import Recipe, recipe_named
+
+READERS = {"ucf101": ucf101, "hmdb51": hmdb51}
+PAPERS_NAME: dict[str, BenchmarkName] = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One data set, one recipe, some of the three splits.
+
+    Attributes:
+        benchmark: "ucf101" or "hmdb51".
+        root: folder of the videos, CLASS/video.avi.
+        out: folder for everything that is made.
+        lists: folder of the official split files; None: `root` or a folder in it.
+        recipe: a name of `stresnet.training.recipes`, or a recipe of one's own.
+        splits: some of 1, 2 and 3.
+        weights: an ImageNet ResNet of the recipe's depth, which both streams start from.
+        motion_weights: what the motion stream starts from instead: a model folder, or the `out` of
+            a finished UCF101 reproduction, of which the same split is taken (section 4.1 does so
+            for HMDB51).
+        store: folder of the prepared videos; None: `out`/store.
+        skip_broken, seed, workers, device, precision: as in `stresnet.training.run.train`.
+
+    Raises:
+        UsageError: no such data set, recipe or split.
+    """
+
+    benchmark: str
+    root: Path
+    out: Path
+    lists: Path | None = None
+    recipe: str | Recipe = "paper"
+    splits: tuple[int, ...] = FOLDS
+    weights: Path | None = None
+    motion_weights: Path | None = None
+    store: Path | None = None
+    skip_broken: bool = False
+    seed: int = 0
+    workers: int = 1
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.benchmark not in READERS:
+            raise UsageError(f"{self.benchmark!r} is not one of {', '.join(READERS)}")
+        if not self.splits or not set(self.splits) <= set(FOLDS):
+            raise UsageError(f"splits {self.splits}; expected some of 1, 2 and 3")
+        _ = self.full_recipe
+
+    @cached_property
+    def full_recipe(self) -> Recipe:
+        return recipe_named(self.recipe) if isinstance(self.recipe, str) else self.recipe
+
+    @property
+    def name(self) -> BenchmarkName:
+        """The data set as the paper writes it."""
+        return PAPERS_NAME[self.benchmark]
+
+    @cached_property
+    def lists_folder(self) -> Path:
+        """Where the official lists are.
+
+        Raises:
+            DatasetError: they are not there, or are another data set's.
+        """
+        return official_lists(self.root, self.lists, READERS[self.benchmark])
+
+    def split(self, number: int) -> Split:
+        """One official split.
+
+        Raises:
+            DatasetError: the lists are missing or malformed.
+        """
+        return READERS[self.benchmark](self.root, self.lists_folder, number)
+
+    def videos(self) -> list[VideoItem]:
+        """The videos of all splits asked for, each once, by name."""
+        items = {
+            item.name: item
+            for split in map(self.split, self.splits)
+            for item in split.train + split.test
+        }
+        return [items[name] for name in sorted(items)]
+
+    @property
+    def store_folder(self) -> Path:
+        return self.store if self.store is not None else self.out / "store"
+
+    def run_folder(self, split: int | str = FOLD) -> Path:
+        """Where `train` puts a split's networks; of all splits, with `{fold}` for the number."""
+        return self.out / f"split{split}"
+
+    def motion_start(self, split: int) -> Path | None:
+        """The model folder that a split's motion stream starts from; None: as the other stream.
+
+        Raises:
+            UsageError: there is none in `motion_weights`.
+        """
+        given = self.motion_weights
+        if given is None or given.is_file() or (given / CONFIG).is_file():
+            return given
+        found = given / f"split{split}" / "two_stream"
+        if not (found / CONFIG).is_file():
+            raise UsageError(
+                f"{given}: is no model, and holds no {found.relative_to(given)}",
+                remedy="give a two-stream model's folder, or a finished reproduction's --out",
+            )
+        return found
+
+    def of_data(self) -> dict[str, Any]:
+        """The arguments that say which prepared videos there shall be, as JSON has them."""
+        return {
+            "root": str(self.root.absolute()),
+            "lists": str(self.lists_folder.absolute()),
+            "store": str(self.store_folder.absolute()),
+            "skip_broken": self.skip_broken,
+        }
+
+    def of_training(self, split: int) -> dict[str, Any]:
+        """The arguments that a split's weights depend on."""
+        motion = self.motion_start(split)
+        return {
+            "recipe": self.full_recipe.as_dict(),
+            "weights": None if self.weights is None else str(self.weights.absolute()),
+            "motion_weights": None if motion is None else str(motion.absolute()),
+            "seed": self.seed,
+        }

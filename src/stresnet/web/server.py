@@ -1,0 +1,75 @@
+"""The server itself: a socket, the service, the app around it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from stresnet.errors import EnvironmentProblem
+from stresnet.web.limits import Limits
+
+HOST, PORT = "127.0.0.1", 8000
+
+
+def serve(
+    model: Path,
+    *,
+    host: str = HOST,
+    port: int = PORT,
+    names: Collection[str] = (),
+    limits: Limits | None = None,
+    threads: int = 2,
+    fast: bool = False,
+    on_ready: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serve until the process is interrupted or told to end.
+
+    Args:
+        host: address to bind to; only this machine reaches the default.
+        port: 0: any that is free.
+        names: further host names that the server is called by.
+        threads: CPU threads for the optical flow.
+        fast: as `stresnet predict --fast`.
+        on_ready: called with the page's address.
+
+    Raises:
+        WeightsError: the model's folder cannot be used.
+        EnvironmentProblem: the extra "web" is not installed, or the port is taken.
+    """
+    try:
+        import uvicorn
+
+        from stresnet.web.app import make_app
+    except ImportError as error:
+        raise EnvironmentProblem(
+            f"the web page needs {error.name}", remedy="pip install 'stresnet[web]'"
+        ) from error
+    from stresnet.web.queue_service import Service
+
+    with (
+        bound(host, port) as listening,
+        Service(model, limits=limits, threads=threads, fast=fast) as service,
+    ):
+        app = make_app(service, names={host, *names})
+        # Held-back answers must not hold back the end.
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        on_ready(f"http://{host}:{listening.getsockname()[1]}/")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        EnvironmentProblem: the port is taken, or the address is not this machine's.
+    """
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        raise EnvironmentProblem(
+            f"port {port} of {host} cannot be listened at ({error.strerror})",
+            remedy="choose another with --port" if taken else "choose another --host",
+        ) from error
