@@ -52,7 +52,7 @@ def st_resnet(
             f"{', '.join(architecture)} was given for the trained network {pretrained}",
             remedy="leave it out; a trained network has its architecture with it",
         )
-    return load_model(pretrained, revision=revision)
+    return load_model(pretrained, device="cpu", revision=revision)
 
 
 def fight_recogniser() -> STResNet:
@@ -61,4 +61,4 @@ def fight_recogniser() -> STResNet:
 
     shipped = importlib.resources.files("stresnet") / "assets" / "model"
     with importlib.resources.as_file(shipped) as folder:
-        return load_model(folder)
+        return load_model(folder, device="cpu")

@@ -128,7 +128,7 @@ def ways_to_score(
     """Names end in the precision."""
     for bf16 in (False, True):
         began = time.perf_counter()
-        fast = InferenceNetwork(net, bf16=bf16)
+        fast = InferenceNetwork(net, precision="bf16" if bf16 else "fp32")
         fast(rgb[:, :8], flow[:, :8])
         precision = "bf16" if bf16 else "fp32"
         print(f"frozen {precision}: first scores after {time.perf_counter() - began:.1f} s")
@@ -262,7 +262,7 @@ def fresh_process(options: argparse.Namespace, *, bf16: bool) -> float:
     """Seconds of `stresnet predict`, as it is typed; tells the memory of its greater process."""
     stresnet = Path(sys.executable).with_name("stresnet")
     command = [stresnet, "predict", options.model, options.predict, "--whole", "--json"]
-    command += ["--threads", str(options.threads), *["--bf16"] * bf16]
+    command += ["--threads", str(options.threads), "--precision", "bf16" if bf16 else "fp32"]
     began = time.perf_counter()
     watched = [sys.executable, "-S", "-c", WATCHED, *command]
     told = subprocess.run(watched, stdout=subprocess.PIPE, check=True).stdout

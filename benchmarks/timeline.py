@@ -64,7 +64,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     net = load_model(given.model)
     items = open_dataset(given.data, fold=given.fold).test
-    looked = {"protocol": PAPER, "bf16": True, "threads": given.threads}
+    looked = {"protocol": PAPER, "precision": "bf16", "threads": given.threads}
     if given.fast:
         looked |= {"flow": FAST, "protocol": QUICK}
     labels = {item.path: predict(net, item.path, **looked).label for item in items}

@@ -28,7 +28,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"motion_residual": "direct"},
     {"motion_residual": "multiplicative"},
 ]
-TOLERANCE = {False: 1e-4, True: 2e-2}  # by bf16; of the greatest logit
+TOLERANCE = {"fp32": 1e-4, "bf16": 2e-2}  # of the greatest logit
 
 
 @pytest.fixture(params=[True, False], ids=["oneDNN", "plain torch"])
@@ -70,15 +70,15 @@ def difference(got: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> float:
 
 
 @pytest.mark.usefixtures("either_way")
-@pytest.mark.parametrize("bf16", [False, True], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("precision", TOLERANCE)
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_equals_the_network(variant: dict[str, Any], bf16: bool) -> None:
+def test_equals_the_network(variant: dict[str, Any], precision: str) -> None:
     net, inputs = trained_looking(**variant), chunks()
     with torch.inference_mode():
         expected = net(*inputs)
-    scores = InferenceNetwork(net, bf16=bf16)(*inputs)
+    scores = InferenceNetwork(net, precision=precision)(*inputs)
     assert all(logits.dtype == torch.float32 for logits in scores)
-    assert difference(scores, expected) < TOLERANCE[bf16]
+    assert difference(scores, expected) < TOLERANCE[precision]
 
 
 @pytest.mark.usefixtures("either_way")
@@ -131,7 +131,7 @@ def test_it_is_frozen_once_until_a_weight_changes() -> None:
     net = trained_looking()
     first = frozen(net)
     assert frozen(net) is first
-    assert frozen(net, bf16=True) is not first
+    assert frozen(net, precision="bf16") is not first
     for change in (
         lambda: nn.init.normal_(net.appearance.classifier.weight),
         lambda: shake(net.motion.bn1),

@@ -33,7 +33,7 @@ from stresnet.evaluation.report.page import render
 from stresnet.evaluation.report.summary import summarise
 from stresnet.evaluation.result import Report
 from stresnet.evaluation.score_files import read_scores
-from stresnet.model import STResNet
+from stresnet.model import STResNet, load_model
 from stresnet.prediction import predict_stored
 from tiny_data import CLASSES, PREPARATION, toy_store, toy_video
 
@@ -137,7 +137,7 @@ def test_evaluation_and_prediction_agree_bit_for_bit(world: Path) -> None:
     report = evaluate(
         world / "run" / "two_stream", world / "toy.csv", store=world / "store", say=QUIET
     )
-    net = evaluation.loaded(world / "run" / "two_stream", "cpu")
+    net = load_model(world / "run" / "two_stream")
     net.to(memory_format=torch.channels_last)
     for place, name in enumerate(report.names):
         told = predict_stored(net, StoredVideo(store_path(world / "store", name)), name)
@@ -157,7 +157,7 @@ def test_finished_videos_are_not_scored_again(
     assert len(scored) == 8
     np.testing.assert_array_equal(again.main.scores("motion"), first.main.scores("motion"))
     assert again.main.seconds == first.main.seconds
-    compared(world, tmp_path, bf16=True)
+    compared(world, tmp_path, precision="bf16")
     assert len(scored) == 16
 
 
@@ -197,7 +197,7 @@ def test_scores_survive_a_kill_within_half_a_minute(
         save(path, **arrays)
 
     monkeypatch.setattr(kept_scores, "save_arrays", spy)
-    net = evaluation.loaded(world / "run" / "two_stream", "cpu")
+    net = load_model(world / "run" / "two_stream")
     score_videos(net, videos_of(world), protocol=CENTRE_CROP, kept=tmp_path / "a.npz", say=QUIET)
     assert written == [1, 2, 2]
 
@@ -211,7 +211,7 @@ def videos_of(world: Path) -> PreparedVideos:
 def test_another_network_video_or_label_counts(
     world: Path, tmp_path: Path, scored: list[str]
 ) -> None:
-    net = evaluation.loaded(world / "run" / "two_stream", "cpu")
+    net = load_model(world / "run" / "two_stream")
     store, kept = tmp_path / "store", tmp_path / "kept.npz"
     toy_store(store, videos=1)
     videos = replace(videos_of(world), store=store)

@@ -279,7 +279,7 @@ def test_the_command_line_prepares_and_evaluates(data: Path, run: Path, tmp_path
     assert prepared.exit_code == 0
     assert "12 already there" in prepared.stderr
 
-    options = ["--store", str(run.parent / "store"), "--out", str(tmp_path), "--bf16"]
+    options = ["--store", str(run.parent / "store"), "--out", str(tmp_path), "--precision", "bf16"]
     evaluated = CliRunner().invoke(app, ["evaluate", str(run / "two_stream"), str(data), *options])
     assert evaluated.exit_code == 0
     assert "motion" in evaluated.stdout

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from stresnet.cli.app import say, say_failures
-from stresnet.cli.options import Data, Fold, Lists, Store
+from stresnet.cli.options import Data, Device, Fold, Lists, Precision, Store
 from stresnet.errors import UsageError
 
 
@@ -56,8 +56,8 @@ def evaluate(
             "adds Table 4's rows; with {fold} in the path for several folds.",
         ),
     ] = None,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Multiply in bfloat16: faster.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
 ) -> None:
     """Accuracy on the test videos, each stream and their fusion; again to go on after a stop."""
     from stresnet.evaluation.compare import compare
@@ -78,7 +78,7 @@ def evaluate(
         chunks=whole_numbers(chunks, "--chunks") if chunks else (),
         calibrated=calibrate,
         with_idt=with_idt,
-        bf16=bf16,
+        precision=precision,
         device=device,
         say=say,
     )

@@ -89,7 +89,7 @@ def _maximise(
     from stresnet.explanation.class_pictures import write_class_pictures
     from stresnet.model import load_model
 
-    net = load_model(model)
+    net = load_model(model, device="cpu")
     pictures = []
     for weight in temporal or (FAST, SLOW):
         picture = draw(net, label, spatial=spatial, temporal=weight, steps=steps, seed=seed)

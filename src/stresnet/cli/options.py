@@ -26,5 +26,14 @@ Lists = Annotated[
 Store = Annotated[
     Path | None, typer.Option(help="Folder of prepared videos; filled with what is missing.")
 ]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto (the first GPU, or the processor where there is none), cpu, cuda, cuda:N."
+    ),
+]
+Precision = Annotated[
+    str, typer.Option(help="auto (bf16 where the device multiplies it natively), fp32, bf16, fp16.")
+]
 Workers = Annotated[int | None, typer.Option(help="Processes; default: one a processor core.")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads for the flow.")]

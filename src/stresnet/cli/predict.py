@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stresnet.cli.app import importing, say
-from stresnet.cli.options import Model, Threads
+from stresnet.cli.options import Device, Model, Precision, Threads
 from stresnet.errors import UsageError, VideoError
 
 LONG = 10.0  # seconds; longer videos get a timeline unless told otherwise
@@ -70,7 +70,8 @@ def predict(
     fast: Annotated[
         bool, typer.Option("--fast", help="Quicker flow and 8 chunks of 25; always of a camera.")
     ] = False,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Multiply in bfloat16: faster.")] = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
     threads: Threads = 2,
     allow_network: Annotated[
         bool, typer.Option("--allow-network", help="Let rtsp:// sources be opened.")
@@ -117,12 +118,12 @@ def predict(
                 style="json" if as_json else "csv" if as_csv else "table",
                 flow=flow,
                 fast=fast,
-                bf16=bf16,
+                precision=precision,
                 threads=threads,
             )
             if cameras:
-                predict_live(load_model(model), cameras[0], run)
-            elif predict_videos(load_model(model), videos, prepared, run):
+                predict_live(load_model(model, device=device), cameras[0], run)
+            elif predict_videos(load_model(model, device=device), videos, prepared, run):
                 raise typer.Exit(1)
     except KeyboardInterrupt as error:
         say("stopped")

@@ -62,7 +62,7 @@ class Run:
     style: Literal["table", "json", "csv"]
     flow: TVL1Parameters
     fast: bool
-    bf16: bool
+    precision: str
     threads: int
 
     @property
@@ -76,7 +76,7 @@ class Run:
         return {
             "flow": self.flow,
             "protocol": self.protocol,
-            "bf16": self.bf16,
+            "precision": self.precision,
             "threads": self.threads,
         }
 
@@ -212,7 +212,7 @@ def _recognised(
                     str(video.path),
                     top_k=run.top_k,
                     protocol=run.protocol,
-                    bf16=run.bf16,
+                    precision=run.precision,
                 ),
             )
 

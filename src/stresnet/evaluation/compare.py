@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stresnet.data.splits.open import open_dataset
 from stresnet.errors import DatasetError, UsageError
-from stresnet.evaluation.evaluate import loaded, require_known, score_videos
+from stresnet.evaluation.evaluate import require_known, score_videos
 from stresnet.evaluation.model_folders import (
     FOLD,
     Network,
@@ -28,7 +28,7 @@ from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.evaluation.result import ROWS, Report
 from stresnet.evaluation.temperature import Calibration, calibrate
 from stresnet.evaluation.with_idt import add_idt, read_idt
-from stresnet.model import STResNet
+from stresnet.model import STResNet, load_model
 from stresnet.model.stream import POOL_WINDOW
 
 
@@ -125,7 +125,7 @@ def compare(
     chunks: Sequence[int] = (),
     calibrated: bool = False,
     with_idt: str | None = None,
-    bf16: bool = False,
+    precision: str = "auto",
     device: str = "auto",
     say: Callable[[str], None] = print,
 ) -> Comparison:
@@ -141,7 +141,7 @@ def compare(
         calibrated: fit a temperature on training videos; see `calibrate`.
         with_idt: score file of improved dense trajectories, with `{fold}` in its path where there
             are several folds; see `with_idt.py`.
-        lists, seed, store, bf16, device, say: as in `evaluate`.
+        lists, seed, store, precision, device, say: as in `evaluate`.
 
     Raises:
         UsageError: an argument makes no sense, or one model shall be tested on several folds.
@@ -163,7 +163,9 @@ def compare(
     warnings: list[str] = []
     for fold in tested:
         split = open_dataset(data, fold=fold, lists=Path(lists) if lists else None, seed=seed)
-        nets = {label: loaded(found.folder(label, fold), device) for label in found.labels}
+        nets = {
+            label: load_model(found.folder(label, fold), device=device) for label in found.labels
+        }
         for label, net in nets.items():  # whatever is wrong, before the long work
             require_known({item.label for item in split.test}, net, str(data))
             if warning := warn_of_trained(found.folder(label, fold), split.test):
@@ -175,12 +177,20 @@ def compare(
             for protocol in _wanted(net, protocols, chunks if label == main else (), say):
                 say(f"{label}, {protocol.name}{'' if fold is None else f', fold {fold}'}")
                 kept = _score_file(out, label, protocol, fold)
-                report = score_videos(net, videos, protocol=protocol, bf16=bf16, kept=kept, say=say)
+                report = score_videos(
+                    net, videos, protocol=protocol, precision=precision, kept=kept, say=say
+                )
                 reports.setdefault((label, protocol), []).append(report)
         if calibrated:
             kept = _score_file(out, f"{main}.training", protocols[0], fold)
             fitted = calibrate(
-                nets[main], split, store, protocol=protocols[0], bf16=bf16, kept=kept, say=say
+                nets[main],
+                split,
+                store,
+                protocol=protocols[0],
+                precision=precision,
+                kept=kept,
+                say=say,
             )
             temperatures.append(fitted)
     entries = [

@@ -12,10 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from stresnet.data.splits.open import open_dataset
-from stresnet.errors import DatasetError, StoreError, UsageError
+from stresnet.errors import DatasetError, StoreError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.prepared_videos import PreparedVideos, source_of
 from stresnet.evaluation.protocols import PAPER, Protocol
@@ -35,7 +34,7 @@ def evaluate(
     seed: int = 0,
     store: str | Path | None = None,
     protocol: Protocol = PAPER,
-    bf16: bool = False,
+    precision: str = "auto",
     device: str = "auto",
     kept: Path | None = None,
     say: Callable[[str], None] = print,
@@ -48,38 +47,21 @@ def evaluate(
             test videos are drawn, the seed must be that of training.
         store: folder of prepared videos, filled as needed. None: "store".
         protocol: one of `stresnet.evaluation.protocols`.
-        bf16: multiply in bfloat16 (see `score_video`).
-        device: of a model folder's network: "auto" (a GPU if there is one), "cpu" or "cuda".
+        precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
+        device: "auto", "cpu", "cuda" or "cuda:N"; a network that is given stays where it is.
         kept: an .npz that keeps the scores of finished videos, to go on after a stop.
         say: receives one plain line at each step of the way.
 
     Raises:
         DatasetError: the data cannot be used, or has classes the model does not know.
         WeightsError: the model's folder cannot be used.
-        UsageError: there is no such device.
+        UsageError, EnvironmentProblem: there is no such device or precision.
     """
-    net = model if isinstance(model, STResNet) else loaded(Path(model), device)
+    net = model if isinstance(model, STResNet) else load_model(model, device=device)
     split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
     require_known({item.label for item in split.test}, net, str(data))
     videos = PreparedVideos.of(split.test, Path(store) if store else Path("store"), say)
-    return score_videos(net, videos, protocol=protocol, bf16=bf16, kept=kept, say=say)
-
-
-def loaded(folder: Path, device: str) -> STResNet:
-    """A model folder's network on a device.
-
-    Raises:
-        WeightsError: the folder cannot be used.
-        UsageError: there is no such device.
-    """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return load_model(folder).to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:  # torch raises both for what it lacks
-        raise UsageError(
-            f"device {device!r} cannot be used ({error})", remedy="choose auto, cpu or cuda"
-        ) from error
+    return score_videos(net, videos, protocol=protocol, precision=precision, kept=kept, say=say)
 
 
 def require_known(labels: Iterable[str], net: STResNet, data: str) -> None:
@@ -97,7 +79,7 @@ def score_videos(
     videos: PreparedVideos,
     *,
     protocol: Protocol = PAPER,
-    bf16: bool = False,
+    precision: str = "auto",
     kept: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> Report:
@@ -107,7 +89,7 @@ def score_videos(
         DatasetError: not one video could be scored.
     """
     label_of = {name: index for index, name in enumerate(net.class_names)}
-    file = KeptScores(kept, fingerprint(net, protocol, bf16=bf16), net.class_names)
+    file = KeptScores(kept, fingerprint(net, protocol, precision=precision), net.class_names)
     failures = dict(videos.failures)
     scored: list[Scored] = []
     sources: list[str] = []
@@ -120,7 +102,7 @@ def score_videos(
                 label = label_of[item.label]
                 if found is None:
                     began = time.perf_counter()
-                    scores = score_video(net, stored, bf16=bf16, protocol=protocol)
+                    scores = score_video(net, stored, precision=precision, protocol=protocol)
                     seconds = time.perf_counter() - began
                     found = Scored(item.name, label, seal, seconds, scores)
                     file.add(found)

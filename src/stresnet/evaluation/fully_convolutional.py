@@ -38,19 +38,19 @@ class VideoScores:
 
 @torch.inference_mode()
 def score_video(
-    net: STResNet, video: FramesAndFlow, *, bf16: bool = False, protocol: Protocol = PAPER
+    net: STResNet, video: FramesAndFlow, *, precision: str = "auto", protocol: Protocol = PAPER
 ) -> VideoScores:
     """Score one video on the network's device; a network in training is tested and trains on.
 
     Args:
-        bf16: multiply in bfloat16, about twice as fast where the processor does it natively;
-            scores differ by up to 10 % of the greatest (docs/inference.md).
+        precision: as of `stresnet.device`. In bfloat16 scores differ by up to 10 % of the greatest
+            (docs/inference.md).
 
     Raises:
         UsageError: the protocol has too few chunks for the network's pool over time.
         StoreError: the video is damaged.
     """
-    tested = frozen(net, bf16=bf16)
+    tested = frozen(net, precision=precision)
     passes = []
     for view in views(video, protocol, size=net.config["input_size"]):
         streams = tested(view.rgb[None].to(tested.device), view.flow[None].to(tested.device))

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from stresnet.device import resolve_precision
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.evaluation.protocols import Protocol
 from stresnet.evaluation.score_files import save_arrays
@@ -38,14 +39,14 @@ class Scored:
     scores: VideoScores
 
 
-def fingerprint(net: STResNet, protocol: Protocol, *, bf16: bool) -> str:
+def fingerprint(net: STResNet, protocol: Protocol, *, precision: str) -> str:
     """SHA-256 of everything but the video that its scores depend on."""
     said = {
         "format": FORMAT,
         "config": net.config,
         "class_names": net.class_names,
         "protocol": asdict(protocol),
-        "bf16": bf16,
+        "precision": resolve_precision(precision, net.device),
     }
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for name, tensor in sorted(net.state_dict().items()):

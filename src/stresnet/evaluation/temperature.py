@@ -63,7 +63,7 @@ def calibrate(
     store: Path,
     *,
     protocol: Protocol,
-    bf16: bool = False,
+    precision: str = "auto",
     kept: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> Calibration:
@@ -80,6 +80,6 @@ def calibrate(
     require_known({item.label for item in sample}, net, "the training side")
     say(f"calibration: {len(sample)} training videos")
     videos = PreparedVideos.of(sample, store, say)
-    report = score_videos(net, videos, protocol=protocol, bf16=bf16, kept=kept, say=say)
+    report = score_videos(net, videos, protocol=protocol, precision=precision, kept=kept, say=say)
     temperature = fit_temperature(report.scores["fused"], report.truth)
     return Calibration((temperature,), (report.names,))

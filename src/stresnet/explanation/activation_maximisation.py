@@ -97,7 +97,7 @@ def maximise(
             raise UsageError(f"{name} is {value}, expected 0 or more")
     if steps < 1:
         raise UsageError(f"{steps} steps, expected 1 or more")
-    net = fixed(model if isinstance(model, STResNet) else load_model(Path(model)))
+    net = fixed(model if isinstance(model, STResNet) else load_model(model, device="cpu"))
     index = class_index(net, label)
     device = net.appearance.mean.device
     weights = torch.from_numpy(margin_weights(net.config["num_classes"], index)).to(device) / 2

@@ -51,7 +51,7 @@ def explain(
         UsageError: there is no such class, or an argument makes no sense.
         WeightsError: the model's folder cannot be used.
     """
-    net = model if isinstance(model, STResNet) else load_model(Path(model))
+    net = model if isinstance(model, STResNet) else load_model(model, device="cpu")
     _check(net, label, intervals)
     scratch = tempfile.mkdtemp(prefix="stresnet-")
     try:

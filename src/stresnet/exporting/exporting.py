@@ -82,7 +82,7 @@ def export_model(
     """
     form, out = _format_for(to, Path(out)), Path(out)
     form.require()
-    net = (model if isinstance(model, STResNet) else load_model(Path(model))).cpu().eval()
+    net = (model if isinstance(model, STResNet) else load_model(model, device="cpu")).cpu().eval()
     side = net.config["input_size"]
     height, width = size or (side, side)
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:

@@ -1,6 +1,5 @@
 """Trained networks made fast: the same scores, nothing left that only training needs."""
 
-from stresnet.inference.freeze import frozen
-from stresnet.inference.network import InferenceNetwork
+from stresnet.inference.network import InferenceNetwork, frozen
 
 __all__ = ["InferenceNetwork", "frozen"]

@@ -1,7 +1,7 @@
 """ST-ResNet as it is tested: the layers of `model.st_resnet`, frozen and fused.
 
     net = load_model(folder)
-    fast = InferenceNetwork(net, bf16=True)
+    fast = frozen(net)                          # or InferenceNetwork(net, precision="bf16")
     appearance, motion = fast(rgb, flow)        # as net(rgb, flow) in eval mode
 
 Speed and exactness: docs/inference.md.
@@ -9,12 +9,14 @@ Speed and exactness: docs/inference.md.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stresnet.device import Precision, resolve_precision
 from stresnet.inference.convolution import Convolution
 from stresnet.memory import keep_memory
 from stresnet.model import Stream, STResNet
@@ -22,37 +24,45 @@ from stresnet.model.residual_unit import ResidualUnit
 from stresnet.model.st_resnet import check_pair
 from stresnet.model.stream import SECOND
 
+DTYPES: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+Fingerprint: TypeAlias = tuple[tuple[int, int], ...]
+
 
 class InferenceNetwork:
     """A frozen copy of a network for testing, on the same device; the network may train on.
 
     Args:
         net: as it is now; BatchNorm uses its running moments and dropout rests, in any mode.
-        bf16: filters and maps in bfloat16: about twice as fast where the processor multiplies it
-            natively; scores differ by up to 10 % of the greatest. Logits are float32 all the same.
+        precision: of filters and maps (see `stresnet.device`). Where the device multiplies
+            bfloat16 natively it is about twice as fast, and scores differ by up to 10 % of the
+            greatest. Logits are float32 in any case.
 
     Attributes:
         config, class_names, preparation: of `net`.
-        bf16: as given.
+        device: where it runs and where inputs belong.
+        precision: "fp32", "bf16" or "fp16".
+
+    Raises:
+        UsageError: there is no precision of such a name, or the device does not have it.
     """
 
-    def __init__(self, net: STResNet, *, bf16: bool = False) -> None:
+    def __init__(self, net: STResNet, *, precision: str = "auto") -> None:
         self.config = net.config
         self.class_names = net.class_names
         self.preparation = net.preparation
-        self.bf16 = bf16
-        dtype = torch.bfloat16 if bf16 else torch.float32
+        self.device = net.device
+        self.precision = resolve_precision(precision, self.device)
+        dtype = DTYPES[self.precision]
         with torch.inference_mode():
             self.appearance = InferenceStream(net.appearance, dtype)
             self.motion = InferenceStream(net.motion, dtype)
         self._connect = net.connect
         if self.device.type == "cpu":
             keep_memory()
-
-    @property
-    def device(self) -> torch.device:
-        """Where inputs belong."""
-        return self.appearance.mean.device
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,3 +138,30 @@ class InferenceUnit:
 def _whole_bytes(mean: Tensor) -> bool:
     """Whether a byte less the mean needs no more than the 8 bits that bfloat16 has."""
     return bool(((mean == mean.round()) & (mean >= 0) & (mean <= 256)).all())
+
+
+_cache: WeakKeyDictionary[STResNet, tuple[Fingerprint, InferenceNetwork]] = WeakKeyDictionary()
+
+
+def frozen(net: STResNet, *, precision: str = "auto") -> InferenceNetwork:
+    """Return the network as `InferenceNetwork`; it is frozen again only when a weight changed.
+
+    Training steps, loading and moving are noticed as autograd notices them; writing through
+    `.data`, which hides from both, is not.
+    """
+    wanted = resolve_precision(precision, net.device)
+    fingerprint = _fingerprint(net)
+    found = _cache.get(net)
+    if found is not None and found[0] == fingerprint and found[1].precision == wanted:
+        return found[1]
+    made = InferenceNetwork(net, precision=wanted)
+    _cache[net] = fingerprint, made
+    return made
+
+
+def _fingerprint(net: STResNet) -> Fingerprint:
+    """Where each tensor lies, and how often it has been written to."""
+    tensors = net.state_dict(keep_vars=True).values()
+    return tuple(
+        (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -137,14 +138,25 @@ class STResNet(nn.Module):
 
         return self.appearance.head(x_a, T), self.motion.head(x_m, T)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and where inputs belong."""
+        return self.appearance.classifier.weight.device
+
     @staticmethod
     def from_pretrained(
-        source: str | Path, *, revision: str | None = None, local_files_only: bool = False
+        source: str | Path,
+        *,
+        device: str | torch.device = "auto",
+        revision: str | None = None,
+        local_files_only: bool = False,
     ) -> STResNet:
         """As `stresnet.load_model`, by the name that the hub's users know."""
         from stresnet.model.pretrained import load_model  # which builds on this class
 
-        return load_model(source, revision=revision, local_files_only=local_files_only)
+        return load_model(
+            source, device=device, revision=revision, local_files_only=local_files_only
+        )
 
     def save_pretrained(
         self,

@@ -71,7 +71,8 @@ def live(
     smooth: float = 1.0,
     flow: TVL1Parameters = FAST,
     protocol: Protocol = QUICK,
-    bf16: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
     threads: int = 1,
 ) -> Generator[LiveLabel, None, None]:
     """Recognise what happens in front of a camera, until its frames end or this is closed.
@@ -83,25 +84,25 @@ def live(
         window: what the network sees at a time, seconds; the first answer comes when it is full.
         stride: seconds between two answers, or more where the machine is slower.
         smooth: scores are averaged over this many seconds.
-        flow, protocol, bf16, threads: as of `predict`; quicker by default.
+        flow, protocol, device, precision, threads: as of `predict`; quicker by default.
 
     Raises:
         UsageError: a duration makes no sense.
         What `frames` raises.
     """
-    net = model if isinstance(model, STResNet) else load_model(model)
+    net = model if isinstance(model, STResNet) else load_model(model, device=device)
     if not stride > 0 or not 0 < window <= 60 or smooth < 0:
         raise UsageError(
             f"window {window} s, stride {stride} s, smooth {smooth} s; expected above 0, the "
             "window at most 60"
         )
-    _warm_up(net, flow, protocol, bf16)
+    _warm_up(net, flow, protocol, precision)
     with _Stages(frames, flow, threads) as stages:
         recent: deque[tuple[float, VideoScores]] = deque()
         label = ""
         for clip in stages.clips(window, stride):
             now = clip[-1].time
-            scores = score_video(net, CodedVideo(clip), protocol=protocol, bf16=bf16)
+            scores = score_video(net, CodedVideo(clip), protocol=protocol, precision=precision)
             recent.append((now, scores))
             while recent[0][0] < now - smooth:
                 recent.popleft()
@@ -196,11 +197,11 @@ def _ending(box: Mailbox[Any]) -> Iterator[None]:
         box.close()
 
 
-def _warm_up(net: STResNet, flow: TVL1Parameters, protocol: Protocol, bf16: bool) -> None:
+def _warm_up(net: STResNet, flow: TVL1Parameters, protocol: Protocol, precision: str) -> None:
     """Load and compile what the first answer needs, before the camera's frames grow old."""
     frames = (Frame(np.zeros((256, 256, 3), np.uint8), time) for time in (0.0, 1.0))
     clip = list(coded_frames(frames, flow=flow))
-    score_video(net, CodedVideo(clip), protocol=protocol, bf16=bf16)
+    score_video(net, CodedVideo(clip), protocol=protocol, precision=precision)
 
 
 def _rate(clip: Sequence[CodedFrame]) -> float:

@@ -60,7 +60,8 @@ def predict(
     threads: int = 1,
     flow: TVL1Parameters = AUTHORS,
     protocol: Protocol = PAPER,
-    bf16: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> Prediction:
     """Recognise the action in one video.
 
@@ -72,14 +73,15 @@ def predict(
         threads: CPU threads for the optical flow.
         flow: how the optical flow is computed; FAST is quicker than what models are trained on.
         protocol: what the network sees of the video.
-        bf16: multiply in bfloat16 (see `score_video`).
+        device: "auto", "cpu", "cuda" or "cuda:N"; a network that is given stays where it is.
+        precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
 
     Raises:
         VideoError: the file cannot be decoded.
         UsageError: `top_k` or the array make no sense.
         WeightsError: the model's folder cannot be used.
     """
-    net = model if isinstance(model, STResNet) else load_model(model)
+    net = model if isinstance(model, STResNet) else load_model(model, device=device)
     require_top_k(top_k)
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
         path = Path(scratch) / "video.zip"
@@ -88,7 +90,9 @@ def predict(
         else:
             stored = prepare_video(Path(source), path, parameters=flow, threads=threads)
         name = "array" if isinstance(source, np.ndarray) else str(source)
-        return predict_stored(net, stored, name, top_k=top_k, protocol=protocol, bf16=bf16)
+        return predict_stored(
+            net, stored, name, top_k=top_k, protocol=protocol, precision=precision
+        )
 
 
 def predict_stored(
@@ -98,10 +102,10 @@ def predict_stored(
     *,
     top_k: int = 5,
     protocol: Protocol = PAPER,
-    bf16: bool = False,
+    precision: str = "auto",
 ) -> Prediction:
     """Recognise the action in a prepared video; arguments as of `predict`."""
-    scores = score_video(net, stored, protocol=protocol, bf16=bf16)
+    scores = score_video(net, stored, protocol=protocol, precision=precision)
     return Prediction(
         source=name,
         predictions=ranked(net.class_names, scores, top_k),
@@ -118,7 +122,7 @@ def predict_each(
     threads: int = 1,
     flow: TVL1Parameters = AUTHORS,
     protocol: Protocol = PAPER,
-    bf16: bool = False,
+    precision: str = "auto",
 ) -> Generator[tuple[Path, Prediction | VideoError], None, None]:
     """Recognise many videos; the next ones are decoded while the network sees the one before.
 
@@ -131,6 +135,6 @@ def predict_each(
                 yield video, stored
             else:
                 found = predict_stored(
-                    net, stored, str(video), top_k=top_k, protocol=protocol, bf16=bf16
+                    net, stored, str(video), top_k=top_k, protocol=protocol, precision=precision
                 )
                 yield video, found

@@ -165,7 +165,8 @@ def timeline(
     threads: int = 1,
     flow: TVL1Parameters = AUTHORS,
     protocol: Protocol = PAPER,
-    bf16: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
     on_progress: OnProgress = unheard,
 ) -> Timeline:
     """Recognise what happens when, in memory that does not grow with the video.
@@ -179,7 +180,8 @@ def timeline(
         threads: CPU threads for the optical flow.
         flow: how the optical flow is computed, unless the video is prepared.
         protocol: what the network sees of each window.
-        bf16: multiply in bfloat16 (see `score_video`).
+        device: "auto", "cpu", "cuda" or "cuda:N"; a network that is given stays where it is.
+        precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
         on_progress: called after each window with the seconds done and the seconds that the file
             announces (0: it does not tell). An error that it raises ends the work.
 
@@ -188,7 +190,7 @@ def timeline(
         UsageError: an argument makes no sense.
         WeightsError: the model's folder cannot be used.
     """
-    net = model if isinstance(model, STResNet) else load_model(model)
+    net = model if isinstance(model, STResNet) else load_model(model, device=device)
     if settings.background is not None and settings.background not in net.class_names:
         raise UsageError(
             f"background {settings.background!r} is no class of the model",
@@ -201,7 +203,7 @@ def timeline(
     with ahead(windows) as in_time:
         for window in in_time:
             spans.append((window.start, window.end))
-            scores.append(score_video(net, window.video, protocol=protocol, bf16=bf16))
+            scores.append(score_video(net, window.video, protocol=protocol, precision=precision))
             on_progress(window.end, max(total, window.end) if total else 0.0)
     starts, ends = np.array(spans).T
     return Timeline(

@@ -107,7 +107,7 @@ def distil_motion(
         UsageError: the teacher is no two-stream network.
         WeightsError: a file cannot be used.
     """
-    trained = load_model(teacher)
+    trained = load_model(teacher, device="cpu")
     if trained.config["motion_residual"] or trained.config["temporal_convolutions"]:
         raise UsageError(
             f"{teacher}: an ST-ResNet, expected a two-stream network",

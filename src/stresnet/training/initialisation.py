@@ -91,6 +91,6 @@ def start_from(
 
 def start_from_model(net: STResNet, folder: Path, class_names: Sequence[str]) -> None:
     """Take the weights of a model folder; of other classes, all but the classifiers'."""
-    trained = load_model(folder)
+    trained = load_model(folder, device="cpu")
     other_classes = tuple(trained.class_names) != tuple(class_names)
     inflate_from(net, trained.state_dict(), new_classifiers=other_classes)

@@ -10,10 +10,11 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
-from stresnet.evaluation.evaluate import loaded, score_videos
+from stresnet.evaluation.evaluate import score_videos
 from stresnet.evaluation.prepared_videos import PreparedVideos
 from stresnet.evaluation.result import ROWS, Report
 from stresnet.files import whole_file
+from stresnet.model import load_model
 from stresnet.training.learning_curves import VALIDATION, draw_curves, read_validation
 from stresnet.training.recipes import PHASES, Phase
 
@@ -29,19 +30,19 @@ def validate_phase(
     device: str,
     say: Callable[[str], None],
 ) -> Report:
-    """Score the kept-out videos with the network that a phase has left, in float32.
+    """Score the kept-out videos with the network that a phase has left.
 
     Args:
         run: the run's folder; validation/PHASE.npz in it keeps the scores of finished videos.
         network: the phase's model folder.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:
         DatasetError: not one video could be scored.
         EnvironmentProblem: the disk is full.
     """
     kept = run / "validation" / f"{phase.name}.npz"
-    report = score_videos(loaded(network, device), videos, kept=kept, say=say)
+    report = score_videos(load_model(network, device=device), videos, kept=kept, say=say)
     # Of a phase of one stream the other is untrained, or another phase's.
     accuracies = {row: report.accuracy(row) for row in ([phase.stream] if phase.stream else ROWS)}
     _write_row(run, phase.name, len(report.names), accuracies)

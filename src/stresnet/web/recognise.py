@@ -77,7 +77,7 @@ class Recogniser:
     """
 
     def __init__(self, model: Path, *, threads: int, fast: bool) -> None:
-        self._net = load_model(model)
+        self._net = load_model(model, device="cpu")
         self._threads = threads
         self._flow = FAST if fast else AUTHORS
         self._protocol = QUICK if fast else PAPER
