@@ -21,8 +21,8 @@ from stresnet.errors import EnvironmentProblem, UsageError, VideoError
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.model import STResNet
 from stresnet.prediction import LiveLabel, live
-from stresnet.prediction.encoded_frames import CodedFrame
-from stresnet.prediction.latest_queue import Mailbox
+from stresnet.prediction.encoded_frames import EncodedFrame
+from stresnet.prediction.latest_queue import LatestQueue
 from stresnet.prediction.live import _Stages
 
 live_module = sys.modules["stresnet.prediction.live"]  # the function hides it
@@ -106,14 +106,14 @@ def test_frames_are_dropped_where_flow_is_too_slow(
     net: STResNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scored(monkeypatch)
-    real = live_module.coded_frames
+    real = live_module.encode_frames
 
     def slow(frames, **options):  # type: ignore[no-untyped-def]
         for coded in real(frames, **options):
             time.sleep(0.05)
             yield coded
 
-    monkeypatch.setattr(live_module, "coded_frames", slow)
+    monkeypatch.setattr(live_module, "encode_frames", slow)
     labels = live(net, FakeCamera(100)(), window=0.5, stride=0.1)
     answers = [next(labels) for _ in range(6)]
     labels.close()
@@ -129,7 +129,7 @@ def test_a_label_says_when_it_changes_and_smoothing_keeps_it(
 ) -> None:
     """The network says right twice, then left thrice, right thrice, ..."""
     monkeypatch.setattr(live_module, "WAITING_FRAMES", 1000)
-    coded = [CodedFrame(k / 10, (64, 64), b"", b"") for k in range(40)]
+    coded = [EncodedFrame(k / 10, (64, 64), b"", b"") for k in range(40)]
 
     def labels(smooth: float) -> list[LiveLabel]:
         scored(monkeypatch)
@@ -156,8 +156,8 @@ def test_the_end_and_errors_of_the_camera_come_through(net: STResNet) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("live")]
 
 
-def test_a_mailbox_keeps_the_newest() -> None:
-    box: Mailbox[int] = Mailbox(3)
+def test_a_queue_keeps_the_newest() -> None:
+    box: LatestQueue[int] = LatestQueue(3)
     for number in range(5):
         box.put(number)
     assert (box.received, box.dropped) == (5, 2)
@@ -166,7 +166,7 @@ def test_a_mailbox_keeps_the_newest() -> None:
     assert [next(items) for _ in range(3)] == [2, 3, 4]
     with pytest.raises(VideoError):
         next(items)
-    box = Mailbox(3)
+    box = LatestQueue(3)
     box.put(1)
     assert box.take_all() == [1]
     box.close()

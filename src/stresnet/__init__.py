@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from stresnet import flow
     from stresnet.classifier import STResNetClassifier as STResNetClassifier
     from stresnet.evaluation.evaluate import evaluate
@@ -33,6 +34,10 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: torch takes seconds, and `--help` needs none."""
     if name == "flow":
         return import_module("stresnet.flow")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("stresnet")
     if name not in _HOME:
         raise AttributeError(f"module 'stresnet' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

@@ -1,14 +1,18 @@
-"""The program that all verbs belong to: how they are registered, fail and speak."""
+"""The program that all verbs belong to: how they are registered, report and fail."""
 
 from __future__ import annotations
 
+import errno
 import functools
 import gc
+import inspect
+import logging
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import ParamSpec
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,22 +22,22 @@ from stresnet.errors import StresnetError
 
 app = typer.Typer(
     name="stresnet",
-    help="Recognise human actions in video with Spatiotemporal Residual Networks (ST-ResNet).",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 notes = Console(stderr=True, highlight=False, soft_wrap=True)
+logger = logging.getLogger("stresnet")
 
 FAILURES_SHOWN = 20
-
-P = ParamSpec("P")
+UNFORESEEN = 70  # the exit code for a mistake of ours: EX_SOFTWARE of sysexits.h
+NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 
 
 def main() -> None:
     """Entry point of the `stresnet` command."""
-    # By an exception, so that files are removed and processes ended; training answers in its way.
+    # As an exception, so that files are removed and processes ended; training has its own handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
@@ -43,7 +47,7 @@ def main() -> None:
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """For torch, of which nothing is garbage: to look through it as it grows takes 0.2 s."""
+    """Pause the garbage collector while torch is imported, which saves 0.2 s."""
     gc.disable()
     try:
         yield
@@ -51,10 +55,57 @@ def importing() -> Iterator[None]:
         gc.enable()
 
 
+class PlainLines(logging.Handler):
+    """Shows the library's messages on stderr, one plain line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message; warnings and errors are marked as such."""
+        mark = {"WARNING": "[yellow]warning:[/] ", "ERROR": "[bold red]error:[/] "}
+        notes.print(mark.get(record.levelname, "") + escape(record.getMessage()))
+
+
+def _show_version(given: bool) -> None:
+    if given:
+        from stresnet import __version__
+
+        typer.echo(f"stresnet {__version__}")
+        raise typer.Exit
+
+
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Report more; show the traceback of an unforeseen error."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Report warnings and errors only.")]
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+    ),
+]
+
+
+@app.callback()
+def stresnet(
+    context: typer.Context, version: Version = False, verbose: Verbose = False, quiet: Quiet = False
+) -> None:
+    """Recognise human actions in video with Spatiotemporal Residual Networks (ST-ResNet)."""
+    handler = PlainLines()
+    logger.addHandler(handler)
+    context.call_on_close(lambda: logger.removeHandler(handler))
+    logger.setLevel(logging.INFO)
+    _set_level(verbose=verbose, quiet=quiet)
+
+
+def _set_level(*, verbose: bool, quiet: bool) -> None:
+    if verbose or quiet:
+        logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
 def register(*verbs: Callable[..., None]) -> None:
     """Make functions verbs of the program; `--help` lists them in this order."""
     for verb in verbs:
-        # `import` is a word of Python's own, so its function is called import_.
+        # `import` is a keyword of Python, so its function is called import_.
         app.command(verb.__name__.removesuffix("_"))(_guarded(verb))
 
 
@@ -66,30 +117,58 @@ def register_group(name: str, help: str, *verbs: Callable[..., None]) -> None:
     app.add_typer(group)
 
 
-def _guarded(verb: Callable[P, None]) -> Callable[P, None]:
-    """Known errors become one clear line and their exit code."""
+def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
+    """Add -v and -q to a verb, and turn errors into one clear line and an exit code."""
 
     @functools.wraps(verb)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(*args: Any, verbose: bool, quiet: bool, **kwargs: Any) -> None:
+        _set_level(verbose=verbose, quiet=quiet)
         try:
             verb(*args, **kwargs)
         except StresnetError as error:
-            notes.print(f"[bold red]error:[/] {escape(str(error))}")
+            logger.error(str(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            notes.print("stopped; the same command goes on from here")
+            notes.print("stopped; the same command resumes")
             raise typer.Exit(getattr(error, "exit_code", 130)) from error
+        except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+            raise
+        except Exception as error:
+            raise typer.Exit(_report_unforeseen(error)) from error
 
+    asked = inspect.signature(verb, eval_str=True)
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for name, kind in {"verbose": Verbose, "quiet": Quiet}.items()
+    ]
+    parameters = [*asked.parameters.values(), *added]
+    guarded.__signature__ = asked.replace(parameters=parameters)  # type: ignore[attr-defined]
+    guarded.__annotations__ = {each.name: each.annotation for each in parameters}
     return guarded
 
 
+def _report_unforeseen(error: Exception) -> int:
+    """Say in one sentence what nobody foresaw and how to report it; return the exit code."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        logger.error(f"output cannot be written: {NO_ROOM[error.errno]}. Fix: free some space")
+        return 3
+    logger.debug("".join(traceback.format_exception(error)).rstrip())
+    reason = " ".join(str(error).split())[:200]
+    hint = "" if logger.isEnabledFor(logging.DEBUG) else "; run it again with -v to see where"
+    logger.error(
+        f"unforeseen {type(error).__name__}: {reason}. This is a bug in stresnet: please report it "
+        f"with this command and the output of `stresnet doctor`{hint}"
+    )
+    return UNFORESEEN
+
+
 def say(line: str) -> None:
-    """One plain line for a person, on stderr."""
+    """Print one plain line for a person on stderr."""
     notes.print(escape(line))
 
 
 def say_failures(failures: Sequence[tuple[str, str]], where: str) -> None:
-    """Name what failed and why; the first ones, if there are many."""
+    """Name what failed and why; only the first ones if there are many."""
     for name, reason in failures[:FAILURES_SHOWN]:
         say(f"failed: {name}: {reason}")
     if len(failures) > FAILURES_SHOWN:

@@ -6,32 +6,49 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Protocol
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
-from stresnet.cli.app import notes, say
+from stresnet.cli.app import logger, notes
+from stresnet.progress import Progress
+
+
+class Shown(Protocol):
+    """What `progress` gives: an `OnProgress`; the older (done, total, item) is understood, too."""
+
+    def __call__(
+        self, progress: Progress | float, total: float | None = None, item: str = "", /
+    ) -> None: ...
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar with ETA on a terminal; elsewhere a plain line every tenth of the way."""
-    with Progress(
+def progress(title: str) -> Iterator[Shown]:
+    """Give an `OnProgress` that shows a bar with ETA; without a terminal a line every tenth."""
+    with Bar(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[name]}"),
+        TextColumn("{task.fields[item]}"),
         console=notes,
         disable=not notes.is_terminal,
     ) as bar:
-        task = bar.add_task(title, total=None, name="")
+        task = bar.add_task(title, total=None, item="")
+        tenths = 0
 
-        def on_progress(finished: int, total: int, name: str) -> None:
-            bar.update(task, completed=finished, total=total, name=escape(name))
-            if bar.disable and finished * 10 // total > (finished - 1) * 10 // total:
-                say(f"{title}: {finished} of {total}")
+        def on_progress(
+            progress: Progress | float, total: float | None = None, item: str = "", /
+        ) -> None:
+            nonlocal tenths
+            now = progress if isinstance(progress, Progress) else Progress(progress, total, item)
+            bar.update(task, completed=now.done, total=now.total, item=escape(now.item))
+            if bar.disable and now.total and int(now.done * 10 / now.total) > tenths:
+                tenths = int(now.done * 10 / now.total)
+                logger.info(f"{title}: {now.done:g} of {now.total:g}")
 
         yield on_progress
 
@@ -104,7 +121,7 @@ class Meter:
 @contextmanager
 def metered(title: str, meter: Meter) -> Iterator[Callable[[], None]]:
     """Show a meter; the function that is given shows it anew."""
-    with Progress(
+    with Bar(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[said]}"),
@@ -120,6 +137,6 @@ def metered(title: str, meter: Meter) -> Iterator[Callable[[], None]]:
             tenths = int(meter.share * 10 + 1e-9)
             if bar.disable and tenths > shown:
                 shown = tenths
-                say(f"{title}: {meter}")
+                logger.info(f"{title}: {meter}")
 
         yield show

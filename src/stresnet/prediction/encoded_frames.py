@@ -19,7 +19,7 @@ Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class CodedFrame:
+class EncodedFrame:
     """A frame at `time`, in seconds, of `size` (H, W) pixels.
 
     Attributes:
@@ -34,13 +34,13 @@ class CodedFrame:
     flow: bytes
 
 
-def coded_frames(
+def encode_frames(
     frames: Iterable[Frame],
     *,
     flow: TVL1Parameters = AUTHORS,
     threads: int = 1,
     at_once: int = 16,
-) -> Iterator[CodedFrame]:
+) -> Iterator[EncodedFrame]:
     """Add the optical flow to frames, and code both.
 
     Args:
@@ -55,14 +55,14 @@ def coded_frames(
         fields = to_bytes(tv_l1(joined, parameters=flow, threads=threads))
         flows = [encode_grey(field.reshape(-1, field.shape[-1])) for field in fields]
         for frame, coded in zip(block, flows if last is not None else [b"", *flows], strict=True):
-            yield CodedFrame(frame.time, luma.shape[1:], encode_rgb(frame.image), coded)
+            yield EncodedFrame(frame.time, luma.shape[1:], encode_rgb(frame.image), coded)
         last = luma[-1:]
 
 
-class CodedVideo:
+class EncodedVideo:
     """Consecutive coded frames, at least one, as a video for the network."""
 
-    def __init__(self, coded: Sequence[CodedFrame]) -> None:
+    def __init__(self, coded: Sequence[EncodedFrame]) -> None:
         self._coded = tuple(coded)
         self.num_frames = len(self._coded)
         self.height, self.width = self._coded[0].size

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Mailbox(Generic[Item]):
+class LatestQueue(Generic[Item]):
     """Keeps the newest `size` items.
 
     Attributes:

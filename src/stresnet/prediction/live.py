@@ -1,10 +1,10 @@
 """A camera -> what happens now.
 
-    camera --(mailbox: drops)--> flow --(mailbox)--> the newest window --> network --> LiveLabel
+    camera --(queue: drops)--> flow --(queue)--> the newest window --> network --> LiveLabel
     \\___ thread ___/            \\_ thread _/          \\_______ the caller's thread _______/
 
 Each stage takes the newest there is, so that none is ever behind by more than its own work and a
-mailbox: what a slow machine cannot look at is dropped and counted.
+queue: what a slow machine cannot look at is dropped and counted.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from stresnet.evaluation.fully_convolutional import VideoScores, score_video
 from stresnet.evaluation.protocols import Protocol
 from stresnet.flow import FAST, TVL1Parameters
 from stresnet.model import STResNet, load_model
-from stresnet.prediction.encoded_frames import CodedFrame, CodedVideo, coded_frames
-from stresnet.prediction.latest_queue import Mailbox
+from stresnet.prediction.encoded_frames import EncodedFrame, EncodedVideo, encode_frames
+from stresnet.prediction.latest_queue import LatestQueue
 from stresnet.prediction.quick import QUICK
 from stresnet.prediction.ranking import ClassScore, ranked
 from stresnet.prediction.windows import MAX_FRAMES_OF_WINDOW
@@ -102,7 +102,7 @@ def live(
         label = ""
         for clip in stages.clips(window, stride):
             now = clip[-1].time
-            scores = score_video(net, CodedVideo(clip), protocol=protocol, precision=precision)
+            scores = score_video(net, EncodedVideo(clip), protocol=protocol, precision=precision)
             recent.append((now, scores))
             while recent[0][0] < now - smooth:
                 recent.popleft()
@@ -124,8 +124,8 @@ class _Stages:
 
     def __init__(self, frames: Iterable[Frame], flow: TVL1Parameters, flow_threads: int) -> None:
         self._frames, self._flow, self._flow_threads = frames, flow, flow_threads
-        self._seen: Mailbox[Frame] = Mailbox(WAITING_FRAMES)
-        self._coded: Mailbox[CodedFrame] = Mailbox(MAX_FRAMES_OF_WINDOW)
+        self._seen: LatestQueue[Frame] = LatestQueue(WAITING_FRAMES)
+        self._coded: LatestQueue[EncodedFrame] = LatestQueue(MAX_FRAMES_OF_WINDOW)
         self._zero: float | None = None  # the clock at the time 0 of the frames
         self._left = threading.Event()
         self._threads = [
@@ -141,9 +141,9 @@ class _Stages:
         """Seconds since a frame came."""
         return max(time.monotonic() - (self._zero or 0.0) - frame_time, 0.0)
 
-    def clips(self, window: float, stride: float) -> Iterator[list[CodedFrame]]:
+    def clips(self, window: float, stride: float) -> Iterator[list[EncodedFrame]]:
         """The last `window` seconds, every `stride` seconds or as often as they are asked for."""
-        kept: deque[CodedFrame] = deque()
+        kept: deque[EncodedFrame] = deque()
         due: float | None = None
         while new := self._coded.take_all():
             kept.extend(new)
@@ -179,7 +179,9 @@ class _Stages:
 
     def _code(self) -> None:
         with _ending(self._coded):
-            coded = coded_frames(self._seen, flow=self._flow, threads=self._flow_threads, at_once=1)
+            coded = encode_frames(
+                self._seen, flow=self._flow, threads=self._flow_threads, at_once=1
+            )
             for frame in coded:
                 if self._left.is_set():
                     break
@@ -187,8 +189,8 @@ class _Stages:
 
 
 @contextmanager
-def _ending(box: Mailbox[Any]) -> Iterator[None]:
-    """Close a mailbox at the end, with the error that ended it if there is one."""
+def _ending(box: LatestQueue[Any]) -> Iterator[None]:
+    """Close a queue at the end, with the error that ended it if there is one."""
     try:
         yield
     except Exception as error:  # raised again where the box is read
@@ -200,11 +202,11 @@ def _ending(box: Mailbox[Any]) -> Iterator[None]:
 def _warm_up(net: STResNet, flow: TVL1Parameters, protocol: Protocol, precision: str) -> None:
     """Load and compile what the first answer needs, before the camera's frames grow old."""
     frames = (Frame(np.zeros((256, 256, 3), np.uint8), time) for time in (0.0, 1.0))
-    clip = list(coded_frames(frames, flow=flow))
-    score_video(net, CodedVideo(clip), protocol=protocol, precision=precision)
+    clip = list(encode_frames(frames, flow=flow))
+    score_video(net, EncodedVideo(clip), protocol=protocol, precision=precision)
 
 
-def _rate(clip: Sequence[CodedFrame]) -> float:
+def _rate(clip: Sequence[EncodedFrame]) -> float:
     lasting = clip[-1].time - clip[0].time
     return (len(clip) - 1) / lasting if lasting > 0 else 0.0
 

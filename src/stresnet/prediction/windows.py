@@ -20,7 +20,7 @@ from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.decode import Frame
 from stresnet.errors import VideoError
 from stresnet.flow import AUTHORS, TVL1Parameters
-from stresnet.prediction.encoded_frames import Bytes, CodedVideo, coded_frames, still
+from stresnet.prediction.encoded_frames import Bytes, EncodedVideo, encode_frames, still
 
 MAX_FRAMES_OF_WINDOW = 5_000  # about 500 MB
 _STEP_OF_ONE = 1 / 25  # seconds that a video's only frame is shown
@@ -75,9 +75,9 @@ def windows_of_frames(
     Raises:
         VideoError: too many frames in a window.
     """
-    timed = ((frame.time, frame) for frame in coded_frames(frames, flow=flow, threads=threads))
+    timed = ((frame.time, frame) for frame in encode_frames(frames, flow=flow, threads=threads))
     for start, end, part in sliding(timed, length, stride):
-        yield Window(start, end, CodedVideo(part))
+        yield Window(start, end, EncodedVideo(part))
 
 
 def windows_of_store(stored: StoredVideo, *, length: float, stride: float) -> Iterator[Window]:

@@ -1,0 +1,99 @@
+"""What all verbs share: messages, -v and -q, errors, the version."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+import stresnet
+from stresnet.cli import app
+from stresnet.cli.app import register
+from stresnet.errors import VideoError
+
+library = logging.getLogger("stresnet.some.module")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch):
+    """Run one verb, which does what is given."""
+
+    def run(work, *arguments: str) -> Result:
+        def trial(count: int = 1) -> None:
+            work()
+
+        monkeypatch.setattr(app, "registered_commands", list(app.registered_commands))
+        register(trial)
+        return CliRunner().invoke(app, ["trial", *arguments])
+
+    return run
+
+
+def speaks() -> None:
+    library.debug("in detail")
+    library.info("plain [line]")
+    library.warning("something odd")
+
+
+def test_messages_of_the_library_are_plain_lines_on_stderr(run) -> None:
+    told = run(speaks)
+    assert told.stdout == ""
+    assert told.stderr == "plain [line]\nwarning: something odd\n"
+    assert not logging.getLogger("stresnet").handlers, "the library alone stays silent"
+
+
+@pytest.mark.parametrize(
+    ("option", "lines"), [("-v", 3), ("--verbose", 3), ("-q", 1), ("--quiet", 1)]
+)
+def test_verbose_and_quiet(run, option: str, lines: int) -> None:
+    assert len(run(speaks, option).stderr.splitlines()) == lines
+    assert len(run(speaks).stderr.splitlines()) == 2, "the next call is as usual again"
+
+
+def test_a_known_error_is_one_line_and_its_exit_code(run) -> None:
+    def fails() -> None:
+        raise VideoError("clip.mp4: no video stream", remedy="remove it")
+
+    told = run(fails)
+    assert (told.exit_code, told.stderr) == (
+        1,
+        "error: clip.mp4: no video stream. Fix: remove it\n",
+    )
+
+
+def test_an_unforeseen_error_is_one_sentence_and_a_traceback_only_with_v(run) -> None:
+    def fails() -> None:
+        raise ZeroDivisionError("by\nzero")
+
+    told = run(fails)
+    assert told.exit_code == 70
+    (line,) = told.stderr.splitlines()
+    assert "ZeroDivisionError: by zero" in line
+    assert "report" in line
+    assert "-v" in line
+    loud = run(fails, "-v")
+    assert loud.exit_code == 70
+    assert "Traceback" in loud.stderr
+
+
+def test_a_full_disk_is_the_machine_s_problem(run) -> None:
+    def fails() -> None:
+        raise OSError(28, "No space left on device")
+
+    told = run(fails)
+    assert (told.exit_code, len(told.stderr.splitlines())) == (3, 1)
+    assert "disk is full" in told.stderr
+
+
+def test_an_exit_stays_an_exit(run) -> None:
+    def ends() -> None:
+        raise typer.Exit(1)
+
+    assert (run(ends).exit_code, run(ends).stderr) == (1, "")
+
+
+def test_the_version_comes_from_one_place() -> None:
+    told = CliRunner().invoke(app, ["--version"])
+    assert told.stdout == f"stresnet {stresnet.__version__}\n"
