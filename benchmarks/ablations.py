@@ -1,13 +1,12 @@
 """What each idea is worth: variants of a recipe, trained with several seeds, tested on some folds.
 
     python benchmarks/ablations.py DATA OUT --folds 1,2 --seeds 3 [--recipe quick]
-        [--weights RESNET50] [--variants paper | ingredients | NAME,NAME,...] [--store STORE]
+        [--weights RESNET50] [--variants paper | NAME,NAME,...] [--store STORE]
 
-The variants `paper` are the ablations of sections 3.2 to 4.1; they concern the joint phases alone,
-so those of one seed start from the same two streams. The `ingredients` are what the recipe `modern`
-chooses from, one at a time; they concern all phases. Killed at any moment, the same command goes
-on; at the end, and whenever it is called again, it prints a table for Markdown: accuracy in per
-cent, the mean over folds and seeds and, behind ±, the seeds' standard deviation.
+The variants `paper` are the ablations of sections 3.2 to 4.1. They concern the joint phases alone,
+so those of one seed start from the same two streams. Rerun to resume. At the end, and whenever it
+is called again, it prints a table for Markdown: accuracy in per cent, the mean over folds and seeds
+and, behind ±, the standard deviation over seeds.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import numpy as np
 from stresnet.errors import StresnetError, UsageError
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.result import ROWS
-from stresnet.training.recipe import PHASES, PhaseName, Recipe
+from stresnet.training.recipe import PhaseName, Recipe
 from stresnet.training.recipes import recipe_named
 from stresnet.training.run import train
 
@@ -36,10 +35,9 @@ Accuracies = dict[tuple[str, str], float]  # of a network's stream, or of both: 
 
 @dataclass(frozen=True)
 class Variant:
-    """A change of a recipe, and the phases that it concerns."""
+    """A change of a recipe that concerns the joint phases alone."""
 
     change: Callable[[Recipe], Recipe]
-    phases: tuple[PhaseName, ...] = JOINT
 
 
 def of_recipe(**changes: object) -> Variant:
@@ -47,9 +45,9 @@ def of_recipe(**changes: object) -> Variant:
     return Variant(lambda recipe: replace(recipe, **changes))  # type: ignore[arg-type]
 
 
-def of_phases(*phases: PhaseName, **changes: object) -> Variant:
-    """Fields of the phases, which are trained anew."""
-    return Variant(lambda recipe: recipe.with_phases(*phases, **changes), phases)
+def of_phases(**changes: object) -> Variant:
+    """Fields of the joint phases."""
+    return Variant(lambda recipe: recipe.with_phases(*JOINT, **changes))
 
 
 BASE = {"the recipe": of_recipe()}
@@ -62,19 +60,11 @@ PAPER: dict[str, Variant] = {
     "joint softmax": of_recipe(joint_softmax=True),
     "average pool": of_recipe(temporal_pool_kind="average"),
     "pool after conv5": of_recipe(temporal_pool="conv5"),
-    "groups of 2": of_phases(*JOINT, norm_group=2),
-    "groups of 4": of_phases(*JOINT, norm_group=4),
-    "groups of 8": of_phases(*JOINT, norm_group=8),
+    "groups of 2": of_phases(norm_group=2),
+    "groups of 4": of_phases(norm_group=4),
+    "groups of 8": of_phases(norm_group=8),
 }
-INGREDIENTS: dict[str, Variant] = {
-    "label smoothing": Variant(lambda recipe: replace(recipe, label_smoothing=0.1), PHASES),
-    "averaged weights": of_phases(*PHASES, average=0.98),
-    "mixup": of_phases(*PHASES, mixup=0.2),
-    "cutmix": of_phases(*PHASES, cutmix=1.0),
-    "colour jitter": of_phases(*PHASES, colour_jitter=0.4),
-    "flow jitter": of_phases(*PHASES, flow_jitter=0.25),
-}
-ALL = BASE | PAPER | INGREDIENTS
+ALL = BASE | PAPER
 
 
 def main() -> None:
@@ -85,7 +75,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
     parser.add_argument("--recipe", default="quick")
     parser.add_argument("--weights", type=Path, help="an ImageNet ResNet, as for stresnet train")
-    parser.add_argument("--variants", default="paper", help="paper, ingredients, or names")
+    parser.add_argument("--variants", default="paper", help="paper, or names")
     parser.add_argument("--store", type=Path, help="prepared videos; default: OUT/store")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
@@ -117,14 +107,13 @@ def folds_named(text: str) -> tuple[int, ...]:
 
 
 def variants_named(names: str) -> dict[str, Variant]:
-    """The recipe itself, and the variants of a group or of these names.
+    """The recipe itself, and all variants (`paper`) or those of these names.
 
     Raises:
         UsageError: there is no variant of a name.
     """
-    groups = {"paper": PAPER, "ingredients": INGREDIENTS}
-    if names in groups:
-        return BASE | groups[names]
+    if names == "paper":
+        return ALL
     wanted = [name.strip() for name in names.split(",")]
     if unknown := [name for name in wanted if name not in ALL]:
         raise UsageError(f"no variant {unknown[0]!r}; there are {', '.join(ALL)}")
@@ -146,14 +135,9 @@ class Study:
     def accuracies(self, name: str, variant: Variant, seed: int) -> Accuracies:
         """Train what is not trained yet, test what is not tested yet."""
         run = self.out / f"{name.replace(' ', '-')}-{seed}"
-        if variant.phases == JOINT:
-            streams = self.out / f"two-stream-{seed}"
-            two_stream = self._trained(streams, self.recipe, STREAMS, self.weights, seed)
-            changed = variant.change(self.recipe)
-            self._trained(run, changed, JOINT, two_stream, seed)
-        else:
-            two_stream = run / "two_stream"
-            self._trained(run, variant.change(self.recipe), PHASES, self.weights, seed)
+        streams = self.out / f"two-stream-{seed}"
+        two_stream = self._trained(streams, self.recipe, STREAMS, self.weights, seed)
+        self._trained(run, variant.change(self.recipe), JOINT, two_stream, seed)
         folders = [two_stream, run / "st_resnet", run / "st_resnet_star"]
         found = {
             (folder.name, row): accuracy

@@ -1,8 +1,8 @@
 """Clips of real pictures whose classes differ only in motion, or only in the order of motions.
 
     python benchmarks/motion_set.py VIDEOS OUT [--train 60] [--test 30] [--seed 0]
-    stresnet train OUT/motion/folds.csv --fold 1 --recipe modern
-    stresnet train OUT/order/folds.csv --fold 1 --recipe modern
+    stresnet train OUT/motion/folds.csv --fold 1
+    stresnet train OUT/order/folds.csv --fold 1
 
 VIDEOS is a folder of videos, or a CSV as `stresnet train` takes it, whose column `source` says
 which videos show the same. A picture of a video is seen by a moving camera:

@@ -51,8 +51,6 @@ def test_a_plan_counts_steps_and_estimates_time_and_memory(tmp_path: Path) -> No
 
     lean = plan(items, tmp_path / "run", recompute=True)
     assert lean.memory < planned.memory
-    averaged = plan(items, tmp_path / "run", phase=replace(PHASE, average=0.9))
-    assert averaged.memory > planned.memory
 
 
 def test_loading_ahead_hides_behind_training_and_processes_share_it(tmp_path: Path) -> None:

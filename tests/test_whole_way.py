@@ -74,7 +74,6 @@ def test_one_command_trains_every_phase(run: Path) -> None:
     assert said["seed"] == 0
     assert said["processes"] == 1
     assert {"python", "torch", "stresnet"} <= set(said["versions"])
-    assert (run / "curves.svg").read_text().count("accuracy") == 4  # a panel a phase
 
 
 @pytest.mark.parametrize("phases", [PHASES, ("motion",)], ids=["all", "motion"])

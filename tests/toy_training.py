@@ -42,14 +42,7 @@ def make_run(
     execution: Execution = Execution(),  # noqa: B008
     open_video: Callable[[Path], FramesAndFlow] = StoredVideo,
 ) -> PhaseRun:
-    settings = ChunkSettings(
-        phase.chunks,
-        phase.tau,
-        phase.crop,
-        recipe.input_size,
-        colour_jitter=phase.colour_jitter,
-        flow_jitter=phase.flow_jitter,
-    )
+    settings = ChunkSettings(phase.chunks, phase.tau, phase.crop, recipe.input_size)
     dataset = ChunkDataset(items, settings, seed=0, open_video=open_video)
     folder.mkdir(exist_ok=True)
     return PhaseRun(recipe, phase, dataset, folder, "toy", 0, workers, place, execution)

@@ -41,7 +41,7 @@ def train(
         bool, typer.Option("--dry-run", help="Only say what it takes: steps, memory, hours.")
     ] = False,
     recipe: Annotated[
-        str, typer.Option(help="quick, modern, quick-resnet50, paper or released-code.")
+        str, typer.Option(help="quick, quick-resnet50, paper or released-code.")
     ] = "quick",
     depth: Annotated[
         str | None, typer.Option(help="26, 50, 101, 152 or tiny; default: the recipe's.")
@@ -85,10 +85,6 @@ def train(
         bool, typer.Option("--recompute", help="Activation checkpointing: less memory, slower.")
     ] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
-    validate: Annotated[
-        bool,
-        typer.Option("--validate", help="Score the kept-out videos after each phase: a record."),
-    ] = False,
 ) -> None:
     """Train all phases on a folder of labelled videos; again, or with --resume, to go on.
 
@@ -122,7 +118,6 @@ def train(
             channels_last=channels_last,
             recompute=recompute,
             compiled=compiled,
-            validate=validate,
             dry_run=dry_run,
             say=say,
         )

@@ -15,32 +15,24 @@ from torch.optim import Optimizer
 
 from stresnet.errors import TrainingError
 from stresnet.files import whole_file
-from stresnet.training.ema import WeightAverage
 
-WEIGHT, STATE, AVERAGE = "net.", "optimizer.", "average."  # what the names of tensors begin with
+WEIGHT, STATE = "net.", "optimizer."  # what the names of tensors begin with
 
 
 @dataclass(frozen=True)
 class Progress:
     """All that changes while a phase is trained, besides the step.
 
-    Sampling is a pure function of (seed, step, slot), dropout and mixing of (seed, step, group), so
-    there is no loader or generator state.
+    Sampling is a pure function of (seed, step, slot), dropout of (seed, step, group), so there is
+    no loader or generator state.
 
     Attributes:
         learner: what the phase trains: the network, or one stream of it.
-        average: of its weights, where the phase averages them.
     """
 
     learner: nn.Module
     optimizer: Optimizer
     scaler: GradScaler
-    average: WeightAverage | None = None
-
-    def take_average(self) -> None:
-        """Give the learner its averaged weights, if there are any: the result of the phase."""
-        if self.average is not None:
-            self.learner.load_state_dict(self.average.state)
 
 
 def save_checkpoint(path: Path, progress: Progress, step: int, fingerprint: str) -> None:
@@ -53,8 +45,6 @@ def save_checkpoint(path: Path, progress: Progress, step: int, fingerprint: str)
     for index, state in progress.optimizer.state_dict()["state"].items():
         kept = {key: value for key, value in state.items() if isinstance(value, Tensor)}
         tensors |= _prefixed(f"{STATE}{index}.", kept)
-    if progress.average is not None:
-        tensors |= _prefixed(AVERAGE, progress.average.state)
     metadata = {
         "step": str(step),
         "fingerprint": fingerprint,
@@ -84,19 +74,17 @@ def load_checkpoint(path: Path, progress: Progress, fingerprint: str) -> int:
     progress.optimizer.load_state_dict({**progress.optimizer.state_dict(), "state": state})
     if scaled := json.loads(metadata["scaler"]):
         progress.scaler.load_state_dict(scaled)
-    if progress.average is not None:
-        progress.average.load(_named(tensors, AVERAGE))
     return int(metadata["step"])
 
 
 def weights_of(path: Path) -> tuple[int, dict[str, Tensor]]:
-    """The finished iterations and the learner's state_dict in `path`, averaged where it is kept so.
+    """The finished iterations and the learner's state_dict in `path`.
 
     Raises:
         TrainingError: the file is damaged.
     """
     metadata, tensors = _read(path)
-    return int(metadata["step"]), _named(tensors, AVERAGE) or _named(tensors, WEIGHT)
+    return int(metadata["step"]), _named(tensors, WEIGHT)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -29,8 +29,8 @@ class PhasePlan:
     Attributes:
         phase: its recipe.
         videos: in the training set.
-        memory: bytes that a process needs at least: weights, their average, gradients, momentum,
-            and what one group leaves for its backward pass.
+        memory: bytes that a process needs at least: weights, gradients, momentum, and
+            what one group leaves for its backward pass.
         compute: seconds of one process for a video, forward and backward.
         load: seconds of one loader process for a video; None where no video is prepared yet.
         hours: of the whole phase.
@@ -116,9 +116,8 @@ def train_on_noise(
     seconds = (time.perf_counter() - began) / timed
     weights = sum(p.numel() * p.element_size() for p in learner.parameters())
     moments = len(make_optimizer(learner, recipe).defaults.get("betas", (0,)))  # 2 in AdamW
-    averaged = 1 if phase.average else 0
     activations = (kept.bytes - weights) * phase.norm_group // timed
-    return seconds, weights * (2 + moments + averaged) + max(activations, 0)
+    return seconds, weights * (2 + moments) + max(activations, 0)
 
 
 class KeptForBackward:

@@ -1,4 +1,4 @@
-"""What a training run says about itself: log.csv, curves, TensorBoard, progress with ETA."""
+"""What a training run says about itself: log.csv, TensorBoard, progress with ETA."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from stresnet.files import whole_file
-from stresnet.training.learning_curves import draw_curves
 
 COLUMNS = (
     "phase",
@@ -106,7 +105,7 @@ class RunLog:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Show progress inside the block; after it sync and close the files, draw the curves."""
+        """Show progress inside the block; after it sync and close the files."""
         try:
             with self._progress:
                 yield
@@ -115,7 +114,6 @@ class RunLog:
             os.fsync(self._file.fileno())
             self._file.close()
             self._events.close()
-            draw_curves(self.path, self.path.with_name("curves.svg"))
 
 
 @contextmanager

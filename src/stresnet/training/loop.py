@@ -22,12 +22,10 @@ from stresnet.model import STResNet, commit_running_moments
 from stresnet.model.sub_batch_norm import SubBatchNorm, average_moments
 from stresnet.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from stresnet.training.distributed import Place
-from stresnet.training.ema import WeightAverage
 from stresnet.training.interrupt import Interrupted, PassLeft, left_early, stop_requested
 from stresnet.training.loading import GroupSampler, load_groups
 from stresnet.training.log import running_log
 from stresnet.training.measures import group_measures, mean_measures, number_of_measures
-from stresnet.training.mixing import draw_mix, mixed, mixed_targets
 from stresnet.training.optimizer import make_optimizer, set_rate
 from stresnet.training.recipe import Phase, Recipe
 from stresnet.training.runtime import Execution
@@ -81,7 +79,6 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
         Interrupted: SIGINT or SIGTERM; the checkpoint is written.
     """
     phase, recipe, place, execution = run.phase, run.recipe, run.place, run.execution
-    side, num_classes = recipe.input_size, net.config["num_classes"]
 
     # -- What learns: one stream or both ----------------------------------------------------
     learner: nn.Module = net.get_submodule(phase.name) if phase.stream else net
@@ -91,13 +88,11 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
     average_moments(learner, recipe.running_moments)
     forward = execution.forward_of(learner)
     optimizer, scaler = make_optimizer(learner, recipe), execution.scaler(place.device)
-    average = WeightAverage(learner, phase.average) if phase.average else None
-    progress = Progress(learner, optimizer, scaler, average)
+    progress = Progress(learner, optimizer, scaler)
     finished = 0
     if run.checkpoint.exists():
         finished = load_checkpoint(run.checkpoint, progress, run.fingerprint)
     if finished == phase.iterations:
-        progress.take_average()
         return
 
     # -- Videos, a normalisation group at a time ----------------------------------------------
@@ -134,10 +129,6 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
                 # Dropout is a function of seed, step and group alone: the same after a restart,
                 # and whichever process trains the group.
                 torch.manual_seed(seed_of(run.seed, step, number))
-                mix = draw_mix(phase, (side, side), seed=run.seed, step=step, group=number)
-                if mix:
-                    rgb, flow = mixed(mix, rgb), mixed(mix, flow)
-                    truth = mixed_targets(mix, truth, num_classes)
                 try:
                     with execution.autocast(place.device):
                         scores = stream_scores(forward, phase, rgb, flow)  # each (b,T',K)
@@ -171,8 +162,6 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
             place.add_up_gradients(learner.parameters())
             if optimizer_step(optimizer, scaler):
                 commit_running_moments(learner)
-                if average is not None:
-                    average.update(step)
             else:
                 forget_moments(learner)
             optimizer.zero_grad()
@@ -183,7 +172,6 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
     if place.is_first:
         save_checkpoint(run.checkpoint, progress, phase.iterations, run.fingerprint)
     place.from_all("saved")
-    progress.take_average()
 
 
 def groups_a_step(phase: Phase, processes: int) -> int:
@@ -242,26 +230,25 @@ def stream_scores(
     return {"appearance": appearance, "motion": motion}
 
 
-def group_loss(scores: dict[str, Tensor], targets: Tensor, recipe: Recipe) -> Tensor:
+def group_loss(scores: dict[str, Tensor], truth: Tensor, recipe: Recipe) -> Tensor:
     """Cross-entropy summed over videos and streams, and over chunks summed or averaged (D10).
 
     One softmax a stream and chunk (section 3.4), or one on the streams' sum (`joint_softmax`).
 
     Args:
         scores: (b,T',K) of each stream.
-        targets: (b,) class indices, or (b,K) shares where videos are mixed.
+        truth: (b,) class indices.
     """
     heads = list(scores.values())
     if recipe.joint_softmax:
         heads = [torch.stack(heads).sum(0)]
-    total = torch.zeros((), device=targets.device)
+    total = torch.zeros((), device=truth.device)
     for logits in heads:
         chunks = logits.shape[1]
         every_chunk = cross_entropy(
             logits.float().flatten(0, 1),
-            targets.repeat_interleave(chunks, 0),
+            truth.repeat_interleave(chunks),
             reduction="sum",
-            label_smoothing=recipe.label_smoothing,
         )
         total = total + (every_chunk if recipe.chunk_loss == "sum" else every_chunk / chunks)
     return total

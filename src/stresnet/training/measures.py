@@ -16,22 +16,20 @@ from torch.nn.functional import cross_entropy
 
 
 @torch.no_grad()
-def group_measures(loss: Tensor, scores: dict[str, Tensor], targets: Tensor) -> Tensor:
+def group_measures(loss: Tensor, scores: dict[str, Tensor], truth: Tensor) -> Tensor:
     """(M,) float64 sums over the group's videos.
 
     Args:
         loss: what is trained on, summed over the group's videos.
         scores: (b,T',K) of each stream.
-        targets: (b,) class indices, or (b,K) shares where videos are mixed; the class with the
-            largest share is then the right one.
+        truth: (b,) class indices.
     """
-    truth = targets if targets.ndim == 1 else targets.argmax(1)
     clips = [logits.float().mean(1) for logits in scores.values()]  # (b,K) each
     if len(clips) > 1:
         clips.append(torch.stack(clips).sum(0))
-    sums = [torch.full((), len(targets), device=loss.device), loss]
+    sums = [torch.full((), len(truth), device=loss.device), loss]
     for logits in clips:
-        sums.append(cross_entropy(logits, targets, reduction="sum"))
+        sums.append(cross_entropy(logits, truth, reduction="sum"))
         sums.append((logits.argmax(1) == truth).sum())
     return torch.stack([value.double() for value in sums])
 

@@ -11,15 +11,14 @@ Learning rates are written as (rate, iterations) steps; an iteration is one opti
 `batch` videos. `norm_group` is the number of videos that share BatchNorm moments (section 3.4: "a
 batch normalisation batch size of ..."; see docs/paper_vs_code.md, D3).
 
-The paper's own training is what every field's default says; what it does not have (label smoothing,
-averaged weights, mixed videos, jitter of colour and speed) is off by default.
+The default of every field is the paper's own training.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from stresnet.data.loading.augmentation import CropKind
@@ -51,14 +50,6 @@ class Phase:
             left along half a cosine towards 0, or is constant, as in the paper.
         shared_tau: whether tau is drawn once a normalisation group, as in the released code, or
             once a video.
-        average: decay a step of the weights' exponential moving average, which is then the phase's
-            result (see ema.py); 0: the last weights.
-        mixup, cutmix: parameter alpha of the Beta distribution that shares of mixed videos are
-            drawn from (see mixing.py); 0: none are. Where both are set, a coin decides.
-        colour_jitter: brightness, contrast and saturation change by up to this fraction, alike in
-            all chunks of a video; 0: not at all.
-        flow_jitter: flow is multiplied by a factor of up to 1 + this, or divided by it, alike in
-            all chunks of a video; 0: not at all.
     """
 
     name: PhaseName
@@ -71,18 +62,6 @@ class Phase:
     dropout: float = 0.0
     cosine: bool = False
     shared_tau: bool = False
-    average: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    colour_jitter: float = 0.0
-    flow_jitter: float = 0.0
-
-    def __post_init__(self) -> None:
-        _expect("average", self.average, 0 <= self.average < 1, "a decay in [0, 1)")
-        _expect("mixup", self.mixup, self.mixup >= 0, "0 or more")
-        _expect("cutmix", self.cutmix, self.cutmix >= 0, "0 or more")
-        _expect("colour_jitter", self.colour_jitter, 0 <= self.colour_jitter < 1, "in [0, 1)")
-        _expect("flow_jitter", self.flow_jitter, self.flow_jitter >= 0, "0 or more")
 
     @property
     def stream(self) -> Literal["motion", "appearance"] | None:
@@ -131,7 +110,6 @@ class Recipe:
             (section 4.1's ablation: it "overfits severely to appearance").
         optimizer: "sgd", with `momentum`, as in the paper, or "adamw".
         double_rates: whether biases and BatchNorm's gains learn twice as fast (setLrWd.m).
-        label_smoothing: share of the target that is spread evenly over all classes, in [0, 1).
         running_moments: what BatchNorm averages over groups and steps: "variance", or the authors'
             "deviation" (see SubBatchNorm).
         motion_residual: how motion enters appearance in the joint phases: Eq. 2, or one of its
@@ -151,15 +129,10 @@ class Recipe:
     joint_softmax: bool = False
     optimizer: Literal["sgd", "adamw"] = "sgd"
     double_rates: bool = False
-    label_smoothing: float = 0.0
     running_moments: RunningMoments = "variance"
     motion_residual: MotionResidual = "appearance"
     temporal_convolutions: bool = True
     temporal_pool_kind: TemporalPoolKind = "max"
-
-    def __post_init__(self) -> None:
-        smoothing = self.label_smoothing
-        _expect("label_smoothing", smoothing, 0 <= smoothing < 1, "in [0, 1)")
 
     def phase(self, name: str) -> Phase:
         """The phase of that name.
@@ -188,7 +161,20 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """The recipe that gave `as_dict`, also after a way through JSON, which knows no tuples."""
+        """Return the recipe that gave `as_dict`, also after JSON, which has no tuples.
+
+        Raises:
+            UsageError: there are fields that no recipe has.
+        """
+        known = {field.name for field in fields(cls)}
+        known_of_phase = {field.name for field in fields(Phase)}
+        strange = {*values} - known
+        strange |= {name for phase in values["phases"] for name in phase} - known_of_phase
+        if strange:
+            raise UsageError(
+                f"recipe {values.get('name')!r} has unknown fields: {', '.join(sorted(strange))}",
+                remedy="it was made by another version of stresnet: train into a new folder",
+            )
         phases = tuple(
             Phase(
                 **{
@@ -200,8 +186,3 @@ class Recipe:
             for phase in values["phases"]
         )
         return cls(**{**values, "phases": phases})
-
-
-def _expect(name: str, got: object, holds: bool, expected: str) -> None:
-    if not holds:
-        raise UsageError(f"{name} is {got!r}, expected {expected}")

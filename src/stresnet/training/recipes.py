@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from stresnet.errors import UsageError
 from stresnet.training.recipe import PHASES, Phase, PhaseName, Recipe
 
 __all__ = [
-    "MODERN",
     "PAPER",
     "PHASES",
     "QUICK",
@@ -249,17 +246,7 @@ QUICK_RESNET50 = Recipe(
     ),
 )
 
-# --------------------------------------------------------------------------------------------
-# What may beat the paper: `quick`, and of what has been learned since 2016 whatever did not lose on
-# held-out clips: averaged weights (motion stream, five folds: 78.2 against 77.7 %, which is within
-# the noise). Label smoothing, flow jitter and larger crops lost there (docs/log.md); mixup, cutmix
-# and colour jitter are there to be tried.
-#   stresnet train FOLDER --recipe modern
-# Cost: that of `quick`.
-# --------------------------------------------------------------------------------------------
-MODERN = replace(QUICK.with_phases(average=0.98), name="modern")
-
-RECIPES = {recipe.name: recipe for recipe in (PAPER, RELEASED_CODE, QUICK, QUICK_RESNET50, MODERN)}
+RECIPES = {recipe.name: recipe for recipe in (PAPER, RELEASED_CODE, QUICK, QUICK_RESNET50)}
 
 
 def recipe_named(name: str) -> Recipe:

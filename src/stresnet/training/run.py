@@ -4,8 +4,7 @@ A run's folder:
 
     run.json                            recipe, all arguments, classes, versions, git commit
     split.csv                           which video was for training, which for testing
-    log.csv, curves.svg, tensorboard/   one row an iteration, and pictures of them
-    validation.csv                      with `validate`: accuracy on kept-out videos, a row a phase
+    log.csv, tensorboard/               one row an iteration
     PHASE.checkpoint.safetensors        where the phase stands
     two_stream/, st_resnet/, st_resnet_star/    trained networks, each for `stresnet predict`
 
@@ -26,7 +25,6 @@ from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, Modality
 from stresnet.data.prepare.many import PREPARATION, store_path
 from stresnet.data.splits.open import Split, VideoItem, check, open_dataset
 from stresnet.data.store.reader import StoredVideo
-from stresnet.evaluation.prepared_videos import PreparedVideos
 from stresnet.leftovers import remove_leftovers
 from stresnet.model.stream import Depth
 from stresnet.training.card import model_card
@@ -37,7 +35,6 @@ from stresnet.training.loop import PhaseRun, checkpoint_path, train_phase
 from stresnet.training.recipes import PHASES, Phase, Recipe, recipe_named
 from stresnet.training.run_folder import fingerprint_of, open_run, read_run
 from stresnet.training.runtime import Execution, precision_of
-from stresnet.training.validation import validate_phase
 from stresnet.training.videos import prepared, usable
 
 Say = Callable[[str], None]
@@ -66,7 +63,6 @@ def train(
     channels_last: bool = True,
     recompute: bool = False,
     compiled: bool = False,
-    validate: bool = False,
     dry_run: bool = False,
     say: Say = print,
 ) -> Path:
@@ -96,8 +92,6 @@ def train(
         precision: "auto" (bf16 where the processor multiplies it natively), "bf16-mixed",
             "16-mixed" or "32-true".
         channels_last, recompute, compiled: see `Execution`.
-        validate: score the kept-out videos when a phase is over, as `evaluate` would; a record
-            that chooses nothing.
         dry_run: say what each phase will take (samples, steps, memory, hours); write nothing.
         say: receives one plain line at each step of the way.
 
@@ -134,7 +128,6 @@ def train(
         "channels_last": channels_last,
         "recompute": recompute,
         "compiled": compiled,
-        "validate": validate,
     }
 
     with joined(device) as place:
@@ -157,11 +150,8 @@ def train(
                 say(line)
             return out
         failures: dict[str, str] = {}
-        kept_out: PreparedVideos | None = None
         if place.is_first:
             failures = prepared(split.train, store, say)
-            if validate and split.test:
-                kept_out = PreparedVideos.of(split.test, store, say)
         failures = place.from_first(failures)
         trained = usable(split.train, failures, say, skip_broken=skip_broken)
 
@@ -200,8 +190,6 @@ def train(
                         fold=fold,
                     ),
                 )
-            if kept_out is not None:
-                validate_phase(out, phase, folder, kept_out, device=device, say=say)
             place.from_all("saved")  # the next phase starts from it
             say(f"{phase.name}: saved {folder}")
     return folder
@@ -266,8 +254,6 @@ def samples(
             phase.crop,
             recipe.input_size,
             MODALITY_OF[phase.stream],
-            colour_jitter=phase.colour_jitter,
-            flow_jitter=phase.flow_jitter,
             tau_group=phase.norm_group if phase.shared_tau else 1,
         ),
         seed=seed,

@@ -29,7 +29,6 @@ from stresnet.data.loading.augmentation import (
     mirror,
     whole_frame,
 )
-from stresnet.data.loading.jitter import ZERO_FLOW, coloured, draw_colours, draw_speed, sped_up
 from stresnet.data.loading.sampling import (
     FLOWS,
     Indices,
@@ -40,6 +39,8 @@ from stresnet.data.loading.sampling import (
     training_centres,
 )
 from stresnet.errors import UsageError
+
+ZERO_FLOW = 128  # the byte of 0 pixels per frame
 
 Modality = Literal["rgb", "flow", "both"]
 
@@ -118,15 +119,12 @@ def training_chunks(
     size: int,
     rng: np.random.Generator,
     modality: Modality = "both",
-    colour_jitter: float = 0.0,
-    flow_jitter: float = 0.0,
 ) -> Chunks:
     """T = `chunks` chunks at a random stride, start, crop and flip, size x size px.
 
     Args:
         tau: least and greatest stride, in frames.
         size: side of the network's input, px.
-        colour_jitter, flow_jitter: see `draw_colours` and `draw_speed`; 0: neither is changed.
         modality: what to read; the draws, and so the chunks, are the same for each.
 
     Raises:
@@ -137,13 +135,12 @@ def training_chunks(
         raise UsageError(f"unknown crop {crop!r}", remedy=f"choose from {', '.join(CROP_RULES)}")
     centres = training_centres(video.num_frames, chunks, tau, rng)
     cut = CROP_RULES[crop](video.height, video.width, rng)
-    colours, speed = draw_colours(colour_jitter, rng), draw_speed(flow_jitter, rng)
     rgb = torch.empty((chunks, 3, 0, 0), dtype=torch.uint8)
     flow = torch.empty((chunks, 2 * FLOWS, 0, 0), dtype=torch.uint8)
     if modality != "flow":
-        rgb = coloured(apply_to_rgb(video.frames(centres), cut, (size, size)), colours)
+        rgb = apply_to_rgb(video.frames(centres), cut, (size, size))
     if modality != "rgb":
-        flow = sped_up(apply_to_flow(_read_flow(video, centres), cut, (size, size)), speed)
+        flow = apply_to_flow(_read_flow(video, centres), cut, (size, size))
     return Chunks(rgb, flow)
 
 
@@ -203,8 +200,6 @@ class ChunkSettings:
     crop: CropKind
     size: int
     modality: Modality = "both"
-    colour_jitter: float = 0.0
-    flow_jitter: float = 0.0
     tau_group: int = 1  # videos, one after the other in a batch, that share one tau
 
 
@@ -240,8 +235,6 @@ class ChunkDataset(Dataset[Sample]):
             size=settings.size,
             rng=np.random.default_rng([self.seed, step, slot]),
             modality=settings.modality,
-            colour_jitter=settings.colour_jitter,
-            flow_jitter=settings.flow_jitter,
         )
         return Sample(drawn.rgb, drawn.flow, label)
 
