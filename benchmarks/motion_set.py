@@ -35,9 +35,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from stresnet.data.loading.sampling import FLOWS
-from stresnet.data.splits.open import csv_list, find_videos
+from stresnet.data.splits.open import csv_list
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.encode import video_writer
+from stresnet.data.video.inputs import find_videos
 from stresnet.errors import DatasetError, StresnetError
 from stresnet.files import whole_file
 

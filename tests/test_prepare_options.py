@@ -16,8 +16,8 @@ from stresnet.data.formats.layouts import Format
 from stresnet.data.prepare.estimate import dry_run
 from stresnet.data.prepare.many import prepare
 from stresnet.data.prepare.shard import WHOLE, Shard
-from stresnet.data.splits.open import find_videos
-from stresnet.data.video.probe import announced
+from stresnet.data.video.inputs import find_videos
+from stresnet.data.video.probe import probe
 from stresnet.errors import UsageError, VideoError
 
 
@@ -89,7 +89,7 @@ def test_progress_within_a_video(tmp_path, monkeypatch):
 @pytest.mark.parametrize("ending", [".mp4", ".avi", ".mkv", ".webm"])
 def test_headers_tell_the_length(tmp_path, ending):
     path = write_video(tmp_path / f"a{ending}", moving_texture(10, 64, 80), fps=10)
-    length = announced(path, short_side=32)
+    length = probe(path, short_side=32)
     assert abs(length.frames - 10) <= 1  # Matroska tells milliseconds only
     assert length.seconds == pytest.approx(1, abs=0.11)
     assert length.pixels == 40 * 32
@@ -97,9 +97,9 @@ def test_headers_tell_the_length(tmp_path, ending):
 
 def test_headers_that_do_not_tell(tmp_path):
     path = write_video(tmp_path / "a.gif", moving_texture(10, 64, 80))
-    assert announced(path).frames in (0, 10)
+    assert probe(path).frames in (0, 10)
     with pytest.raises(VideoError, match="no video stream"):
-        announced(write_sound(tmp_path / "sound.mp4"))
+        probe(write_sound(tmp_path / "sound.mp4"))
 
 
 # --- the dry run --------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def test_workers_share_the_hours(tmp_path, monkeypatch, workers):
 
 def test_videos_of_unknown_length_count_as_average(tmp_path, monkeypatch):
     videos = [video for video in written(tmp_path / "videos") if video[1] != "bad.mp4"]
-    real = dry_run_module.announced
+    real = dry_run_module.probe
 
     def silent_header(path: Path, *, short_side: int):
         length = real(path, short_side=short_side)
@@ -160,7 +160,7 @@ def test_videos_of_unknown_length_count_as_average(tmp_path, monkeypatch):
             return length
         return type(length)(frames=0, seconds=0.0, pixels=length.pixels)
 
-    monkeypatch.setattr(dry_run_module, "announced", silent_header)
+    monkeypatch.setattr(dry_run_module, "probe", silent_header)
     forecast = dry_run(videos, tmp_path / "out")
     assert (forecast.unknown, forecast.frames) == (1, 30)
 

@@ -13,8 +13,7 @@ import pytest
 
 from making_videos import ENCODERS, MJPEG, moving_texture, texture, write_sound, write_video
 from stresnet.data.video.container import content_sha256, printable
-from stresnet.data.video.decode import frames_of_array, iter_frames, read_video
-from stresnet.data.video.frame_times import FrameTimes
+from stresnet.data.video.decode import FrameTimes, frames_of_array, iter_frames, read_video
 from stresnet.data.video.geometry import scaled_size, upright
 from stresnet.errors import UsageError, VideoError
 

@@ -29,7 +29,7 @@ def extract(
     workers: Workers = None,
 ) -> None:
     """Follow points through videos and describe them; again to go on after a stop."""
-    from stresnet.data.splits.open import find_videos
+    from stresnet.data.video.inputs import find_videos
     from stresnet.idt.extract import extract as extract_all
     from stresnet.idt.feature_file import feature_path, read_index
 

@@ -82,7 +82,7 @@ def predict(
     Short videos get ranked classes, long ones segments: from when to when, which class.
     """
     from stresnet.data.prepare.prefetched import prepared_ahead
-    from stresnet.data.video.inputs import LiveSource, find_sources
+    from stresnet.data.video.inputs import LiveInput, find_inputs
     from stresnet.flow import AUTHORS, FAST
 
     if as_json and as_csv:
@@ -91,8 +91,8 @@ def predict(
     wanted = {ending: out for ending, out in outputs.items() if out is not None}
     if wanted and timeline is False:
         raise UsageError("files are made of timelines", remedy="leave --whole out")
-    found = [find_sources(source, allow_network=allow_network) for source in sources]
-    cameras = [each for each in found if isinstance(each, LiveSource)]
+    found = [find_inputs(source, allow_network=allow_network) for source in sources]
+    cameras = [each for each in found if isinstance(each, LiveInput)]
     videos = [video for each in found if isinstance(each, tuple) for video in each]
     asked = wanted or as_csv or timeline is not None or background is not None
     if cameras and (len(found) > 1 or asked):
@@ -132,11 +132,11 @@ def predict(
 
 def _gets_timeline(video: Path, *, asked: bool | None) -> bool:
     """As asked, or (None) by the video's length."""
-    from stresnet.data.video.probe import announced
+    from stresnet.data.video.probe import probe
 
     if asked is not None:
         return asked
     try:
-        return announced(video).seconds > LONG
+        return probe(video).seconds > LONG
     except VideoError:  # told when it is read
         return False

@@ -20,7 +20,7 @@ from stresnet.cli.progress import progress
 from stresnet.data.prepare.prefetched import Prepared
 from stresnet.data.video.camera import camera_frames
 from stresnet.data.video.container import printable
-from stresnet.data.video.inputs import LiveSource, NamedVideo
+from stresnet.data.video.inputs import LiveInput, VideoInput
 from stresnet.errors import VideoError
 from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.files import whole_file
@@ -82,7 +82,7 @@ class Run:
 
 
 def predict_videos(
-    net: STResNet, videos: Sequence[NamedVideo], prepared: Iterator[Prepared], run: Run
+    net: STResNet, videos: Sequence[VideoInput], prepared: Iterator[Prepared], run: Run
 ) -> int:
     """Recognise, show and write; how many videos failed.
 
@@ -119,7 +119,7 @@ def predict_videos(
     return failed
 
 
-def predict_live(net: STResNet, source: LiveSource, run: Run) -> None:
+def predict_live(net: STResNet, source: LiveInput, run: Run) -> None:
     """Show what a camera sees, until Ctrl-C or its end."""
     say("Ctrl-C ends")
     settings, looked = run.settings, {**run.looked, "flow": FAST, "protocol": QUICK}
@@ -193,8 +193,8 @@ def clock(seconds: float) -> str:
 
 
 def _recognised(
-    net: STResNet, videos: Sequence[NamedVideo], prepared: Iterator[Prepared], run: Run
-) -> Iterator[tuple[NamedVideo, Found | VideoError]]:
+    net: STResNet, videos: Sequence[VideoInput], prepared: Iterator[Prepared], run: Run
+) -> Iterator[tuple[VideoInput, Found | VideoError]]:
     """In order; those without a timeline are prepared while the ones before are seen."""
     for video in videos:
         if run.in_time(video.path):
@@ -217,7 +217,7 @@ def _recognised(
             )
 
 
-def _timeline(net: STResNet, video: NamedVideo, run: Run) -> Timeline | VideoError:
+def _timeline(net: STResNet, video: VideoInput, run: Run) -> Timeline | VideoError:
     try:
         with progress(f"{video.name}, seconds") as show:
             return timeline(
@@ -240,7 +240,7 @@ def _by_seconds(show: Any) -> OnProgress:
     return on_progress
 
 
-def _write(found: Timeline, video: NamedVideo, paths: Mapping[str, Path]) -> None:
+def _write(found: Timeline, video: VideoInput, paths: Mapping[str, Path]) -> None:
     for ending, path in paths.items():
         if ending == ".mp4":
             with progress(f"{path.name}, seconds") as show:

@@ -42,7 +42,7 @@ def prepare(
     from stresnet.data.prepare.estimate import dry_run as foretell
     from stresnet.data.prepare.many import prepare as prepare_all
     from stresnet.data.prepare.shard import Shard
-    from stresnet.data.splits.open import find_videos
+    from stresnet.data.video.inputs import find_videos
 
     part = Shard.parse(shard)
     found = find_videos(videos)

@@ -28,9 +28,9 @@ def decoding() -> Iterator[Finding]:
     """What PyAV's FFmpeg decodes, and whether it does decode a real clip."""
     import av
 
-    from stresnet.data.splits.open import find_videos
     from stresnet.data.video.container import CODECS
     from stresnet.data.video.decode import iter_frames
+    from stresnet.data.video.inputs import find_videos
 
     library = f"PyAV {av.__version__}"
     missing = [name for name, codec in DECODERS.items() if not _can_decode(codec)]

@@ -18,9 +18,9 @@ import numpy as np
 
 from stresnet.batch import OnProgress, silent, worker_count
 from stresnet.data.loading.sampling import FLOWS
-from stresnet.data.splits.open import find_videos
 from stresnet.data.video.container import printable
 from stresnet.data.video.decode import MAX_FRAMES, Frame, iter_frames
+from stresnet.data.video.inputs import find_videos
 from stresnet.diagnosis.packets import Packets, count_packets
 from stresnet.errors import StresnetError
 from stresnet.workers import Tell, run_isolated

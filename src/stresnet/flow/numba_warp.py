@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from stresnet.flow.jit import compiled, inlined
 from stresnet.flow.numba_fields import FIRST, FLOW, INVERSE, RHO, SLOPE
+from stresnet.flow.parameters import FLAT, PART_BITS, PARTS
 from stresnet.flow.simd import (
     LANES,
     Float32,
@@ -32,12 +33,6 @@ UInt32 = npt.NDArray[np.uint32]
 f32 = np.float32
 HALF, ONE = f32(0.5), f32(1)
 U1, U2, U3, U4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
-# Below this |slope|² there is nothing to follow (OpenCV's bound: float32's epsilon).
-FLAT = f32(np.finfo(np.float32).eps)
-# The flow that I1 is warped by is rounded to this part of a pixel. The data term is linearised
-# at the rounded flow, so nothing else is lost.
-PART_BITS = 6
-PARTS = 1 << PART_BITS
 # A cubic tap reaches 3 pixels beyond positions clamped to [-2, size + 1].
 PAD = 3
 

@@ -18,12 +18,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from stresnet.errors import UsageError
 
 # For `lazy_check=False`: how many iterations run at once before the change is looked at again, for
 # each time that it was larger than allowed, and at most.
 HASTE = 1.5
 AT_ONCE = 8
+# Below this |slope|² there is nothing to follow (OpenCV's bound: float32's epsilon).
+FLAT = np.finfo(np.float32).eps
+# The flow that I1 is warped by is rounded to this part of a pixel. The data term is linearised
+# at the rounded flow, so nothing else is lost.
+PART_BITS = 6
+PARTS = 1 << PART_BITS
 
 
 @dataclass(frozen=True)

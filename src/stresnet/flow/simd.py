@@ -32,7 +32,7 @@ FLOAT, INT, LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 FLOAT_BYTES = 4
 VECTOR = ir.VectorType(FLOAT, LANES)
 # Flow and frames are finite, and sums may be taken in any order.
-FAST = ("fast",)
+FLAGS = ("fast",)
 
 
 class LanesType(types.Type):
@@ -109,14 +109,14 @@ def _operator(symbol: Callable[[Any, Any], Any], emit: Callable[[Any, Any, Any],
     overload(symbol)(with_numba_types)
 
 
-_operator(operator.add, lambda builder, a, b: builder.fadd(a, b, flags=FAST))
-_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b, flags=FAST))
-_operator(operator.mul, lambda builder, a, b: builder.fmul(a, b, flags=FAST))
-_operator(operator.truediv, lambda builder, a, b: builder.fdiv(a, b, flags=FAST))
+_operator(operator.add, lambda builder, a, b: builder.fadd(a, b, flags=FLAGS))
+_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b, flags=FLAGS))
+_operator(operator.mul, lambda builder, a, b: builder.fmul(a, b, flags=FLAGS))
+_operator(operator.truediv, lambda builder, a, b: builder.fdiv(a, b, flags=FLAGS))
 
 
 def _select(sign: str) -> Callable[[Any, Any, Any], Any]:
-    return lambda builder, a, b: builder.select(builder.fcmp_ordered(sign, a, b, flags=FAST), a, b)
+    return lambda builder, a, b: builder.select(builder.fcmp_ordered(sign, a, b, flags=FLAGS), a, b)
 
 
 # The lesser or the greater of two, lane by lane.
@@ -191,7 +191,7 @@ def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
     """LLVM's own function `name`."""
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
     function = _declared(builder, f"llvm.{name}.v{LANES}f32", kind)
-    return builder.call(function, arguments, fastmath=FAST)
+    return builder.call(function, arguments, fastmath=FLAGS)
 
 
 def _estimate(name: str, exactly: Callable[[Any, Any], Any]) -> Any:
@@ -213,7 +213,7 @@ def _estimate(name: str, exactly: Callable[[Any, Any], Any]) -> Any:
 
 
 def _exact_inverse(builder: Any, vector: Any) -> Any:
-    return builder.fdiv(_constant([1.0] * LANES), vector, flags=FAST)
+    return builder.fdiv(_constant([1.0] * LANES), vector, flags=FLAGS)
 
 
 def _exact_inverse_root(builder: Any, vector: Any) -> Any:
@@ -245,12 +245,16 @@ def quarter_sums(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
         low = [lane for start in (0, 8) for lane in (e + start for e in evens)]
         high = [lane for start in (0, 8) for lane in (o + start for o in odds)]
         # First a and b, c and d, quarter beside quarter; then the halves of both.
-        ab = builder.fadd(_shuffled(builder, a, b, low), _shuffled(builder, a, b, high), flags=FAST)
-        cd = builder.fadd(_shuffled(builder, c, d, low), _shuffled(builder, c, d, high), flags=FAST)
+        ab = builder.fadd(
+            _shuffled(builder, a, b, low), _shuffled(builder, a, b, high), flags=FLAGS
+        )
+        cd = builder.fadd(
+            _shuffled(builder, c, d, low), _shuffled(builder, c, d, high), flags=FLAGS
+        )
         return builder.fadd(
             _shuffled(builder, ab, cd, [*range(8), *range(16, 24)]),
             _shuffled(builder, ab, cd, [*range(8, 16), *range(24, 32)]),
-            flags=FAST,
+            flags=FLAGS,
         )
 
     return A_VECTOR(a, b, c, d), generate

@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stresnet.errors import EnvironmentProblem, UsageError
-from stresnet.flow.numba_warp import FLAT, PARTS
-from stresnet.flow.parameters import AT_ONCE, HASTE, TVL1Parameters
+from stresnet.flow.parameters import AT_ONCE, FLAT, HASTE, PARTS, TVL1Parameters
 from stresnet.flow.pyramid import level_sizes, linear_taps
 
 # Pixels of all pairs that run together: about 60 bytes each are held, 1 GB in all.

@@ -41,7 +41,7 @@ from stresnet.idt.feature_file import find_features, iter_blocks, read_index
 from stresnet.idt.layout import Float32
 
 CODEBOOK, SPLIT, VECTORS = "codebook.safetensors", "split.csv", "vectors"
-COLUMNS = ("name", "label", "source", "split")
+SPLIT_COLUMNS = ("name", "label", "source", "split")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,9 @@ def encoded_videos(folder: Path) -> list[Encoded]:
     """
     try:
         with (folder / SPLIT).open(encoding="utf-8", newline="") as file:
-            return [Encoded(*(row[column] for column in COLUMNS)) for row in csv.DictReader(file)]
+            return [
+                Encoded(*(row[column] for column in SPLIT_COLUMNS)) for row in csv.DictReader(file)
+            ]
     except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(
             f"{folder}: holds no encoded videos ({error})", remedy="run `stresnet idt encode`"
@@ -192,5 +194,5 @@ def _write_split(path: Path, split: Split, failures: dict[str, str]) -> None:
 
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(COLUMNS)
+        table.writerow(SPLIT_COLUMNS)
         table.writerows(rows(split.train, "train") + rows(split.test, "test"))

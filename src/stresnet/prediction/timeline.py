@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.decode import frames_of_array, iter_frames
-from stresnet.data.video.probe import announced
+from stresnet.data.video.probe import probe
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores, score_video
 from stresnet.evaluation.metrics import softmax
@@ -243,7 +243,7 @@ def _announced_seconds(source: Source, fps: float) -> float:
         return source.duration
     if isinstance(source, np.ndarray):
         return len(source) / fps
-    return announced(Path(source)).seconds
+    return probe(Path(source)).seconds
 
 
 def _name(source: Source) -> str:

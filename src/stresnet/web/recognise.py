@@ -18,7 +18,7 @@ from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.container import printable
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.encode import video_writer
-from stresnet.data.video.probe import announced
+from stresnet.data.video.probe import probe
 from stresnet.drawing import Picture
 from stresnet.errors import StresnetError, VideoError
 from stresnet.evaluation.protocols import PAPER
@@ -118,7 +118,7 @@ class Recogniser:
     def _prepared(
         self, upload: Path, name: str, max_seconds: float, on_progress: OnProgress
     ) -> StoredVideo:
-        said = announced(upload)
+        said = probe(upload)
         _require_short(said.seconds, name, max_seconds)
         most = round(max_seconds * MOST_FRAMES_A_SECOND)
 

@@ -43,6 +43,7 @@ from stresnet.errors import UsageError
 ZERO_FLOW = 128  # the byte of 0 pixels per frame
 
 Modality = Literal["rgb", "flow", "both"]
+ZERO_FLOW = 128  # the byte of 0 pixels per frame
 
 
 class FramesAndFlow(Protocol):

@@ -22,7 +22,7 @@ from stresnet.data.prepare.many import PrepareJob, prepare_jobs
 from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.prepare.shard import WHOLE, Shard
 from stresnet.data.video.decode import iter_frames
-from stresnet.data.video.probe import Announced, announced
+from stresnet.data.video.probe import VideoInfo, probe
 from stresnet.flow import tv_l1
 from stresnet.workers import Tell, run_isolated
 
@@ -78,7 +78,7 @@ def dry_run(
     """
     jobs = prepare_jobs(videos, out, shard=shard)
     workers, threads = worker_count(workers, len(jobs))
-    lengths: list[tuple[PrepareJob, Announced]] = []
+    lengths: list[tuple[PrepareJob, VideoInfo]] = []
     failures: list[tuple[str, str]] = []
     for job, outcome in run_isolated(_length_unless_done, jobs, workers=workers):
         if isinstance(outcome, Exception):
@@ -108,8 +108,8 @@ def dry_run(
     )
 
 
-def _length_unless_done(job: PrepareJob, tell: Tell) -> Announced | None:
-    return None if job.is_done() else announced(job.video, short_side=job.short_side)
+def _length_unless_done(job: PrepareJob, tell: Tell) -> VideoInfo | None:
+    return None if job.is_done() else probe(job.video, short_side=job.short_side)
 
 
 def _rates(jobs: Sequence[PrepareJob], workers: int, threads: int) -> tuple[float, float]:

@@ -26,7 +26,7 @@ from stresnet.data.prepare.shard import WHOLE, Shard
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.store.store_names import store_path
 from stresnet.data.video.container import content_sha256
-from stresnet.data.video.probe import announced
+from stresnet.data.video.probe import probe
 from stresnet.errors import StoreError, UsageError
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.leftovers import remove_leftovers
@@ -146,7 +146,7 @@ class _PrepareUnlessDone:
     def __call__(self, job: PrepareJob, tell: Tell) -> bool:
         if job.is_done():
             return False
-        frames = announced(job.video, short_side=job.short_side).frames
+        frames = probe(job.video, short_side=job.short_side).frames
         prepare_video(
             job.video,
             job.store,

@@ -6,12 +6,12 @@ Classes have names everywhere; they are sorted, and their indices are the progra
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from stresnet.data.splits.official import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
 from stresnet.data.splits.split import Split, VideoItem, check, draw_split, in_short, make_split
+from stresnet.data.video.inputs import videos_below
 from stresnet.errors import DatasetError, UsageError
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "VideoItem",
     "check",
     "csv_list",
-    "find_videos",
     "folder_per_class",
     "hmdb51",
     "official_lists",
@@ -27,10 +26,6 @@ __all__ = [
     "ucf101",
 ]
 
-VIDEO_ENDINGS = (
-    *(".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm"),
-    *(".3gp", ".m2ts", ".mpeg", ".mpg", ".mts", ".ts"),
-)
 HELD_OUT = ("test", "val", "validation")  # folders beside `train`, the first that is there
 TEST_FRACTION = 0.2
 Reader = Callable[[Path, Path, int], Split]  # (videos, lists, fold)
@@ -149,20 +144,6 @@ def csv_list(
     return make_split(train, test)
 
 
-def find_videos(place: Path) -> list[tuple[Path, str]]:
-    """A video file, or the videos at any depth of a folder: (path, name) each, sorted by name.
-
-    Raises:
-        DatasetError: there is no such place, or no video in it.
-    """
-    if place.is_file():
-        return [(place, place.name)]
-    found = sorted((path.relative_to(place).as_posix(), path) for path in _videos(place, place))
-    if not found:
-        raise DatasetError(f"{place}: there are no videos here", remedy="check the spelling")
-    return [(path, name) for name, path in found]
-
-
 def _read_csv(path: Path) -> list[dict[str, str]]:
     """Rows with stripped cells, each checked."""
     rows: list[dict[str, str]] = []
@@ -218,7 +199,7 @@ def _labelled(folder: Path, root: Path) -> tuple[list[VideoItem], list[str]]:
     items = [
         VideoItem(path, class_folder.name, path.relative_to(root).as_posix())
         for class_folder in classes
-        for path in _videos(class_folder, root)
+        for path in videos_below(class_folder, root)
     ]
     return items, [class_folder.name for class_folder in classes]
 
@@ -248,21 +229,6 @@ def _subfolders(folder: Path) -> Sequence[Path]:
         for path in folder.iterdir()
         if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
     )
-
-
-def _videos(folder: Path, root: Path) -> Iterator[Path]:
-    """Video files at any depth of `folder`, no hidden ones and none that lie outside `root`."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(parent, name)
-            is_video = path.suffix.lower() in VIDEO_ENDINGS and not name.startswith(".")
-            if is_video and path.is_file() and _stays_inside(path, root):
-                yield path
-
-
-def _stays_inside(path: Path, root: Path) -> bool:
-    return not path.is_symlink() or path.resolve().is_relative_to(root.resolve())
 
 
 def _use_layout() -> str:

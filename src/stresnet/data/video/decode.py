@@ -25,7 +25,6 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stresnet.data.video.container import opened_video, printable
-from stresnet.data.video.frame_times import FrameTimes
 from stresnet.data.video.geometry import scaled_size, upright
 from stresnet.errors import UsageError, VideoError
 
@@ -41,6 +40,32 @@ _SCALING = (
     | Interpolation.BITEXACT
 )
 _DEFAULT_RATE = Fraction(25)  # for the few files that tell neither times nor a rate
+
+
+class FrameTimes:
+    """Seconds after the first frame; strictly increasing, whatever the stamps are.
+
+    Args:
+        step: the nominal time between two frames, in seconds.
+    """
+
+    def __init__(self, step: float) -> None:
+        self._step = step
+        self._origin: float | None = None
+        self._last = -step
+
+    def time_of(self, stamp: float | None) -> float:
+        """The next frame's time, given its stamp in seconds.
+
+        A missing stamp, or one that does not go forward, counts as one step after the last frame.
+        """
+        time = expected = self._last + self._step
+        if stamp is not None:
+            if self._origin is None:
+                self._origin = stamp - expected
+            time = stamp - self._origin
+        self._last = time if time > self._last else expected
+        return self._last
 
 
 @dataclass(frozen=True, eq=False)

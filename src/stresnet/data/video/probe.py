@@ -12,7 +12,7 @@ from stresnet.data.video.geometry import scaled_size
 
 
 @dataclass(frozen=True)
-class Announced:
+class VideoInfo:
     """A header's word, which may be wrong.
 
     Attributes:
@@ -26,7 +26,7 @@ class Announced:
     pixels: int
 
 
-def announced(path: Path, *, short_side: int = 256) -> Announced:
+def probe(path: Path, *, short_side: int = 256) -> VideoInfo:
     """Read a video's header.
 
     Raises:
@@ -43,4 +43,4 @@ def announced(path: Path, *, short_side: int = 256) -> Announced:
             width, height, short_side, pixel_aspect=stream.sample_aspect_ratio
         )
         seconds = seconds or (frames / rate if rate else 0.0)
-        return Announced(frames, seconds, scaled_width * scaled_height)
+        return VideoInfo(frames, seconds, scaled_width * scaled_height)

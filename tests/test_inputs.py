@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stresnet.data.video.inputs import LiveSource, NamedVideo, find_sources
+from stresnet.data.video.inputs import LiveInput, VideoInput, find_inputs
 from stresnet.errors import DatasetError, UsageError
 from stresnet.prediction.output_paths import output_paths
 
@@ -21,9 +21,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def names(source: str | Path) -> list[str]:
-    found = find_sources(str(source))
+    found = find_inputs(str(source))
     assert isinstance(found, tuple)
-    assert all(isinstance(video, NamedVideo) and video.path.is_file() for video in found)
+    assert all(isinstance(video, VideoInput) and video.path.is_file() for video in found)
     return [video.name for video in found]
 
 
@@ -35,14 +35,14 @@ def test_a_file_a_folder_and_a_pattern(folder: Path, monkeypatch: pytest.MonkeyP
     assert names("**/*.mp4") == ["a/one.mp4", "four [1].mp4"]
     assert names("../" + folder.name + "/?/*.avi") == [f"{folder.name}/b/two.avi"]
     with pytest.raises(DatasetError, match="matches no file"):
-        find_sources("*.mov")
+        find_inputs("*.mov")
     with pytest.raises(DatasetError, match="no videos"):
         (folder / "empty").mkdir()
-        find_sources("empty")
+        find_inputs("empty")
 
 
 def test_a_missing_file_is_found_out_when_it_is_read(tmp_path: Path) -> None:
-    assert find_sources(str(tmp_path / "no.mp4")) == (NamedVideo(tmp_path / "no.mp4", "no.mp4"),)
+    assert find_inputs(str(tmp_path / "no.mp4")) == (VideoInput(tmp_path / "no.mp4", "no.mp4"),)
 
 
 def test_a_list_is_relative_to_its_folder(folder: Path) -> None:
@@ -52,22 +52,20 @@ def test_a_list_is_relative_to_its_folder(folder: Path) -> None:
     assert names(listed) == ["a/one.mp4", "two.avi", absolute]
     listed.write_text("\n", encoding="utf-8")
     with pytest.raises(DatasetError, match="lists no video"):
-        find_sources(str(listed))
+        find_inputs(str(listed))
     with pytest.raises(DatasetError, match="cannot be read"):
-        find_sources(str(folder / "none.txt"))
+        find_inputs(str(folder / "none.txt"))
 
 
 def test_cameras_and_streams() -> None:
-    camera = find_sources("0")
-    assert camera == LiveSource("0")
+    camera = find_inputs("0")
+    assert camera == LiveInput("0")
     with pytest.raises(UsageError, match="--allow-network"):
-        find_sources("rtsp://host/stream")
-    assert find_sources("rtsp://host/stream", allow_network=True) == LiveSource(
-        "rtsp://host/stream"
-    )
+        find_inputs("rtsp://host/stream")
+    assert find_inputs("rtsp://host/stream", allow_network=True) == LiveInput("rtsp://host/stream")
     for address in ("https://host/clip.mp4", "file:///etc/passwd"):
         with pytest.raises(UsageError, match="not fetched"):
-            find_sources(address, allow_network=True)
+            find_inputs(address, allow_network=True)
 
 
 def test_outputs_of_one_video_and_of_many() -> None:
