@@ -11,17 +11,19 @@ import torch
 from stresnet.batch import BatchReport
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError, UsageError
-from stresnet.evaluation import prepared_videos, temperature
+from stresnet.evaluation import calibration, prepared_videos
 from stresnet.evaluation.calibration import (
     COLDEST,
     HOTTEST,
+    Calibration,
+    calibrate,
     calibration_error,
+    calibration_sample,
     fit_temperature,
     reliability,
 )
 from stresnet.evaluation.metrics import softmax
 from stresnet.evaluation.protocols import CENTRE_CROP
-from stresnet.evaluation.temperature import Calibration, calibrate, calibration_sample
 from stresnet.model import STResNet
 from tiny_data import CLASSES, toy_store
 
@@ -120,13 +122,13 @@ def test_the_temperature_never_sees_a_tested_video(
     toy_store(tmp_path, videos=2)
     monkeypatch.setattr(prepared_videos, "prepare", nothing_to_prepare)
     scored: list[str] = []
-    score = temperature.score_videos
+    score = calibration.score_videos
 
     def spy(net: STResNet, videos: prepared_videos.PreparedVideos, **options: object) -> object:
         scored.extend(item.name for item in videos.items)
         return score(net, videos, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(temperature, "score_videos", spy)
+    monkeypatch.setattr(calibration, "score_videos", spy)
     torch.manual_seed(0)
     net = STResNet(2, "tiny", input_size=32).eval()
     net.class_names = CLASSES

@@ -22,10 +22,15 @@ from stresnet.data.store.writer import write_store
 from stresnet.data.video.decode import Video, read_video
 from stresnet.errors import UsageError, VideoError
 from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.explanation import Explanation, explain, explain_stored
-from stresnet.explanation.cells import between, cell_centres, over_pixels
-from stresnet.explanation.class_activation_map import evidence, margin_weights
-from stresnet.explanation.occlusion import Frozen, interval_edges
+from stresnet.explanation import Explanation, explain, explain_stored, save_explanation
+from stresnet.explanation.class_activation_map import (
+    between,
+    cell_centres,
+    evidence,
+    margin_weights,
+    over_pixels,
+)
+from stresnet.explanation.occlusion import Occluded, interval_edges
 from stresnet.model import STResNet
 from stresnet.model.stream import Stream
 from tiny_data import toy_video
@@ -216,11 +221,11 @@ def test_nothing_happens_in_a_hidden_interval():
     frames = np.arange(12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
     flow = 10 + np.arange(11, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 4, 4), np.uint8)
     video, every = InMemoryVideo(frames, flow), np.arange(12)
-    seen = Frozen(video, 4, 7)
+    seen = Occluded(video, 4, 7)
     assert seen.frames(every)[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 3, 3, 3, 7, 8, 9, 10, 11]
     still = [10, 11, 12, 128, 128, 128, 128, 17, 18, 19, 20]
     assert seen.flow(every[:11])[:, 0, 0, 0].tolist() == still
-    assert Frozen(video, 0, 3).frames(every)[:, 0, 0, 0].tolist()[:4] == [3, 3, 3, 3]
+    assert Occluded(video, 0, 3).frames(every)[:, 0, 0, 0].tolist()[:4] == [3, 3, 3, 3]
     assert video.frames(every)[5, 0, 0, 0] == 5
     assert interval_edges(12, 5).tolist() == [0, 2, 4, 7, 9, 12]
     assert interval_edges(3, 10).tolist() == [0, 1, 2, 3]
@@ -256,7 +261,7 @@ def test_the_prepared_video_goes_with_the_explanation(tmp_path):
 def test_what_is_saved(tmp_path):
     video = made_video(tmp_path / "made.zip", red=RED)
     found = explain_stored(telling_network(), video, "<b>made</b>.mp4", intervals=3)
-    found.save(tmp_path / "out")
+    save_explanation(found, tmp_path / "out")
     names = {"overlay.mp4", "contact_sheet.jpg", "explanation.json", "index.html"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     said = json.loads((tmp_path / "out" / "explanation.json").read_text(encoding="utf-8"))
@@ -284,7 +289,7 @@ def test_what_is_saved(tmp_path):
 
 def test_a_single_frame_is_explained_too(tmp_path):
     found = explain(random_network(), moving_texture(1, 64, 80))
-    found.save(tmp_path)
+    save_explanation(found, tmp_path)
     assert found.losses.shape == (2, 0)
     assert found.as_dict()["hidden"] == []
     assert (tmp_path / "index.html").exists()

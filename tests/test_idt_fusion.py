@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from stresnet.errors import DatasetError, UsageError
-from stresnet.evaluation.compare import Comparison, Entry
+from stresnet.evaluation.comparison import Comparison, Entry
 from stresnet.evaluation.protocols import PAPER
 from stresnet.evaluation.report.files import console_table, table_cells, write_report
 from stresnet.evaluation.report.summary import summarise
-from stresnet.evaluation.result import Report
+from stresnet.evaluation.result import EvaluationResult
 from stresnet.evaluation.score_files import ScoreTable, write_scores
 from stresnet.evaluation.with_idt import TWO_CLASSES, add_idt, read_idt, rule
 
 
 def compared(classes: int = 3, videos: int = 9, folds: int = 1) -> Comparison:
-    reports = []
+    results = []
     names = tuple(f"class {k}" for k in range(classes))
     if classes == 101:
         names = ("ApplyEyeMakeup", "HandstandPushups", "YoYo", *names[3:])
@@ -30,18 +30,18 @@ def compared(classes: int = 3, videos: int = 9, folds: int = 1) -> Comparison:
             for row in ("appearance", "motion", "fused")
         }
         of_videos = tuple(f"fold{fold}/{n}" for n in range(videos))
-        reports.append(Report(names, of_videos, truth, scores, seconds=np.ones(videos)))
-    entry = Entry("star", "ST-ResNet*", PAPER, tuple(reports))
+        results.append(EvaluationResult(names, of_videos, truth, scores, seconds=np.ones(videos)))
+    entry = Entry("star", "ST-ResNet*", PAPER, tuple(results))
     numbers = (None,) if folds == 1 else tuple(range(1, folds + 1))
     return Comparison("data", numbers, (entry,), (), None, Path("no store"))
 
 
-def idt_of(report: Report, seed: int = 7) -> ScoreTable:
+def idt_of(result: EvaluationResult, seed: int = 7) -> ScoreTable:
     """Scores of the same videos and classes, and of more videos, in another order."""
     rng = np.random.default_rng(seed)
-    names = (*reversed(report.names), "another")
-    classes = report.class_names[::-1]
-    truth = np.array([*(len(classes) - 1 - report.truth[::-1]), 0])
+    names = (*reversed(result.names), "another")
+    classes = result.class_names[::-1]
+    truth = np.array([*(len(classes) - 1 - result.truth[::-1]), 0])
     scores = np.eye(len(classes))[truth] + rng.normal(size=(len(names), len(classes)))
     return ScoreTable("idt.npz", names, scores, classes, truth)
 
@@ -56,28 +56,28 @@ def unit(scores: np.ndarray) -> np.ndarray:
 
 def test_scores_are_matched_by_name_normalised_and_averaged():
     comparison = compared()
-    (report,) = comparison.main.reports
-    table = idt_of(report)
+    (result,) = comparison.main.results
+    table = idt_of(result)
     alone, fused = add_idt(comparison, [table]).idt
     np.testing.assert_allclose(alone.scores(), in_order(table), rtol=1e-6)
-    expected = (unit(report.scores["fused"]) + unit(in_order(table))) / 2
+    expected = (unit(result.scores["fused"]) + unit(in_order(table))) / 2
     np.testing.assert_allclose(fused.scores(), expected, rtol=1e-5)
-    assert alone.names == fused.names == report.names
+    assert alone.names == fused.names == result.names
     assert fused.rows == alone.rows == ("fused",)
 
 
 def test_two_classes_are_averaged_as_probabilities_and_that_is_said():
     comparison = compared(classes=2)
-    (report,) = comparison.main.reports
+    (result,) = comparison.main.results
     margins = np.linspace(-2, 2, 9)
-    table = ScoreTable("idt", report.names, np.stack([margins, -margins], axis=1))
+    table = ScoreTable("idt", result.names, np.stack([margins, -margins], axis=1))
     # The paper's rule would hear the machines only:
-    by_the_paper = unit(report.scores["fused"]) + unit(table.scores + 1e-9)
+    by_the_paper = unit(result.scores["fused"]) + unit(table.scores + 1e-9)
     assert (by_the_paper.argmax(axis=1) == table.scores.argmax(axis=1)).all()
     joined = add_idt(comparison, [table])
     assert joined.warnings == (TWO_CLASSES,)
     probabilities = 1 / (1 + np.exp(-2 * margins))
-    network = report.scores["fused"].astype(float)
+    network = result.scores["fused"].astype(float)
     of_network = 1 / (1 + np.exp(network[:, 1] - network[:, 0]))
     found = joined.idt[1].scores()[:, 0]
     np.testing.assert_allclose(found, (probabilities + of_network) / 2, rtol=1e-5)
@@ -86,8 +86,8 @@ def test_two_classes_are_averaged_as_probabilities_and_that_is_said():
 
 def test_what_does_not_fit_is_named():
     comparison = compared()
-    (report,) = comparison.main.reports
-    table = idt_of(report)
+    (result,) = comparison.main.results
+    table = idt_of(result)
     with pytest.raises(DatasetError, match=r"idt.npz: video 'fold0/0' and 1 more is missing"):
         add_idt(comparison, [replace(table, names=("x", *table.names[1:-2], "y", "z"))])
     strange = (*table.class_names[:-1], "other")
@@ -106,11 +106,11 @@ def test_what_does_not_fit_is_named():
 
 def test_each_fold_has_a_file(tmp_path):
     comparison = compared(folds=2)
-    for fold, report in enumerate(comparison.main.reports, start=1):
-        write_scores(idt_of(report), tmp_path / f"idt{fold}.csv")
+    for fold, result in enumerate(comparison.main.results, start=1):
+        write_scores(idt_of(result), tmp_path / f"idt{fold}.csv")
     tables = read_idt(str(tmp_path / "idt{fold}.csv"), comparison.folds)
     joined = add_idt(comparison, tables)
-    assert [len(report.names) for report in joined.idt[1].reports] == [9, 9]
+    assert [len(result.names) for result in joined.idt[1].results] == [9, 9]
     with pytest.raises(UsageError, match=r"one file for 2 folds"):
         read_idt("idt.csv", (1, 2))
     with pytest.raises(UsageError, match="asks for a fold"):
@@ -119,7 +119,7 @@ def test_each_fold_has_a_file(tmp_path):
 
 def test_the_report_has_the_rows_beside_table_4s_numbers(tmp_path):
     comparison = compared(classes=101, videos=202)
-    joined = add_idt(comparison, [idt_of(comparison.main.reports[0])])
+    joined = add_idt(comparison, [idt_of(comparison.main.results[0])])
     said = write_report(joined, tmp_path)
     labels = [line[0] for line in table_cells(said)[1:]]
     assert labels[-2:] == ["improved dense trajectories (IDT)", "ST-ResNet* + IDT"]

@@ -11,13 +11,13 @@ import pytest
 
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.store.store_names import store_path
-from stresnet.evaluation.compare import Comparison, Entry
+from stresnet.evaluation.comparison import Comparison, Entry
 from stresnet.evaluation.protocols import PAPER
 from stresnet.evaluation.report.files import write_report
 from stresnet.evaluation.report.page import render
 from stresnet.evaluation.report.pictures import film, strip
 from stresnet.evaluation.report.summary import summarise
-from stresnet.evaluation.result import Report
+from stresnet.evaluation.result import EvaluationResult
 from tiny_data import CLASSES, toy_store
 
 
@@ -45,9 +45,9 @@ def made(classes: list[str], videos: int, store: Path) -> Comparison:
         for row in ("appearance", "motion", "fused")
     }
     names = tuple(f"{classes[k]}/{n // len(classes)}" for n, k in enumerate(truth))
-    report = Report(tuple(classes), names, truth, scores, seconds=np.ones(videos))
+    result = EvaluationResult(tuple(classes), names, truth, scores, seconds=np.ones(videos))
     return Comparison(
-        "data", (None,), (Entry("star", "ST-ResNet*", PAPER, (report,)),), (), None, store
+        "data", (None,), (Entry("star", "ST-ResNet*", PAPER, (result,)),), (), None, store
     )
 
 
@@ -87,10 +87,10 @@ def test_101_classes_are_all_named_beside_the_paper_s_numbers(tmp_path: Path) ->
 
 def test_a_network_without_errors_has_a_page_too(tmp_path: Path) -> None:
     comparison = made(["a", "b"], 6, tmp_path)
-    (report,) = comparison.main.reports
-    right = 9 * np.eye(2, dtype=np.float32)[report.truth]
-    sure = replace(report, scores=dict.fromkeys(report.scores, right))
-    page = page_of(replace(comparison, entries=(replace(comparison.main, reports=(sure,)),)))
+    (result,) = comparison.main.results
+    right = 9 * np.eye(2, dtype=np.float32)[result.truth]
+    sure = replace(result, scores=dict.fromkeys(result.scores, right))
+    page = page_of(replace(comparison, entries=(replace(comparison.main, results=(sure,)),)))
     assert "100.0 % of 6 videos" in page
     assert "Most confused pairs" not in page
 

@@ -13,7 +13,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-import stresnet.evaluation.score_cache as kept_scores
 from stresnet.batch import BatchReport
 from stresnet.cli import app
 from stresnet.data.splits.split import VideoItem
@@ -22,8 +21,9 @@ from stresnet.data.store.store_names import store_path
 from stresnet.data.store.writer import write_store
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation import evaluate as evaluation
-from stresnet.evaluation import prepared_videos
-from stresnet.evaluation.compare import Comparison, compare
+from stresnet.evaluation import prepared_videos, score_cache
+from stresnet.evaluation.compare import compare
+from stresnet.evaluation.comparison import Comparison
 from stresnet.evaluation.evaluate import evaluate, score_videos
 from stresnet.evaluation.model_folders import find_models, network_kind
 from stresnet.evaluation.prepared_videos import PreparedVideos
@@ -31,7 +31,7 @@ from stresnet.evaluation.protocols import CENTRE_CROP, PAPER
 from stresnet.evaluation.report.files import console_table, markdown, write_report
 from stresnet.evaluation.report.page import render
 from stresnet.evaluation.report.summary import summarise
-from stresnet.evaluation.result import Report
+from stresnet.evaluation.result import EvaluationResult
 from stresnet.evaluation.score_files import read_scores
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import predict_stored
@@ -134,14 +134,14 @@ def test_a_run_s_networks_are_the_rows_of_one_table(world: Path, tmp_path: Path)
 
 
 def test_evaluation_and_prediction_agree_bit_for_bit(world: Path) -> None:
-    report = evaluate(
+    result = evaluate(
         world / "run" / "two_stream", world / "toy.csv", store=world / "store", say=QUIET
     )
     net = load_model(world / "run" / "two_stream")
     net.to(memory_format=torch.channels_last)
-    for place, name in enumerate(report.names):
+    for place, name in enumerate(result.names):
         told = predict_stored(net, StoredVideo(store_path(world / "store", name)), name)
-        probabilities = torch.from_numpy(report.scores["fused"][place]).double().softmax(0)
+        probabilities = torch.from_numpy(result.scores["fused"][place]).double().softmax(0)
         expected = dict(zip(CLASSES, probabilities.tolist(), strict=True))
         assert {each.label: each.score for each in told.predictions} == pytest.approx(
             expected, rel=1e-12
@@ -188,15 +188,15 @@ def test_a_stopped_evaluation_goes_on(
 def test_scores_survive_a_kill_within_half_a_minute(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_scores, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(score_cache, "SAVE_SECONDS", -1.0)
     written: list[int] = []
-    save = kept_scores.save_arrays
+    save = score_cache.save_arrays
 
     def spy(path: Path, **arrays: np.ndarray) -> None:
         written.append(len(arrays["names"]))
         save(path, **arrays)
 
-    monkeypatch.setattr(kept_scores, "save_arrays", spy)
+    monkeypatch.setattr(score_cache, "save_arrays", spy)
     net = load_model(world / "run" / "two_stream")
     score_videos(net, videos_of(world), protocol=CENTRE_CROP, kept=tmp_path / "a.npz", say=QUIET)
     assert written == [1, 2, 2]
@@ -216,7 +216,7 @@ def test_another_network_video_or_label_counts(
     toy_store(store, videos=1)
     videos = replace(videos_of(world), store=store)
 
-    def score() -> Report:
+    def score() -> EvaluationResult:
         return score_videos(net, videos, protocol=CENTRE_CROP, kept=kept, say=QUIET)
 
     score()
@@ -258,9 +258,9 @@ def test_folds_are_tested_by_their_own_networks(world: Path, tmp_path: Path) -> 
     assert len(set(comparison.main.names)) == said["videos"] == 8
     fitted = said["calibration"]["fitted"]
     assert len(fitted["temperatures"]) == 2
-    for report, used in zip(comparison.main.reports, fitted["training_videos"], strict=True):
+    for result, used in zip(comparison.main.results, fitted["training_videos"], strict=True):
         assert len(used) == 4
-        assert not set(report.names) & set(used)
+        assert not set(result.names) & set(used)
     assert "mean of folds 1, 2" in (tmp_path / "out" / "index.html").read_text()
     assert (tmp_path / "out" / "scores" / "star.training.centre-crop.fold2.npz").exists()
 
@@ -268,7 +268,7 @@ def test_folds_are_tested_by_their_own_networks(world: Path, tmp_path: Path) -> 
 def test_fewer_chunks_give_a_curve(world: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     comparison = compared(world, tmp_path, chunks=[25, 6, 3, 6], say=lines.append)
-    assert all(len(entry.reports) == 1 for entry in comparison.curve)
+    assert all(len(entry.results) == 1 for entry in comparison.curve)
     assert [entry.protocol.chunks for entry in comparison.curve] == [6, 25]
     assert {entry.model for entry in comparison.curve} == {"st_resnet_star"}
     assert [entry.protocol for entry in comparison.entries] == [CENTRE_CROP, CENTRE_CROP]

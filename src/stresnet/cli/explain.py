@@ -66,11 +66,12 @@ def _explain_video(
     model: Path, video: Path, out: Path, label: str | None, intervals: int, threads: int
 ) -> None:
     from stresnet.explanation import explain as explain_one
+    from stresnet.explanation import save_explanation
 
     explanation = explain_one(model, video, label=label, intervals=intervals, threads=threads)
     for warning in explanation.video.warnings:
         say(f"warning: {video}: {warning}")
-    explanation.save(out)
+    save_explanation(explanation, out)
     Console().print(summary(explanation))
     say(f"look at {out / 'index.html'}")
 

@@ -7,14 +7,12 @@ network under the first protocol is the main one, of which the report shows more
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from stresnet.data.splits.open import open_dataset
 from stresnet.errors import DatasetError, UsageError
+from stresnet.evaluation.calibration import Calibration, calibrate
+from stresnet.evaluation.comparison import Comparison, Entry
 from stresnet.evaluation.evaluate import require_known, score_videos
 from stresnet.evaluation.model_folders import (
     FOLD,
@@ -25,91 +23,10 @@ from stresnet.evaluation.model_folders import (
 )
 from stresnet.evaluation.prepared_videos import PreparedVideos
 from stresnet.evaluation.protocols import PAPER, Protocol
-from stresnet.evaluation.result import ROWS, Report
-from stresnet.evaluation.temperature import Calibration, calibrate
+from stresnet.evaluation.result import EvaluationResult
 from stresnet.evaluation.with_idt import add_idt, read_idt
 from stresnet.model import STResNet, load_model
 from stresnet.model.stream import POOL_WINDOW
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One network under one protocol, on every fold.
-
-    Attributes:
-        model: what the report calls it.
-        network: which of the paper's networks it is, or what of it Table 4 has with IDT.
-        reports: one a fold.
-    """
-
-    model: str
-    network: str
-    protocol: Protocol
-    reports: tuple[Report, ...]
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self.reports[0].class_names
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The videos of all folds, one after the other."""
-        return tuple(name for report in self.reports for name in report.names)
-
-    @property
-    def truth(self) -> NDArray[np.int64]:
-        """(N,) for `names`."""
-        return np.concatenate([report.truth for report in self.reports])
-
-    def scores(self, row: str = "fused") -> NDArray[np.float32]:
-        """(N, K) for `names`."""
-        return np.concatenate([report.scores[row] for report in self.reports])
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """Which scores there are, of `result.ROWS`."""
-        return tuple(row for row in ROWS if row in self.reports[0].scores)
-
-    @property
-    def seconds(self) -> float | None:
-        """That a video takes: the median; None where it is not known."""
-        seconds = np.concatenate([report.seconds for report in self.reports])
-        return float(np.median(seconds)) if seconds.size else None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All that was measured.
-
-    Attributes:
-        folds: None alone where the data has no folds, or its first one was taken.
-        curve: the main network with fewer chunks, then as it is; empty where not asked for.
-        calibration: of the main network, where asked for.
-        idt: improved dense trajectories alone, and the main network with them, where given.
-        store: folder of the prepared videos.
-        warnings: why the numbers may flatter.
-    """
-
-    data: str
-    folds: tuple[int | None, ...]
-    entries: tuple[Entry, ...]
-    curve: tuple[Entry, ...]
-    calibration: Calibration | None
-    store: Path
-    warnings: tuple[str, ...] = ()
-    idt: tuple[Entry, ...] = ()
-
-    @property
-    def main(self) -> Entry:
-        """The last network under the first protocol."""
-        last = self.entries[-1].model
-        return next(entry for entry in self.entries if entry.model == last)
-
-    @property
-    def failures(self) -> dict[str, str]:
-        """Videos that could not be scored, with the reason."""
-        reports = (report for entry in self.entries for report in entry.reports)
-        return {name: reason for report in reports for name, reason in report.failures.items()}
 
 
 def compare(
@@ -157,7 +74,7 @@ def compare(
     data, store = Path(data), Path(store or "store")
     say(f"{', '.join(found.labels)} on {data.name}")
 
-    reports: dict[tuple[str, Protocol], list[Report]] = {}
+    results: dict[tuple[str, Protocol], list[EvaluationResult]] = {}
     kinds: dict[str, Network] = {}
     temperatures: list[Calibration] = []
     warnings: list[str] = []
@@ -177,10 +94,10 @@ def compare(
             for protocol in _wanted(net, protocols, chunks if label == main else (), say):
                 say(f"{label}, {protocol.name}{'' if fold is None else f', fold {fold}'}")
                 kept = _score_file(out, label, protocol, fold)
-                report = score_videos(
+                result = score_videos(
                     net, videos, protocol=protocol, precision=precision, kept=kept, say=say
                 )
-                reports.setdefault((label, protocol), []).append(report)
+                results.setdefault((label, protocol), []).append(result)
         if calibrated:
             kept = _score_file(out, f"{main}.training", protocols[0], fold)
             fitted = calibrate(
@@ -195,7 +112,7 @@ def compare(
             temperatures.append(fitted)
     entries = [
         Entry(label, kinds[label], protocol, tuple(of_folds))
-        for (label, protocol), of_folds in reports.items()
+        for (label, protocol), of_folds in results.items()
     ]
     _require_one_list_of_classes(entries)
     comparison = Comparison(
@@ -238,7 +155,7 @@ def _curve(
 
 def _require_one_list_of_classes(entries: Sequence[Entry]) -> None:
     for entry in entries:
-        if any(report.class_names != entry.class_names for report in entry.reports):
+        if any(result.class_names != entry.class_names for result in entry.results):
             raise DatasetError(
                 f"{entry.model}: its networks of different folds know different classes",
                 remedy=f"give networks trained on one data set, with {FOLD} in their path",

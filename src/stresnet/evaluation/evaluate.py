@@ -1,6 +1,6 @@
 """Score every test video of a data set by the paper's protocol, or another.
 
-data -> PreparedVideos -> score_videos -> Report        (compare.py: many networks and folds)
+data -> PreparedVideos -> score_videos -> EvaluationResult    (compare.py: many networks and folds)
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from stresnet.errors import DatasetError, StoreError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.prepared_videos import PreparedVideos, source_of
 from stresnet.evaluation.protocols import PAPER, Protocol
-from stresnet.evaluation.result import ROWS, Report
-from stresnet.evaluation.score_cache import KeptScores, Scored, fingerprint
+from stresnet.evaluation.result import ROWS, EvaluationResult
+from stresnet.evaluation.score_cache import ScoreCache, Scored, fingerprint
 from stresnet.model import STResNet, load_model
 
 SAY_EVERY = 20  # videos
@@ -38,7 +38,7 @@ def evaluate(
     device: str = "auto",
     kept: Path | None = None,
     say: Callable[[str], None] = print,
-) -> Report:
+) -> EvaluationResult:
     """Score the test videos of a data set with the paper's protocol.
 
     Args:
@@ -82,14 +82,14 @@ def score_videos(
     precision: str = "auto",
     kept: Path | None = None,
     say: Callable[[str], None] = print,
-) -> Report:
+) -> EvaluationResult:
     """Score prepared videos whose labels the network knows; arguments as of `evaluate`.
 
     Raises:
         DatasetError: not one video could be scored.
     """
     label_of = {name: index for index, name in enumerate(net.class_names)}
-    file = KeptScores(kept, fingerprint(net, protocol, precision=precision), net.class_names)
+    file = ScoreCache(kept, fingerprint(net, protocol, precision=precision), net.class_names)
     failures = dict(videos.failures)
     scored: list[Scored] = []
     sources: list[str] = []
@@ -121,7 +121,7 @@ def score_videos(
     file.write(scored)
     if not scored:
         raise DatasetError(f"none of the {len(videos.items)} test videos could be scored")
-    return Report(
+    return EvaluationResult(
         class_names=net.class_names,
         names=tuple(video.name for video in scored),
         truth=np.array([video.label for video in scored], dtype=np.int64),

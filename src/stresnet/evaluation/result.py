@@ -20,7 +20,7 @@ ROWS = ("appearance", "motion", "fused")
 
 
 @dataclass(frozen=True)
-class Report:
+class EvaluationResult:
     """Scores of one network on one list of videos.
 
     Attributes:

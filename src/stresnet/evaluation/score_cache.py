@@ -55,7 +55,7 @@ def fingerprint(net: STResNet, protocol: Protocol, *, precision: str) -> str:
     return digest.hexdigest()
 
 
-class KeptScores:
+class ScoreCache:
     """A score file that grows; None as its path keeps nothing.
 
     Args:

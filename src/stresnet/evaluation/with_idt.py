@@ -13,18 +13,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stresnet.errors import DatasetError, UsageError
+from stresnet.evaluation.comparison import Comparison
 from stresnet.evaluation.fusion import Normalisation, fuse
 from stresnet.evaluation.model_folders import FOLD
-from stresnet.evaluation.result import Report
+from stresnet.evaluation.result import EvaluationResult
 from stresnet.evaluation.score_files import ScoreTable, read_scores
-
-if TYPE_CHECKING:
-    from stresnet.evaluation.compare import Comparison
 
 IDT = "improved dense trajectories (IDT)"  # as Table 4 calls it
 TWO_CLASSES = (
@@ -84,16 +81,16 @@ def add_idt(comparison: Comparison, tables: Sequence[ScoreTable]) -> Comparison:
         DatasetError: a table lacks a video or a class of the network's, or has another true class.
     """
     main = comparison.main
-    matched = [_matched(report, table) for report, table in zip(main.reports, tables, strict=True)]
+    matched = [_matched(result, table) for result, table in zip(main.results, tables, strict=True)]
     normalise = rule(main.class_names)
     alone, fused = [], []
-    for report, table in zip(main.reports, matched, strict=True):
-        alone.append(_report(report, table))
-        fused.append(_report(report, fuse([_table(report), table], normalise=normalise)))
+    for result, table in zip(main.results, matched, strict=True):
+        alone.append(_with_scores(result, table))
+        fused.append(_with_scores(result, fuse([_table(result), table], normalise=normalise)))
     names = (("IDT", IDT), (f"{main.model} + IDT", f"{main.network} + IDT"))
     entries = tuple(
-        replace(main, model=model, network=network, reports=tuple(reports))
-        for (model, network), reports in zip(names, (alone, fused), strict=True)
+        replace(main, model=model, network=network, results=tuple(results))
+        for (model, network), results in zip(names, (alone, fused), strict=True)
     )
     told = (TWO_CLASSES,) if normalise == "softmax" else ()
     return replace(comparison, idt=entries, warnings=(*comparison.warnings, *told))
@@ -109,28 +106,28 @@ def rule(class_names: Sequence[str]) -> Normalisation:
     return "l2" if len(class_names) > 2 else "softmax"
 
 
-def _table(report: Report) -> ScoreTable:
-    scores = report.scores["fused"].astype(np.float64)
-    return ScoreTable("the network", report.names, scores, report.class_names, report.truth)
+def _table(result: EvaluationResult) -> ScoreTable:
+    scores = result.scores["fused"].astype(np.float64)
+    return ScoreTable("the network", result.names, scores, result.class_names, result.truth)
 
 
-def _matched(report: Report, table: ScoreTable) -> ScoreTable:
+def _matched(result: EvaluationResult, table: ScoreTable) -> ScoreTable:
     """The table's rows and columns in the order of the report's; others are left out."""
-    rows = _places("video", report.names, table.names, table)
+    rows = _places("video", result.names, table.names, table)
     if not table.class_names:
         columns = list(range(table.scores.shape[1]))
     else:
-        columns = _places("class", report.class_names, table.class_names, table)
+        columns = _places("class", result.class_names, table.class_names, table)
         # A class that no video of the network's has would be left out silently.
-        _places("class", table.class_names, report.class_names, _table(report))
+        _places("class", table.class_names, result.class_names, _table(result))
     truth = None
     if table.truth is not None:
         truth = np.array([columns.index(label) for label in table.truth[rows]], dtype=np.int64)
     return ScoreTable(
         table.origin,
-        report.names,
+        result.names,
         table.scores[np.ix_(rows, columns)],
-        report.class_names,
+        result.class_names,
         truth,
     )
 
@@ -146,7 +143,7 @@ def _places(kind: str, wanted: Sequence[str], there: Sequence[str], table: Score
     return [place_of[name] for name in wanted]
 
 
-def _report(report: Report, table: ScoreTable) -> Report:
+def _with_scores(result: EvaluationResult, table: ScoreTable) -> EvaluationResult:
     """The same videos with other scores; how long those took is not known here."""
     scores = {"fused": table.scores.astype(np.float32)}
-    return replace(report, scores=scores, seconds=np.zeros(0))
+    return replace(result, scores=scores, seconds=np.zeros(0))

@@ -1,11 +1,20 @@
 """Why a network gives a video a class, and what it has learned of a class.
 
->>> from stresnet.explanation import explain
->>> explain("model-folder", "clip.mp4").save("why")
+>>> from stresnet.explanation import explain, save_explanation
+>>> save_explanation(explain("model-folder", "clip.mp4"), "why")
 """
 
 from stresnet.explanation.activation_maximisation import ClassPicture, maximise
 from stresnet.explanation.explain_video import explain, explain_stored
 from stresnet.explanation.explanation import Explanation, Peak
+from stresnet.explanation.page import save_explanation
 
-__all__ = ["ClassPicture", "Explanation", "Peak", "explain", "explain_stored", "maximise"]
+__all__ = [
+    "ClassPicture",
+    "Explanation",
+    "Peak",
+    "explain",
+    "explain_stored",
+    "maximise",
+    "save_explanation",
+]

@@ -18,8 +18,7 @@ from stresnet.data.prepare.many import prepare_frames, prepare_video
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.explanation.cells import cell_centres
-from stresnet.explanation.class_activation_map import evidence, margin_of
+from stresnet.explanation.class_activation_map import cell_centres, evidence, margin_of
 from stresnet.explanation.explanation import Explanation
 from stresnet.explanation.occlusion import interval_edges, losses
 from stresnet.model import STResNet, load_model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -157,16 +156,6 @@ class Explanation:
                 **_by_stream(self.maps),
             },
         }
-
-    def save(self, folder: str | Path) -> None:
-        """Write overlay.mp4, contact_sheet.jpg, explanation.json, and index.html that shows them.
-
-        Raises:
-            EnvironmentProblem: the disk is full or the folder cannot be written.
-        """
-        from stresnet.explanation.page import write_explanation
-
-        write_explanation(self, Path(folder))
 
 
 def _by_stream(values: NDArray[np.float64]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from stresnet.model import STResNet
 SEEN_ONCE = replace(PAPER, name="paper, not mirrored", mirrored=False)  # half the time
 
 
-class Frozen:
+class Occluded:
     """A video that stands still from frame `first` to before frame `last`.
 
     The frame before the interval stays, the one after it where there is none before; all flow from
@@ -70,5 +70,5 @@ def losses(net: STResNet, video: FramesAndFlow, index: int, edges: Indices) -> N
     if len(edges) < 2:
         return np.zeros((2, 0))
     whole = margins(video)
-    hidden = [margins(Frozen(video, *pair)) for pair in pairwise(edges)]
+    hidden = [margins(Occluded(video, *pair)) for pair in pairwise(edges)]
     return whole[:, None] - np.stack(hidden, axis=1)

@@ -28,12 +28,13 @@ OVERLAY, SHEET, NUMBERS, PAGE = (
 CHART_WIDTH, CHART_HEIGHT = 1000, 160  # of a chart's coordinates
 
 
-def write_explanation(explanation: Explanation, folder: Path) -> None:
-    """Write the four files, each whole or not at all; the page is last.
+def save_explanation(explanation: Explanation, folder: str | Path) -> None:
+    """Write overlay.mp4, contact_sheet.jpg, explanation.json, and index.html that shows them.
 
     Raises:
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
+    folder = Path(folder)
     with video_writer(folder / OVERLAY, fps=explanation.video.fps or 25.0) as writer:
         for picture, time in overlay(explanation):
             writer.add(picture, time)

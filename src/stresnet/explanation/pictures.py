@@ -23,8 +23,7 @@ from stresnet.drawing import (
     heat,
     resized,
 )
-from stresnet.explanation.cells import between, over_pixels
-from stresnet.explanation.class_activation_map import STREAMS
+from stresnet.explanation.class_activation_map import STREAMS, between, over_pixels
 from stresnet.explanation.explanation import Explanation
 from stresnet.flow import grey, to_pixels
 from stresnet.flow.colour import to_colour

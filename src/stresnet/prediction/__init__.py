@@ -25,10 +25,10 @@ for curves under a player. A prepared video (`stresnet.data.store.reader.StoredV
     predict_stored(net, stored, name), timeline(net, stored)
 """
 
+from stresnet.evaluation.protocols import QUICK
 from stresnet.prediction.annotated_video import annotate
 from stresnet.prediction.live import LiveLabel, live
 from stresnet.prediction.predict import Prediction, predict, predict_each, predict_stored
-from stresnet.prediction.quick import QUICK
 from stresnet.prediction.ranking import ClassScore
 from stresnet.prediction.segments import Segment
 from stresnet.prediction.subtitles import to_csv, to_srt, to_vtt

@@ -23,12 +23,11 @@ import numpy as np
 from stresnet.data.video.decode import Frame
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores, score_video
-from stresnet.evaluation.protocols import Protocol
+from stresnet.evaluation.protocols import QUICK, Protocol
 from stresnet.flow import FAST, TVL1Parameters
 from stresnet.model import STResNet, load_model
 from stresnet.prediction.encoded_frames import EncodedFrame, EncodedVideo, encode_frames
 from stresnet.prediction.latest_queue import LatestQueue
-from stresnet.prediction.quick import QUICK
 from stresnet.prediction.ranking import ClassScore, ranked
 from stresnet.prediction.windows import MAX_FRAMES_OF_WINDOW
 

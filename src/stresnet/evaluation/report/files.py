@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.table import Table
 
-from stresnet.evaluation.compare import Comparison
+from stresnet.evaluation.comparison import Comparison
 from stresnet.evaluation.report.page import render
 from stresnet.evaluation.report.summary import method_in_words, per_cent, row_label, summarise
 from stresnet.files import whole_file

@@ -10,7 +10,7 @@ import jinja2
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.store.store_names import store_path
 from stresnet.errors import StoreError
-from stresnet.evaluation.compare import Comparison
+from stresnet.evaluation.comparison import Comparison
 from stresnet.evaluation.report.pictures import film, strip
 from stresnet.evaluation.report.summary import method_in_words, per_cent, row_label
 

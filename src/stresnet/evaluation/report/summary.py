@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stresnet.evaluation.bootstrap import COVERAGE, DRAWS, estimate
 from stresnet.evaluation.calibration import BINS, calibration_error, reliability
-from stresnet.evaluation.compare import Comparison, Entry
+from stresnet.evaluation.comparison import Comparison, Entry
 from stresnet.evaluation.metrics import class_accuracies, confusion
 from stresnet.evaluation.paper_numbers import benchmark_of, table_3, table_4
 from stresnet.evaluation.protocols import PAPER
@@ -40,7 +40,7 @@ def summarise(comparison: Comparison, *, seed: int = 0) -> dict[str, Any]:
         "benchmark": benchmark,
         "folds": [fold for fold in comparison.folds if fold is not None],
         "videos": len(main.names),
-        "sources": len({name for report in main.reports for name in report.sources}),
+        "sources": len({name for result in main.results for name in result.sources}),
         "class_names": list(main.class_names),
         "warnings": list(comparison.warnings),
         "failures": comparison.failures,
@@ -98,14 +98,14 @@ def _row(entry: Entry, row: str, seed: int) -> dict[str, Any]:
         "chunks": protocol.chunks,
         "row": row,
         **_accuracies(entry, row, seed),
-        "of_folds": [report.accuracy(row) for report in entry.reports],
+        "of_folds": [result.accuracy(row) for result in entry.results],
         "seconds_per_video": entry.seconds,
         "paper": paper if protocol == PAPER else None,
     }
 
 
 def _accuracies(entry: Entry, row: str, seed: int) -> dict[str, Any]:
-    estimates = estimate([report.outcome(row) for report in entry.reports], seed=seed)
+    estimates = estimate([result.outcome(row) for result in entry.results], seed=seed)
     plain: dict[str, Any] = {name: asdict(value) for name, value in estimates.items()}
     if len(entry.class_names) < BEST_FIVE_FROM:
         plain["top5"] = None
@@ -114,7 +114,7 @@ def _accuracies(entry: Entry, row: str, seed: int) -> dict[str, Any]:
 
 def _of_row(main: Entry, row: str, seed: int) -> dict[str, Any]:
     scores, truth = main.scores(row), main.truth
-    estimates = estimate([report.outcome(row) for report in main.reports], seed=seed)
+    estimates = estimate([result.outcome(row) for result in main.results], seed=seed)
     of_classes = class_accuracies(scores, truth).tolist()
     return {
         "top1": estimates["top1"].value,
@@ -129,8 +129,8 @@ def _calibration(comparison: Comparison) -> dict[str, Any]:
     said = {"before": _reliability(main.scores(), main.truth), "after": None, "fitted": None}
     if fitted is not None:
         scaled = [
-            report.scores["fused"] / temperature
-            for report, temperature in zip(main.reports, fitted.temperatures, strict=True)
+            result.scores["fused"] / temperature
+            for result, temperature in zip(main.results, fitted.temperatures, strict=True)
         ]
         said["after"] = _reliability(np.concatenate(scaled), main.truth)
         said["fitted"] = {

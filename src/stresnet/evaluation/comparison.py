@@ -1,0 +1,93 @@
+"""What `compare` measured: networks and protocols, each on every fold, beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stresnet.evaluation.calibration import Calibration
+from stresnet.evaluation.protocols import Protocol
+from stresnet.evaluation.result import ROWS, EvaluationResult
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network under one protocol, on every fold.
+
+    Attributes:
+        model: what the report calls it.
+        network: which of the paper's networks it is, or what of it Table 4 has with IDT.
+        results: one for each fold.
+    """
+
+    model: str
+    network: str
+    protocol: Protocol
+    results: tuple[EvaluationResult, ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.results[0].class_names
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The videos of all folds, one after the other."""
+        return tuple(name for result in self.results for name in result.names)
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """(N,) for `names`."""
+        return np.concatenate([result.truth for result in self.results])
+
+    def scores(self, row: str = "fused") -> NDArray[np.float32]:
+        """(N, K) for `names`."""
+        return np.concatenate([result.scores[row] for result in self.results])
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Which scores there are, of `result.ROWS`."""
+        return tuple(row for row in ROWS if row in self.results[0].scores)
+
+    @property
+    def seconds(self) -> float | None:
+        """That a video takes: the median; None where it is not known."""
+        seconds = np.concatenate([result.seconds for result in self.results])
+        return float(np.median(seconds)) if seconds.size else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that was measured.
+
+    Attributes:
+        folds: None alone where the data has no folds, or its first one was taken.
+        curve: the main network with fewer chunks, then as it is; empty where not asked for.
+        calibration: of the main network, where asked for.
+        idt: improved dense trajectories alone, and the main network with them, where given.
+        store: folder of the prepared videos.
+        warnings: why the numbers may flatter.
+    """
+
+    data: str
+    folds: tuple[int | None, ...]
+    entries: tuple[Entry, ...]
+    curve: tuple[Entry, ...]
+    calibration: Calibration | None
+    store: Path
+    warnings: tuple[str, ...] = ()
+    idt: tuple[Entry, ...] = ()
+
+    @property
+    def main(self) -> Entry:
+        """The last network under the first protocol."""
+        last = self.entries[-1].model
+        return next(entry for entry in self.entries if entry.model == last)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Videos that could not be scored, with the reason."""
+        results = (result for entry in self.entries for result in entry.results)
+        return {name: reason for result in results for name, reason in result.failures.items()}
