@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import importlib.util
 import pathlib
 import sys
@@ -27,19 +26,20 @@ dependencies = ["av", "numba", "numpy", "safetensors", "torch"]
 def st_resnet(
     pretrained: str | pathlib.Path | None = None,
     *,
+    device: str = "cpu",
     revision: str | None = None,
     **architecture: typing.Any,
 ) -> STResNet:
     """A trained network from a model folder or the Hugging Face hub, or a new one.
 
     Args:
-        pretrained: what `stresnet.load_model` takes, with `revision`; None: a network that knows
-            nothing.
+        pretrained: what `stresnet.load_model` takes, with `device` and `revision`; None: a new,
+            untrained network.
         architecture: of a new network, the arguments of `stresnet.STResNet`; `num_classes` is
-            needed.
+            required.
 
     Raises:
-        UsageError: both a trained network and an architecture are asked for.
+        UsageError: both a trained network and an architecture are given.
         All that `stresnet.load_model` and `stresnet.STResNet` raise.
     """
     from stresnet import STResNet, load_model
@@ -50,15 +50,13 @@ def st_resnet(
     if architecture:
         raise UsageError(
             f"{', '.join(architecture)} was given for the trained network {pretrained}",
-            remedy="leave it out; a trained network has its architecture with it",
+            remedy="leave it out; a trained network brings its own architecture",
         )
-    return load_model(pretrained, device="cpu", revision=revision)
+    return load_model(pretrained, device=device, revision=revision)
 
 
-def fight_recogniser() -> STResNet:
+def fight_recogniser(device: str = "cpu") -> STResNet:
     """The small ST-ResNet* that ships with the package: fight or no fight in surveillance clips."""
     from stresnet import load_model
 
-    shipped = importlib.resources.files("stresnet") / "assets" / "model"
-    with importlib.resources.as_file(shipped) as folder:
-        return load_model(folder, device="cpu")
+    return load_model("fight", device=device)

@@ -29,7 +29,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from flow_clips import SHIPPED_CLIPS, opencv_solver
+from flow_clips import opencv_solver
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -45,7 +45,7 @@ from stresnet.inference import InferenceNetwork
 from stresnet.model import STResNet, load_model
 
 Scored = Callable[[], tuple[Tensor, Tensor]]
-SHIPPED_MODEL = SHIPPED_CLIPS.parent / "model"
+SHIPPED_MODEL = "fight"
 ENGINES = ("onnx", "openvino", "compile")
 KEPT = "eager, memory kept, fp32"
 SIDES = (1024, 2048)  # of the squares that are multiplied for the ceiling
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engines", nargs="*", default=["onnx", "openvino"], choices=ENGINES)
     parser.add_argument("--predict", type=Path, metavar="VIDEO")
-    parser.add_argument("--model", type=Path, default=SHIPPED_MODEL, help="for --predict")
+    parser.add_argument("--model", default=SHIPPED_MODEL, help="for --predict")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_grad_enabled(False)

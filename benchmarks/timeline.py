@@ -5,7 +5,7 @@ video, encoded as H.264, and given to `stresnet.prediction.timeline`. A predicte
 if its class is and it overlaps a true one, not matched yet, with an intersection over union of at
 least 0.5.
 
-    python benchmarks/timeline.py folds.csv src/stresnet/assets/model --fold 1 --seeds 0 1
+    python benchmarks/timeline.py folds.csv fight --fold 1 --seeds 0 1
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Span(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="CSV with path, label, fold")
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model")
     parser.add_argument("--fold", type=int, default=1, help="the fold not trained on")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--fast", action="store_true", help="FAST flow, 8 chunks, no mirror")

@@ -1,6 +1,6 @@
 """Memory of a timeline against the video's length: resident set as the video goes by.
 
-    python benchmarks/timeline_memory.py src/stresnet/assets/model --minutes 60 --fps 25
+    python benchmarks/timeline_memory.py fight --minutes 60 --fps 25
 
 A moving texture of the given length is encoded first. `--stride` changes how many windows the
 network sees, not how many frames are decoded, nor how many are in memory at a time.
@@ -27,7 +27,7 @@ HEIGHT, WIDTH = 256, 340
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--stride", type=float, default=10.0)

@@ -49,7 +49,7 @@ def test_the_page_loads_nothing_and_runs_nothing(tmp_path: Path) -> None:
 
 def test_a_shipped_clip_is_recognised_by_the_shipped_model() -> None:
     with as_file(files("stresnet") / "assets") as assets:
-        net = load_model(assets / "model")
+        net = load_model("fight")
         assert net.class_names == ("fight", "noFight")
         prediction = predict(net, assets / "clips" / "fight" / "fi070.mp4")
     assert prediction.label == "fight"

@@ -41,7 +41,7 @@ class Covered:
 @pytest.mark.slow
 def test_the_strongest_place_is_missed_most_and_weights_matter(tmp_path):
     with as_file(files("stresnet") / "assets") as assets:
-        net = load_model(assets / "model")
+        net = load_model("fight")
         video = prepare_video(assets / "clips" / "fight" / "fi070.mp4", tmp_path / "clip.zip")
     found = explain_stored(net, video, "fi070.mp4", intervals=0)
     assert found.label == "fight"

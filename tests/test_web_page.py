@@ -23,7 +23,7 @@ from driving_chromium import CHROMIUM, DESKTOP, PHONE, Chromium
 from faking_worker import wait_for
 from making_videos import moving_texture, write_video
 
-MODEL = Path(str(files("stresnet") / "assets" / "model"))
+MODEL = "fight"
 CLIP = Path(str(files("stresnet") / "assets" / "clips" / "noFight" / "nofi018.mp4"))
 DONE = "document.getElementById('result')?.hidden === false"  # none while a page is loaded
 LONG = 300.0  # seconds that a clip may take on a busy machine
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 @contextmanager
 def serving(scratch: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`stresnet serve` at a free port: its address and its process."""
-    command = [sys.executable, "-m", "stresnet", "serve", str(MODEL), "--port", "0", "--fast"]
+    command = [sys.executable, "-m", "stresnet", "serve", MODEL, "--port", "0", "--fast"]
     process = subprocess.Popen(
         [*command, *options],
         stderr=subprocess.PIPE,

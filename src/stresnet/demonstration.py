@@ -57,7 +57,7 @@ def demo(out: Path, *, threads: int = 1, on_clip: Callable[[DemoClip], None]) ->
     """
     clips: list[DemoClip] = []
     with as_file(files("stresnet") / "assets") as assets, tempfile.TemporaryDirectory() as scratch:
-        net = load_model(assets / "model")
+        net = load_model("fight")
         for video in sorted(assets.glob("clips/*/*.mp4")):
             stored = prepare_video(video, Path(scratch) / f"{video.stem}.zip", threads=threads)
             clip = DemoClip(
@@ -68,7 +68,7 @@ def demo(out: Path, *, threads: int = 1, on_clip: Callable[[DemoClip], None]) ->
             )
             clips.append(clip)
             on_clip(clip)
-        card = (assets / "model" / "README.md").read_text(encoding="utf-8")
+        card = net.card
     write_page(out / "index.html", clips, card)
     return clips
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from stresnet.errors import StresnetError
+from stresnet.memory import keep_memory
 
 app = typer.Typer(
     name="stresnet",
@@ -39,6 +40,7 @@ def main() -> None:
     """Entry point of the `stresnet` command."""
     # As an exception, so that files are removed and processes ended; training has its own handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    keep_memory()
     try:
         app()
     finally:

@@ -63,7 +63,7 @@ def explain(
 
 
 def _explain_video(
-    model: Path, video: Path, out: Path, label: str | None, intervals: int, threads: int
+    model: str, video: Path, out: Path, label: str | None, intervals: int, threads: int
 ) -> None:
     from stresnet.explanation import explain as explain_one
     from stresnet.explanation import save_explanation
@@ -77,7 +77,7 @@ def _explain_video(
 
 
 def _maximise(
-    model: Path,
+    model: str,
     label: str,
     out: Path,
     spatial: float,

@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Model folder, OWNER/NAME on the Hugging Face hub, or a model that ships: fight.",
+    ),
+]
 Data = Annotated[
     Path,
     typer.Argument(

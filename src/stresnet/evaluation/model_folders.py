@@ -26,9 +26,9 @@ class ModelFolders:
     """A folder for each label and fold; labels are in the order given."""
 
     labels: tuple[str, ...]
-    folders: dict[tuple[str, int | None], Path]
+    folders: dict[tuple[str, int | None], str]
 
-    def folder(self, label: str, fold: int | None) -> Path:
+    def folder(self, label: str, fold: int | None) -> str:
         return self.folders[label, fold]
 
 
@@ -67,16 +67,17 @@ def find_models(models: Sequence[str], folds: Sequence[int | None]) -> ModelFold
     )
 
 
-def _networks(model: str) -> list[Path]:
-    """A model folder itself, or the networks of a run, in the order of Table 3."""
+def _networks(model: str) -> list[str]:
+    """The model itself, or the networks of a run in the order of Table 3."""
     folder = Path(model)
     if (folder / CONFIG).exists():
-        return [folder]
-    return [folder / name for name in OF_A_RUN if (folder / name / CONFIG).exists()] or [folder]
+        return [model]
+    names = [name for name in OF_A_RUN if (folder / name / CONFIG).exists()]
+    return [str(folder / name) for name in names] or [model]
 
 
-def _labels(folders: Sequence[Path]) -> tuple[str, ...]:
-    paths = [folder.resolve() for folder in folders]
+def _labels(models: Sequence[str]) -> tuple[str, ...]:
+    paths = [Path(model).resolve() for model in models]
     for depth in range(1, max(len(path.parts) for path in paths) + 1):
         labels = ["-".join(path.parts[-depth:]).replace("/", "") for path in paths]
         if len(set(labels)) == len(labels):
@@ -96,9 +97,9 @@ def network_kind(net: STResNet) -> Network:
     return "a variant"
 
 
-def warn_of_trained(folder: Path, tested: Sequence[VideoItem]) -> str:
+def warn_of_trained(model: str, tested: Sequence[VideoItem]) -> str:
     """A warning if the network's run says that it was trained on videos of these names; or ""."""
-    record = folder.parent / SPLIT_LIST
+    record = Path(model).parent / SPLIT_LIST
     if not record.is_file():
         return ""
     with record.open(encoding="utf-8", newline="") as file:
@@ -107,6 +108,6 @@ def warn_of_trained(folder: Path, tested: Sequence[VideoItem]) -> str:
     if not seen:
         return ""
     return (
-        f"{folder.name} was trained on {len(seen)} of the {len(tested)} test videos, by their "
+        f"{Path(model).name} was trained on {len(seen)} of the {len(tested)} test videos, by their "
         f"names: {in_short(seen)}. Test it on the fold, or with the seed, that it was trained with"
     )

@@ -83,7 +83,7 @@ def maximise(
     repeats itself.
 
     Args:
-        model: a network, or a folder that `save_pretrained` wrote.
+        model: a network, or what `load_model` takes.
         spatial, temporal: weights of smoothness, 0 or more.
         steps: of gradient ascent.
         seed: 0 or more; the same seed gives the same picture.

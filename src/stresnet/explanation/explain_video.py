@@ -38,7 +38,7 @@ def explain(
     """Say why a network gives a video a class.
 
     Args:
-        model: a network, or a folder that `save_pretrained` wrote.
+        model: a network, or what `load_model` takes.
         source: a video file, or its frames (N, H, W, 3) uint8 RGB.
         label: the class to explain; None: the one it recognises.
         intervals: of occlusion in time; each costs half a prediction, 0 leaves it out.

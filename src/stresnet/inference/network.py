@@ -18,7 +18,6 @@ from torch import Tensor
 
 from stresnet.device import Precision, resolve_precision
 from stresnet.inference.convolution import Convolution
-from stresnet.memory import keep_memory
 from stresnet.model import Stream, STResNet
 from stresnet.model.residual_unit import ResidualUnit
 from stresnet.model.st_resnet import check_pair
@@ -61,8 +60,6 @@ class InferenceNetwork:
             self.appearance = InferenceStream(net.appearance, dtype)
             self.motion = InferenceStream(net.motion, dtype)
         self._connect = net.connect
-        if self.device.type == "cpu":
-            keep_memory()
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,7 @@
-"""Model folders on the Hugging Face hub.
+"""The Hugging Face hub: model folders and ImageNet weights.
 
-Only a model folder's three files travel, none of which is code. A folder on this disk is never
-looked up, and huggingface_hub, which is the only door to the network, is imported when a model of
-the hub is asked for.
+A model folder's three files are all that is transferred; none of them is code. huggingface_hub is
+the only way to the network, and is imported only when something on the hub is asked for.
 """
 
 from __future__ import annotations
@@ -15,54 +14,109 @@ from types import ModuleType
 
 from stresnet.errors import EnvironmentProblem, UsageError, WeightsError
 from stresnet.model.model_folder import CARD, CONFIG, WEIGHTS
+from stresnet.model.weight_files import READERS
 
 FILES = [WEIGHTS, CONFIG, CARD]
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+HUB_FILE = re.compile(rf"({HUB_ID.pattern})(?:/([\w./-]+))?", re.ASCII)
+LIBRARY = "stresnet"  # the name under which we ask
 
 
-def local_folder(
-    source: str | Path, *, revision: str | None = None, local_files_only: bool = False
+def download_folder(
+    repo_id: str,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
 ) -> Path:
-    """The model folder itself, or where the hub's is now on this disk.
-
-    Looked up on the hub is a string "OWNER/NAME", where neither it nor OWNER is a folder here: so
-    a slip in `runs/mine` stays at home, and a `Path` always does.
+    """Download a model folder and return where it is now; arguments as of `from_pretrained`.
 
     Raises:
         WeightsError: there is no such model on the hub.
         EnvironmentProblem: huggingface_hub is not installed, or the hub cannot be reached.
-        UsageError: `revision` was given for a folder.
     """
-    folder, name = Path(source), str(source)
-    is_local = isinstance(source, Path) or folder.is_dir() or folder.parent.is_dir()
-    if is_local or not HUB_ID.fullmatch(name):
-        if revision is not None:
-            raise UsageError(
-                f"revision {revision!r} was asked of {folder}, which is not a model of the hub",
-                remedy="leave revision out; a folder has one state only",
-            )
-        return folder
     hub = _huggingface_hub()
-    with _explained(hub, name, revision):
+    with _explained(hub, repo_id, revision):
         return Path(
             hub.snapshot_download(
-                name,
+                repo_id,
                 revision=revision,
+                token=token,
+                cache_dir=cache_dir,
                 local_files_only=local_files_only,
                 allow_patterns=FILES,
-                library_name="stresnet",
+                library_name=LIBRARY,
+            )
+        )
+
+
+def find_weights(
+    weights: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """Return the path of a weight file, after downloading it if it is on the hub.
+
+    Args:
+        weights: a weight file or model folder; or, as a string, "OWNER/NAME" for the
+            model.safetensors of a repository on the hub, or "OWNER/NAME/FILE" for another file of
+            it. The hub is asked only if neither the file nor OWNER exists here, and NAME does not
+            end as a weight file does. The names and shapes in it are checked by `load_imagenet`.
+        revision, token, cache_dir, local_files_only: as of `STResNet.from_pretrained`.
+
+    Raises:
+        UsageError: a file on the hub that is not .safetensors.
+        WeightsError: there is no such file here or on the hub.
+        EnvironmentProblem: huggingface_hub is not installed, or the hub cannot be reached.
+    """
+    path, match = Path(weights), HUB_FILE.fullmatch(str(weights))
+    here = isinstance(weights, Path) or path.exists() or Path(*path.parts[:1]).is_dir()
+    if here or match is None or Path(match[1]).suffix in READERS:
+        if not path.exists():
+            raise WeightsError(
+                f"{path}: no such file",
+                remedy="give a weight file, or OWNER/NAME[/FILE] on the Hugging Face hub",
+            )
+        return path
+    repo_id, file = match[1], match[2] or WEIGHTS
+    if not file.endswith(".safetensors"):
+        raise UsageError(
+            f"{weights}: no such file here, and from the hub only .safetensors files are taken",
+            remedy="check the path, or download the file yourself if you trust it",
+        )
+    hub = _huggingface_hub()
+    with _explained(hub, f"{repo_id}/{file}", revision):
+        return Path(
+            hub.hf_hub_download(
+                repo_id,
+                file,
+                revision=revision,
+                token=token,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+                library_name=LIBRARY,
             )
         )
 
 
 def push_folder(
-    folder: Path, repo_id: str, *, private: bool, revision: str | None, message: str
+    folder: Path,
+    repo_id: str,
+    *,
+    private: bool,
+    revision: str | None,
+    token: str | bool | None,
+    message: str,
 ) -> str:
     """Upload a model folder; arguments, result and errors as of `STResNet.push_to_hub`."""
     if not HUB_ID.fullmatch(repo_id):
-        raise UsageError(f"repo_id is {repo_id!r}, expected OWNER/NAME")
+        raise UsageError(f"repo_id is {repo_id!r}; expected OWNER/NAME")
     hub = _huggingface_hub()
-    api = hub.HfApi(library_name="stresnet")
+    api = hub.HfApi(token=token, library_name=LIBRARY)
     with _explained(hub, repo_id, revision):
         api.create_repo(repo_id, private=private, exist_ok=True)
         if revision is not None:
@@ -82,38 +136,45 @@ def _huggingface_hub() -> ModuleType:
         import huggingface_hub.errors
     except ImportError as error:
         raise EnvironmentProblem(
-            "models of the hub need huggingface_hub, which is not installed",
-            remedy="pip install 'stresnet[hub]', or give a model folder",
+            "models on the hub need huggingface_hub, which is not installed",
+            remedy="pip install 'stresnet[hub]', or give a local folder or file",
         ) from error
     return huggingface_hub
 
 
 @contextmanager
-def _explained(hub: ModuleType, repo_id: str, revision: str | None) -> Iterator[None]:
-    """Turn the hub's many errors into two of ours."""
+def _explained(hub: ModuleType, name: str, revision: str | None) -> Iterator[None]:
+    """Turn the hub's many errors into three of ours."""
     errors = hub.errors
-    name = repo_id if revision is None else f"{repo_id}, revision {revision}"
+    if revision is not None:
+        name += f", revision {revision}"
     try:
         yield
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise WeightsError(
-            f"{name}: neither a folder here nor a model on the hub, or a private one",
+            f"{name}: neither here nor on the hub, or it is private",
             remedy="check the spelling; for a private model, log in first: hf auth login",
         ) from error
     except errors.HFValidationError as error:
-        raise UsageError(f"{name}: no name for the hub ({error})") from error
+        raise UsageError(f"{name}: not a valid name on the hub ({error})") from error
     except errors.LocalEntryNotFoundError as error:
         raise EnvironmentProblem(
             f"{name}: not in the hub's cache on this disk, and the hub was not asked or cannot be "
             "reached",
-            remedy="go online, without local_files_only and HF_HUB_OFFLINE, or give a model folder",
+            remedy="go online, without local_files_only and HF_HUB_OFFLINE, or give a local path",
         ) from error
-    except (errors.HTTPError, OSError) as error:
+    except errors.EntryNotFoundError as error:
+        raise WeightsError(
+            f"{name}: the repository has no such file", remedy="look at its files on the hub"
+        ) from error
+    # A connection that fails raises an error of the HTTP library: httpx's, or in older versions
+    # requests', which is an OSError. HfHubHTTPError is derived from it.
+    except (*errors.HfHubHTTPError.__bases__, OSError) as error:
         raise EnvironmentProblem(
             f"{name}: the hub refused or cannot be reached ({_first_line(error)})",
-            remedy="check the network and your rights there (hf auth login), or try again later",
+            remedy="check the network and your access there (hf auth login), or try again later",
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)

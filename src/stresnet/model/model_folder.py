@@ -99,11 +99,6 @@ def read_model_folder(folder: Path) -> ModelFolder:
     Raises:
         WeightsError: a file is missing, damaged, or of another format.
     """
-    if not folder.is_dir():
-        raise WeightsError(
-            f"{folder}: no such model folder",
-            remedy=f"give a folder that holds {WEIGHTS} and {CONFIG}",
-        )
     config = _read_config(folder / CONFIG)
     return ModelFolder(
         state=read_tensors(folder / WEIGHTS),

@@ -13,17 +13,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stresnet.errors import UsageError
+from stresnet.device import resolve_device
+from stresnet.errors import UsageError, WeightsError
 from stresnet.model.hub import push_folder
-from stresnet.model.model_folder import write_model_folder
+from stresnet.model.lookup import find_model
+from stresnet.model.model_folder import CONFIG, WEIGHTS, read_model_folder, write_model_folder
 from stresnet.model.motion_residual import CONNECTIONS, MotionResidual
 from stresnet.model.residual_unit import StrideIn
+from stresnet.model.state import fit
 from stresnet.model.stream import SECOND, Depth, Stream, TemporalPool, TemporalPoolKind
 
 FLOW_FIELDS = 10  # L
@@ -143,20 +146,55 @@ class STResNet(nn.Module):
         """Where the weights are, and where inputs belong."""
         return self.appearance.classifier.weight.device
 
-    @staticmethod
+    @classmethod
     def from_pretrained(
+        cls,
         source: str | Path,
         *,
         device: str | torch.device = "auto",
         revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
         local_files_only: bool = False,
-    ) -> STResNet:
-        """As `stresnet.load_model`, by the name that the hub's users know."""
-        from stresnet.model.pretrained import load_model  # which builds on this class
+    ) -> Self:
+        """Load a trained network, in eval mode; `stresnet.load_model` is the same function.
 
-        return load_model(
-            source, device=device, revision=revision, local_files_only=local_files_only
+        Args:
+            source: a model folder; or, as a string, the name of a model that ships ("fight"), or
+                "OWNER/NAME" on the Hugging Face hub (which one: `stresnet.model.lookup`).
+            device: "auto" (the first GPU, or the CPU where there is none), "cpu", "cuda", "cuda:N".
+            revision: branch, tag or commit on the hub.
+            token: for private models on the hub; None is the one of `hf auth login`.
+            cache_dir: where the hub's models are kept; None is Hugging Face's own cache.
+            local_files_only: take the hub's model from that cache, without any network.
+
+        Raises:
+            WeightsError: there is no such model, a file of it is missing or damaged, or its tensors
+                are not the network's.
+            EnvironmentProblem: huggingface_hub is not installed, the hub cannot be reached, or this
+                machine has no such device.
+            UsageError: `revision` was given for a folder, or there is no device of such a name.
+        """
+        on = resolve_device(device)
+        folder = find_model(
+            source,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
         )
+        stored = read_model_folder(folder)
+        try:
+            net = cls(**stored.architecture)
+        except (TypeError, ValueError, UsageError) as error:
+            raise WeightsError(
+                f"{folder / CONFIG}: no network can be built from it ({error})",
+                remedy="use a matching stresnet version",
+            ) from error
+        fit(net, stored.state, source=folder / WEIGHTS)
+        net.class_names, net.preparation = stored.class_names, stored.preparation
+        net.card = stored.card
+        return net.to(on).eval()
 
     def save_pretrained(
         self,
@@ -167,17 +205,16 @@ class STResNet(nn.Module):
         card: str | None = None,
         half: bool = False,
     ) -> None:
-        """Write a model folder, which `load_model` reads.
+        """Write a model folder, which `from_pretrained` reads.
+
+        What is None stays as the network was loaded.
 
         Args:
-            folder: made if it does not exist.
+            folder: created if it does not exist.
             class_names: K different names, in the order of the logits.
-            preparation: how videos become this network's input (frame size, flow, quantisation);
-                kept as it is.
+            preparation: how videos become this network's input (frame size, flow, quantisation).
             card: README.md: data, recipe, measured accuracy.
             half: store convolutions and classifiers in half precision (half the file).
-
-        What is None is what the network was loaded with.
 
         Raises:
             UsageError: class_names are not K different names.
@@ -200,23 +237,25 @@ class STResNet(nn.Module):
         *,
         private: bool = True,
         revision: str | None = None,
+        token: str | bool | None = None,
         message: str = "Upload an ST-ResNet",
         half: bool = False,
     ) -> str:
-        """Upload the network to the Hugging Face hub, with the names and the card it carries.
+        """Upload the network, with its class names and its card, to the Hugging Face hub.
 
         Args:
-            repo_id: "OWNER/NAME"; made if it is not there.
-            private: whether a repository that is made is for its owner's eyes only.
+            repo_id: "OWNER/NAME"; created if it does not exist.
+            private: whether a repository that is created is private.
             revision: the branch; None is the main one.
+            token: for the hub; None is the one of `hf auth login`.
             message: of the commit.
             half: as in `save_pretrained`.
 
         Returns:
-            The address of the commit.
+            The URL of the commit.
 
         Raises:
-            UsageError: `repo_id` is none, or `class_names` are not K different names.
+            UsageError: `repo_id` is not of that form, or `class_names` are not K different names.
             WeightsError: a weight is not finite (in half precision, if asked).
             EnvironmentProblem: huggingface_hub is not installed, or the hub refuses or cannot be
                 reached.
@@ -224,7 +263,12 @@ class STResNet(nn.Module):
         with TemporaryDirectory(prefix="stresnet-") as folder:
             self.save_pretrained(folder, half=half)
             return push_folder(
-                Path(folder), repo_id, private=private, revision=revision, message=message
+                Path(folder),
+                repo_id,
+                private=private,
+                revision=revision,
+                token=token,
+                message=message,
             )
 
 

@@ -6,17 +6,16 @@ whole or left as it was.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stresnet.errors import WeightsError
 from stresnet.model.key_mapping import split_streams, to_our_names
 from stresnet.model.st_resnet import STResNet
+from stresnet.model.state import fit
 from stresnet.model.stream import Stream
-from stresnet.model.temporal_convolution import inflate
 from stresnet.model.weight_files import read_tensors
 
 CLASSIFIER = ("classifier.weight", "classifier.bias")
@@ -102,59 +101,8 @@ def inflate_from(
         fit(net, state, source="the network before")
 
 
-def fit(
-    net: nn.Module, tensors: Mapping[str, Tensor], *, source: object, keep: Collection[str] = ()
-) -> None:
-    """Copy `tensors` into the state of `net`, inflating where `net` is temporal and they are not.
-
-    Args:
-        net: the network.
-        tensors: by the names of its state_dict; cast to its dtype.
-        source: named in errors.
-        keep: names that `tensors` may lack.
-
-    Raises:
-        WeightsError: a tensor is missing, too many, not finite, or of another shape; nothing is
-            copied.
-    """
-    state = net.state_dict()
-    fitted = {
-        name: _inflated_to(state[name], tensor) for name, tensor in tensors.items() if name in state
-    }
-    problems = {
-        "missing": [name for name in state if name not in tensors and name not in keep],
-        "not of this network": [name for name in tensors if name not in state],
-        "of another shape": [
-            f"{name} {tuple(tensor.shape)}, expected {tuple(state[name].shape)}"
-            for name, tensor in fitted.items()
-            if tensor.shape != state[name].shape
-        ],
-        "not finite": [name for name, tensor in tensors.items() if not tensor.isfinite().all()],
-    }
-    found = [f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names]
-    if found:
-        raise WeightsError(
-            f"{source}: the tensors do not fit the network; " + "; ".join(found),
-            remedy="build the network with the depth, classes and connections of the file",
-        )
-    with torch.no_grad():
-        for name, tensor in fitted.items():
-            state[name].copy_(tensor)
-
-
-def _inflated_to(target: Tensor, tensor: Tensor) -> Tensor:
-    """Eq. 5, where the target is a temporal filter (out, in, 3) and the tensor a 1x1."""
-    if target.ndim == 3 and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
-        return inflate(tensor.to(target.dtype))
-    return tensor
-
-
 def _to_channels(conv1: Tensor | None, channels: int) -> dict[str, Tensor]:
     """Cross-modality initialisation: RGB's mean filter for every flow channel, not rescaled."""
     if conv1 is None or conv1.ndim != 4 or conv1.shape[1] == channels:
         return {}
     return {"conv1.weight": conv1.float().mean(1, keepdim=True).repeat(1, channels, 1, 1)}
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -17,7 +17,6 @@ from torch.nn.functional import cross_entropy
 
 from stresnet.data.loading.dataset import ChunkDataset, SampleKey, StepSampler
 from stresnet.errors import TrainingError, UsageError
-from stresnet.memory import keep_memory
 from stresnet.model import STResNet, commit_running_moments
 from stresnet.model.sub_batch_norm import SubBatchNorm, average_moments
 from stresnet.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -83,8 +82,6 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
     # -- What learns: one stream or both ----------------------------------------------------
     learner: nn.Module = net.get_submodule(phase.name) if phase.stream else net
     learner.to(place.device).train()
-    if place.device.type == "cpu":
-        keep_memory()
     average_moments(learner, recipe.running_moments)
     forward = execution.forward_of(learner)
     optimizer, scaler = make_optimizer(learner, recipe), execution.scaler(place.device)

@@ -31,7 +31,7 @@ class Service:
     Every method may be called from any thread.
 
     Args:
-        model: its folder.
+        model: what `load_model` takes.
         threads: CPU threads for the optical flow.
         fast: as `stresnet predict --fast`.
 
@@ -40,7 +40,12 @@ class Service:
     """
 
     def __init__(
-        self, model: Path, *, limits: Limits | None = None, threads: int = 2, fast: bool = False
+        self,
+        model: str | Path,
+        *,
+        limits: Limits | None = None,
+        threads: int = 2,
+        fast: bool = False,
     ) -> None:
         self.limits = limits or Limits()
         self.class_names: tuple[str, ...] = ()

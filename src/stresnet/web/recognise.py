@@ -68,7 +68,7 @@ class Recogniser:
     """A model, ready for clips.
 
     Args:
-        model: its folder.
+        model: what `load_model` takes.
         threads: CPU threads for the optical flow.
         fast: quicker flow and fewer chunks, as `stresnet predict --fast`.
 
@@ -76,7 +76,7 @@ class Recogniser:
         WeightsError: the model's folder cannot be used.
     """
 
-    def __init__(self, model: Path, *, threads: int, fast: bool) -> None:
+    def __init__(self, model: str | Path, *, threads: int, fast: bool) -> None:
         self._net = load_model(model, device="cpu")
         self._threads = threads
         self._flow = FAST if fast else AUTHORS

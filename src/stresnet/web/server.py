@@ -14,7 +14,7 @@ HOST, PORT = "127.0.0.1", 8000
 
 
 def serve(
-    model: Path,
+    model: str | Path,
     *,
     host: str = HOST,
     port: int = PORT,

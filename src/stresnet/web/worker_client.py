@@ -160,7 +160,7 @@ class Worker:
         return f"ended with exit code {code}"
 
 
-def worker_command(model: Path, scratch: Path, *, threads: int, fast: bool) -> list[str]:
+def worker_command(model: str | Path, scratch: Path, *, threads: int, fast: bool) -> list[str]:
     """How the process that works on clips is started."""
     arguments = {"model": str(model), "scratch": str(scratch), "threads": threads, "fast": fast}
     return [sys.executable, "-m", "stresnet.web.worker_main", json.dumps(arguments)]

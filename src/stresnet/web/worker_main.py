@@ -34,10 +34,13 @@ def main(arguments: dict[str, Any]) -> None:
     _die_first()
     try:
         # Only here, so that a failing import is told too.
+        from stresnet.memory import keep_memory
         from stresnet.web.recognise import Recogniser
 
+        keep_memory()
+
         recogniser = Recogniser(
-            Path(arguments["model"]), threads=arguments["threads"], fast=arguments["fast"]
+            arguments["model"], threads=arguments["threads"], fast=arguments["fast"]
         )
     except Exception as error:
         tell({"error": told(error)})

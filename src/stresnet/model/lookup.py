@@ -1,0 +1,69 @@
+"""What a model is called: a folder, a model that ships with stresnet, or one on the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stresnet.errors import UsageError, WeightsError
+from stresnet.model.hub import HUB_ID, download_folder
+from stresnet.model.model_folder import CONFIG, WEIGHTS
+
+SHIPPED = Path(__file__).parents[1] / "assets" / "models"
+
+
+def shipped_models() -> tuple[str, ...]:
+    """Return the names of the models that ship with stresnet; `load_model` takes each of them."""
+    return tuple(sorted(config.parent.name for config in SHIPPED.glob(f"*/{CONFIG}")))
+
+
+def find_model(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """Return a model's folder, after downloading it if it is on the hub.
+
+    The first that exists is taken:
+
+        a model folder              "runs/mine/st_resnet_star"; a `Path` is always one
+        a model that ships          "fight"
+        OWNER/NAME on the hub       unless OWNER is a folder here: a mistyped path asks no one
+
+    So a model folder `fight` in the working directory is preferred to the shipped model, but any
+    other folder of that name (of videos of fights, for example) is not taken for a model.
+
+    Args:
+        revision, token, cache_dir, local_files_only: as of `STResNet.from_pretrained`.
+
+    Raises:
+        WeightsError: there is no such model here or on the hub.
+        EnvironmentProblem: huggingface_hub is not installed, or the hub cannot be reached.
+        UsageError: `revision` was given for a model that is not on the hub.
+    """
+    folder, name = Path(source), str(source)
+    if isinstance(source, str) and not (folder / CONFIG).is_file():
+        if name in shipped_models():
+            folder = SHIPPED / name
+        elif HUB_ID.fullmatch(name) and not folder.is_dir() and not folder.parent.is_dir():
+            return download_folder(
+                name,
+                revision=revision,
+                token=token,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+            )
+    if revision is not None:
+        raise UsageError(
+            f"revision {revision!r} was asked of {name}, which is not a model on the hub",
+            remedy="leave revision out; a folder has one state only",
+        )
+    if not folder.is_dir():
+        raise WeightsError(
+            f"{folder}: no such model folder",
+            remedy=f"give a folder that holds {WEIGHTS} and {CONFIG}, OWNER/NAME of the Hugging "
+            f"Face hub, or a model that ships: {', '.join(shipped_models())}",
+        )
+    return folder

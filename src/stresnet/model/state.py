@@ -1,0 +1,61 @@
+"""Tensors into a network: all of them fit, or none is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from stresnet.errors import WeightsError
+from stresnet.model.temporal_convolution import inflate
+
+NAMED = 5  # tensors that an error lists
+
+
+def fit(
+    net: nn.Module, tensors: Mapping[str, Tensor], *, source: object, keep: Collection[str] = ()
+) -> None:
+    """Copy `tensors` into the state of `net`, inflating 1x1 filters where `net` is temporal.
+
+    Args:
+        tensors: by the names of its state_dict; cast to its dtype.
+        source: where they are from, for error messages.
+        keep: names that `tensors` may lack.
+
+    Raises:
+        WeightsError: a tensor is missing, unknown, or of another shape; nothing is copied.
+    """
+    state = net.state_dict()
+    fitted = {
+        name: _inflated_to(state[name], tensor) for name, tensor in tensors.items() if name in state
+    }
+    problems = {
+        "missing": [name for name in state if name not in tensors and name not in keep],
+        "not of this network": [name for name in tensors if name not in state],
+        "of another shape": [
+            f"{name} {tuple(tensor.shape)}, expected {tuple(state[name].shape)}"
+            for name, tensor in fitted.items()
+            if tensor.shape != state[name].shape
+        ],
+    }
+    found = [f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names]
+    if found:
+        raise WeightsError(
+            f"{source}: the tensors do not fit the network; " + "; ".join(found),
+            remedy="build the network with the depth, classes and connections of the file",
+        )
+    with torch.no_grad():
+        for name, tensor in fitted.items():
+            state[name].copy_(tensor)
+
+
+def _inflated_to(target: Tensor, tensor: Tensor) -> Tensor:
+    """Eq. 5, where the target is a temporal filter (out, in, 3) and the tensor a 1x1."""
+    if target.ndim == 3 and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
+        return inflate(tensor.to(target.dtype))
+    return tensor
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
