@@ -21,8 +21,8 @@ from training import clips, write_data
 
 from stresnet.data.formats.layouts import Format, layout_names
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, SampleKey
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.store.store_names import store_path
 from stresnet.training.recipes import PAPER
 
 

@@ -40,7 +40,7 @@ from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.encode import video_writer
 from stresnet.data.video.inputs import find_videos
 from stresnet.errors import DatasetError, StresnetError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 
 SIDE = 128  # of a clip's frames, px
 PICTURE_SIDE = 216  # the short side of a picture, in pixels of a clip
@@ -126,7 +126,7 @@ def write_set(folder: Path, videos: Path, clips: Clips, wanted: dict[int, int], 
                 for frame, image in enumerate(seen_from(picture, path)):
                     writer.add(image, frame / FPS)
             rows.append((file.relative_to(folder).as_posix(), label, source, fold))
-    with whole_file(folder / "folds.csv") as partial, partial.open("w", newline="") as listed:
+    with atomic_write(folder / "folds.csv") as partial, partial.open("w", newline="") as listed:
         writer_of_rows = csv.writer(listed)
         writer_of_rows.writerow(("path", "label", "source", "fold"))
         writer_of_rows.writerows(rows)

@@ -44,8 +44,8 @@ from stresnet.data.formats.layouts import Format, layout_names
 from stresnet.data.formats.write import export
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, StepSampler
 from stresnet.data.prepare.many import prepare
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.store.store_names import store_path
 from stresnet.flow import FAST
 from stresnet.model.stream import BASE_WIDTH, UNITS
 from stresnet.training.initialisation import network

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from stresnet.data.prepare.many import PREPARATION
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Source, StoredVideo
-from stresnet.data.store.store_names import store_path
 from stresnet.data.store.writer import write_store
 from stresnet.data.video.decode import Video
 from stresnet.errors import StresnetError
@@ -73,18 +73,14 @@ def without_processes(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> 
     """Run the modules' isolated jobs in this process, one after the other: quicker."""
 
     def run(
-        function: Callable[[Any, Callable[[Any], None]], Any],
-        jobs: Iterable[Any],
-        *,
-        workers: int,
-        on_news: Callable[[Any, Any], None] = lambda job, news: None,
+        function: Callable[[Any], Any], jobs: Iterable[Any], **options: Any
     ) -> Iterator[tuple[Any, Any]]:
         for job in jobs:
             try:
-                outcome = function(job, lambda news, job=job: on_news(job, news))
+                outcome = function(job)
             except StresnetError as error:
                 outcome = error
             yield job, outcome
 
     for module in modules:
-        monkeypatch.setattr(module, "run_isolated", run)
+        monkeypatch.setattr(module, "map_in_processes", run)

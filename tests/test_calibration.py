@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from stresnet.batch import BatchReport
+from stresnet.data.prepare import ensure
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError, UsageError
-from stresnet.evaluation import calibration, prepared_videos
+from stresnet.evaluation import calibration
 from stresnet.evaluation.calibration import (
     COLDEST,
     HOTTEST,
@@ -25,6 +25,7 @@ from stresnet.evaluation.calibration import (
 from stresnet.evaluation.metrics import softmax
 from stresnet.evaluation.protocols import CENTRE_CROP
 from stresnet.model import STResNet
+from stresnet.workers import JobReport
 from tiny_data import CLASSES, toy_store
 
 
@@ -120,11 +121,11 @@ def test_the_temperature_never_sees_a_tested_video(
 ) -> None:
     """There are no test videos on disk, and every video that is scored is a training video."""
     toy_store(tmp_path, videos=2)
-    monkeypatch.setattr(prepared_videos, "prepare", nothing_to_prepare)
+    monkeypatch.setattr(ensure, "prepare", nothing_to_prepare)
     scored: list[str] = []
     score = calibration.score_videos
 
-    def spy(net: STResNet, videos: prepared_videos.PreparedVideos, **options: object) -> object:
+    def spy(net: STResNet, videos: ensure.PreparedVideos, **options: object) -> object:
         scored.extend(item.name for item in videos.items)
         return score(net, videos, **options)  # type: ignore[arg-type]
 
@@ -147,4 +148,4 @@ def test_the_temperature_never_sees_a_tested_video(
 
 def nothing_to_prepare(videos: list[tuple[Path, str]], store: Path, **options: object) -> object:
     """In place of `prepare`, for stores that a test has made."""
-    return BatchReport((), tuple(name for _, name in videos), ())
+    return JobReport((), tuple(name for _, name in videos), ())

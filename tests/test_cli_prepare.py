@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +11,20 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-import stresnet.batch as batch
 import stresnet.data.prepare.estimate as dry_run
-import stresnet.data.store.check_stores as check_stores_module
+import stresnet.data.store.flow_check as check_stores_module
+import stresnet.workers as workers_module
 from making_stores import contents, moving_store, without_processes
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.cli.prepare import layout_folder
-from stresnet.cli.progress import Meter
 from stresnet.data.formats.layouts import Format
 from stresnet.data.store.jpeg import encode_grey
 
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_processes(monkeypatch, batch, dry_run, check_stores_module)
+    without_processes(monkeypatch, workers_module, dry_run, check_stores_module)
 
 
 @pytest.fixture
@@ -218,34 +216,6 @@ def test_flow_to_look_at(videos, tmp_path):
     nothing = stresnet("flow", videos / "run" / "a.mp4")
     assert nothing.exit_code == 2
     assert "--view FILE.mp4" in nothing.stderr
-
-
-# --- the meter ----------------------------------------------------------------------------------
-
-
-def test_the_meter_goes_by_bytes_and_learns_from_work_only():
-    now = 0.0
-    meter = Meter({"a": 100, "b": 300, "c": 100, "old": 500}, clock=lambda: now)
-    assert (meter.share, meter.frames_per_second, meter.eta) == (0, 0, None)
-    now = 1.0
-    meter.on_progress(1, 4, "old")  # skipped: nothing is known of the speed
-    assert (meter.share, meter.eta) == (0.5, None)
-    meter.on_frames("a", 32, 64)
-    now = 10.0
-    assert meter.share == pytest.approx(0.55)
-    assert meter.frames_per_second == pytest.approx(3.2)
-    assert meter.eta == timedelta(seconds=90)  # 50 bytes in 10 s, 450 are left
-    meter.on_frames("a", 80, 64)  # more than announced
-    meter.on_progress(2, 4, "a")
-    meter.on_frames("b", 32, 0)  # unknown length: counts when it is done
-    assert meter.share == pytest.approx(0.6)
-    assert str(meter) == "2 of 4 videos, 11.2 frames/s, ETA 0:00:40"
-
-
-def test_empty_files_do_not_stop_the_meter():
-    meter = Meter({"a": 0})
-    meter.on_progress(1, 1, "a")
-    assert meter.share == 0
 
 
 def test_help_does_not_wait_for_numpy_or_torch():

@@ -13,8 +13,7 @@ from making_stores import without_processes
 from making_videos import MJPEG, moving_texture, write_sound, write_video
 from stresnet.diagnosis import VideoCondition, examine_videos
 from stresnet.diagnosis import videos as subject
-from stresnet.errors import DatasetError
-from stresnet.workers import JobCrashed
+from stresnet.errors import DatasetError, JobError
 
 
 @pytest.fixture(autouse=True)
@@ -155,9 +154,9 @@ def test_a_video_that_kills_its_process(tmp_path: Path, monkeypatch: pytest.Monk
 
     def dies(function, jobs, *, workers):
         for job in jobs:
-            yield job, JobCrashed("its process died (exit code -11)")
+            yield job, JobError("its process died (exit code -11)")
 
-    monkeypatch.setattr(subject, "run_isolated", dies)
+    monkeypatch.setattr(subject, "map_in_processes", dies)
     found = examined(path)
     assert found.unusable == "its process died (exit code -11)"
     assert found.remedy

@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import stresnet.batch as batch
 import stresnet.data.formats.write as export_module
+import stresnet.workers as workers_module
 from making_stores import contents, moving_store, without_processes
 from stresnet.data.formats.layouts import Format, layout_names
 from stresnet.data.formats.write import export, files
 from stresnet.data.store.jpeg import decode_grey, size_of
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import EnvironmentProblem, UsageError
+from stresnet.files import atomic_directory
 from stresnet.flow import read_flo, to_pixels
-from stresnet.whole_folder import whole_folder
 
 NAMES = ("run/a.mp4", "walk/b.avi")
 OTHERS = [format for format in Format if format is not Format.STORE]
@@ -30,7 +30,7 @@ OTHERS = [format for format in Format if format is not Format.STORE]
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_processes(monkeypatch, batch)
+    without_processes(monkeypatch, workers_module)
 
 
 @pytest.fixture
@@ -237,12 +237,12 @@ def test_one_frame_has_no_flow_files(tmp_path):
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     target = tmp_path / "deep" / "clip"
-    with pytest.raises(RuntimeError), whole_folder(target, ending=".jpg") as partial:
+    with pytest.raises(RuntimeError), atomic_directory(target, ending=".jpg") as partial:
         (partial / "1.jpg").touch()
         raise RuntimeError
     assert list(tmp_path.rglob("*.jpg")) == []
     for content in ("old", "new"):
-        with whole_folder(target, ending=".jpg") as partial:
+        with atomic_directory(target, ending=".jpg") as partial:
             (partial / f"{content}.jpg").touch()
     assert [path.name for path in target.iterdir()] == ["new.jpg"]
     assert list(target.parent.iterdir()) == [target]
@@ -256,7 +256,7 @@ def test_a_folder_of_somebody_else_is_never_replaced(tmp_path):
     for name, said in (("mine", r"thesis\.tex"), ("link", "no folder"), ("file", "no folder")):
         with (
             pytest.raises(UsageError, match=said),
-            whole_folder(tmp_path / name, ending=".flo"),
+            atomic_directory(tmp_path / name, ending=".flo"),
         ):
             pass
     assert (tmp_path / "mine" / "thesis.tex").exists()
@@ -265,7 +265,7 @@ def test_a_folder_of_somebody_else_is_never_replaced(tmp_path):
 def test_a_full_disk_is_told(tmp_path):
     with (
         pytest.raises(EnvironmentProblem, match="disk is full"),
-        whole_folder(tmp_path / "a", ending=".jpg"),
+        atomic_directory(tmp_path / "a", ending=".jpg"),
     ):
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import stresnet.batch as batch
+import stresnet.workers as workers_module
 from making_stores import contents, moving_store, without_processes
 from stresnet.data.formats.layouts import Format
 from stresnet.data.formats.read import find_pictures, import_pictures, requantise
 from stresnet.data.formats.write import export
 from stresnet.data.prepare.many import prepare
 from stresnet.data.store.jpeg import encode_grey
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.store.store_names import store_path
 from stresnet.errors import DatasetError, UsageError
 from stresnet.flow import to_bytes, to_pixels
 
@@ -25,7 +25,7 @@ READ = [Format.AUTHORS, Format.DENSEFLOW]
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_processes(monkeypatch, batch)
+    without_processes(monkeypatch, workers_module)
 
 
 def exported(folder: Path, format: Format) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import stresnet.batch as batch
+import stresnet.workers as workers_module
 from making_stores import moving_store, without_processes
 from stresnet.cli import app
 from stresnet.data.formats.layouts import Format
@@ -41,7 +41,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(names):
         moving_store(root / "made", name, step=STEPS[name.partition("/")[0]], seed=seed)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        without_processes(monkeypatch, batch)
+        without_processes(monkeypatch, workers_module)
         export(names, root / "made", root / "pictures", Format.DENSEFLOW)
         import_pictures(find_pictures(root / "pictures"), root / "store")
     with (root / "list.csv").open("w", newline="") as file:
@@ -55,7 +55,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_processes(monkeypatch, batch)
+    without_processes(monkeypatch, workers_module)
 
 
 def test_imported_videos_are_trained_and_evaluated(world: Path) -> None:

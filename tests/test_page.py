@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.store.store_names import store_path
 from stresnet.evaluation.comparison import Comparison, Entry
 from stresnet.evaluation.protocols import PAPER
 from stresnet.evaluation.report.files import write_report

@@ -165,4 +165,4 @@ def test_many_videos_come_in_order_and_leaving_ends_the_preparation(
     threading.Timer(0.5, gone.set).start()  # when `close` has begun to wait for the thread
     each.close()
     assert 100 not in written
-    assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]

@@ -8,15 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import stresnet.batch as batch
 import stresnet.data.prepare.one as prepare_video_module
-import stresnet.workers as isolated
+import stresnet.files as files_module
+import stresnet.workers as workers_module
 from making_videos import moving_texture, write_video
 from stresnet.data.prepare.many import (
     PREPARATION,
@@ -28,14 +27,15 @@ from stresnet.data.prepare.many import (
 )
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.decode import read_video
-from stresnet.errors import EnvironmentProblem, StoreError, UsageError, VideoError
-from stresnet.failures import write_failures
+from stresnet.errors import EnvironmentProblem, JobError, StoreError, UsageError, VideoError
+from stresnet.files import remove_stale_partials
 from stresnet.flow import TVL1Parameters, to_pixels
-from stresnet.leftovers import remove_leftovers
-from stresnet.workers import JobCrashed, run_isolated
+from stresnet.progress import Progress
+from stresnet.workers import map_in_processes, report_progress, write_failures
 
 QUICK = TVL1Parameters(scales=2, warps=2, iterations=10)
 SMALL = {"parameters": QUICK, "short_side": 64}
+HOST = files_module._host()
 CLIP = moving_texture(6, 64, 80, step=(3, 0))
 
 
@@ -133,7 +133,7 @@ def test_every_name_has_its_own_path_below_out():
 
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../clip.avi", "a/../../clip.avi", "."])
 def test_names_that_lead_out_are_refused(name):
-    with pytest.raises(UsageError, match="no name of a video"):
+    with pytest.raises(UsageError, match="cannot name a video"):
         store_path(Path("out"), name)
 
 
@@ -161,17 +161,17 @@ def test_many_videos_then_again(tmp_path):
         write_clip(videos / name, seed=seed)
     (videos / "=bad.mp4").write_text("no video")
     jobs = [(videos / name, name) for name in [*names, "=bad.mp4", "none.mp4"]]
-    progress: list[tuple[int, int, str]] = []
+    progress: list[Progress] = []
 
-    report = prepare(
-        jobs, out, workers=2, **SMALL, on_progress=lambda *finished: progress.append(finished)
-    )
+    report = prepare(jobs, out, workers=2, **SMALL, on_progress=progress.append)
     assert report.done == tuple(names)
     assert report.skipped == ()
     assert [name for name, _ in report.failures] == ["=bad.mp4", "none.mp4"]
-    assert [finished for finished, _, _ in progress] == list(range(1, 8))
-    assert {total for _, total, _ in progress} == {7}
-    assert {name for _, _, name in progress} == {name for _, name in jobs}
+    done = [each.done for each in progress]
+    assert done == sorted(done)
+    assert done[-1] == 7
+    assert {each.total for each in progress} == {7}
+    assert {each.item for each in progress} == {name for _, name in jobs}
     with (out / "failures.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["video"] for row in rows] == ["'=bad.mp4", "none.mp4"]
@@ -267,8 +267,8 @@ def test_ending_the_run_ends_its_workers_and_leaves_nothing_half(tmp_path):
 # --- isolation ----------------------------------------------------------------------------------
 
 
-def square_or_die(number: int, tell: Callable[[int], None]) -> int:
-    tell(-number)
+def square_or_die(number: int) -> int:
+    report_progress(-number)
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     if number == 4:
@@ -281,18 +281,18 @@ def square_or_die(number: int, tell: Callable[[int], None]) -> int:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_what_kills_a_worker_costs_one_job(workers):
     news: dict[int, int] = {}
-    jobs = run_isolated(square_or_die, range(8), workers=workers, on_news=news.__setitem__)
+    jobs = map_in_processes(square_or_die, range(8), workers=workers, on_report=news.__setitem__)
     outcomes = dict(jobs)
     assert news == {number: -number for number in range(8)}
     assert [outcomes[number] for number in (0, 1, 2, 6, 7)] == [0, 1, 4, 36, 49]
-    assert isinstance(outcomes[3], JobCrashed)
+    assert isinstance(outcomes[3], JobError)
     assert "died (exit code -9)" in str(outcomes[3])
     assert isinstance(outcomes[4], VideoError)
     assert outcomes[4].remedy == "five"
     assert str(outcomes[5]) == "ZeroDivisionError: nought"
 
 
-def mark(path: Path, tell: Callable[[int], None]) -> None:
+def mark(path: Path) -> None:
     path.touch()
 
 
@@ -305,7 +305,7 @@ def test_the_first_jobs_begin_at_once_and_others_when_asked_for(tmp_path):
             taken.append(path)
             yield path
 
-    running = run_isolated(mark, jobs(), workers=2)
+    running = map_in_processes(mark, jobs(), workers=2)
     assert taken == paths[:2]
     while not (paths[0].exists() and paths[1].exists()):
         time.sleep(0.01)
@@ -318,8 +318,8 @@ def test_the_first_jobs_begin_at_once_and_others_when_asked_for(tmp_path):
 
 
 def test_nothing_to_do_starts_no_process(monkeypatch):
-    monkeypatch.setattr(isolated, "_start", None)
-    assert list(run_isolated(mark, [], workers=2)) == []
+    monkeypatch.setattr(workers_module, "_Worker", None)
+    assert list(map_in_processes(mark, [], workers=2)) == []
 
 
 # --- failures.csv -------------------------------------------------------------------------------
@@ -343,7 +343,7 @@ def test_a_full_disk_stops_the_run(tmp_path, monkeypatch):
     def full(function, jobs, **options):
         yield jobs[0], EnvironmentProblem("the disk is full")
 
-    monkeypatch.setattr(batch, "run_isolated", full)
+    monkeypatch.setattr(workers_module, "map_in_processes", full)
     with pytest.raises(EnvironmentProblem, match="disk is full"):
         prepare([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "out")
 
@@ -354,23 +354,23 @@ def test_only_leftovers_of_the_dead_are_removed(tmp_path):
         time.sleep(0.01)
     target = tmp_path / "clip.zip"
     kept = [
-        tmp_path / f".clip.zip.{os.getpid()}.partial",
-        tmp_path / f".other.zip.{dead.pid}.partial",
+        tmp_path / f".clip.zip.{os.getpid()}-{HOST}0000.partial",
+        tmp_path / f".other.zip.{dead.pid}-{HOST}0000.partial",
         tmp_path / ".clip.zip.mine.partial",
         target,
     ]
-    leftover = tmp_path / f".clip.zip.{dead.pid}.partial"
+    leftover = tmp_path / f".clip.zip.{dead.pid}-{HOST}0000.partial"
     for path in [*kept, leftover]:
         path.touch()
-    remove_leftovers([target, tmp_path / "none" / "clip.zip"])
+    remove_stale_partials([target, tmp_path / "none" / "clip.zip"])
     assert sorted(tmp_path.iterdir()) == sorted(kept)
 
 
 def test_a_dead_process_that_nobody_collected_counts_as_dead(tmp_path):
     zombie = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is still listed
-    leftover = tmp_path / f".clip.zip.{zombie.pid}.partial"
+    leftover = tmp_path / f".clip.zip.{zombie.pid}-{HOST}0000.partial"
     leftover.touch()
-    remove_leftovers([tmp_path / "clip.zip"])
+    remove_stale_partials([tmp_path / "clip.zip"])
     assert not leftover.exists()
     zombie.wait()

@@ -7,23 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import stresnet.batch as batch
 import stresnet.data.prepare.estimate as dry_run_module
 import stresnet.data.prepare.one as prepare_video_module
+import stresnet.workers as workers_module
 from making_stores import contents, without_processes
 from making_videos import moving_texture, write_sound, write_video
-from stresnet.data.formats.layouts import Format
 from stresnet.data.prepare.estimate import dry_run
-from stresnet.data.prepare.many import prepare
-from stresnet.data.prepare.shard import WHOLE, Shard
+from stresnet.data.prepare.many import WHOLE, Shard, prepare
 from stresnet.data.video.inputs import find_videos
 from stresnet.data.video.probe import probe
 from stresnet.errors import UsageError, VideoError
+from stresnet.progress import Progress
 
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_processes(monkeypatch, batch, dry_run_module)
+    without_processes(monkeypatch, workers_module, dry_run_module)
 
 
 def written(folder: Path, count: int = 3) -> list[tuple[Path, str]]:
@@ -78,9 +77,9 @@ def test_parts_share_a_folder_and_never_a_file(tmp_path):
 def test_progress_within_a_video(tmp_path, monkeypatch):
     monkeypatch.setattr(prepare_video_module, "BLOCK", 4)
     video = write_video(tmp_path / "a.mp4", moving_texture(10, 64, 80))
-    told: list[tuple[str, int, int]] = []
-    prepare([video], tmp_path / "out", on_frames=lambda *news: told.append(news))
-    assert told == [("a.mp4", 4, 10), ("a.mp4", 8, 10), ("a.mp4", 10, 10)]
+    told: list[Progress] = []
+    prepare([video], tmp_path / "out", on_progress=told.append)
+    assert told == [Progress(done, 1, "a.mp4") for done in (0.4, 0.8, 0.99, 1)]
 
 
 # --- what headers announce ----------------------------------------------------------------------
@@ -118,7 +117,6 @@ def test_a_dry_run_foretells_and_writes_nothing(tmp_path):
     assert forecast.speed > 0
     assert forecast.hours == pytest.approx(30 / forecast.speed / 3600)
     assert forecast.free > 1e6
-    assert forecast.layout_bytes == 0
 
     prepare(videos, tmp_path / "out")
     size = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.zip"))
@@ -127,16 +125,11 @@ def test_a_dry_run_foretells_and_writes_nothing(tmp_path):
     assert (again.prepared, again.frames, again.hours, again.bytes) == (3, 0, 0, 0)
 
 
-def test_a_dry_run_of_a_part_and_of_a_layout(tmp_path):
+def test_a_dry_run_of_a_part(tmp_path):
     videos = [video for video in written(tmp_path / "videos") if video[1] != "bad.mp4"]
     part = Shard(1, 2)
     forecast = dry_run(videos, tmp_path / "out", shard=part)
     assert forecast.videos == sum(part.holds(name) for _, name in videos)
-    flo = dry_run(videos, tmp_path / "out", format=Format.FLO)
-    authors = dry_run(videos, tmp_path / "out", format=Format.AUTHORS)
-    assert authors.layout_bytes == authors.bytes
-    pixels = 30 * 320 * 256
-    assert flo.layout_bytes - flo.bytes == pytest.approx(8 * pixels)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 from pathlib import Path
 
@@ -43,7 +44,10 @@ def test_the_same_as_here_and_an_unreadable_one_stops_no_other(tmp_path: Path, s
 
 def test_a_crash_costs_one_video(long: Path, short: Path) -> None:
     with prepared_ahead([long, short], flow=FAST, isolated=True) as prepared:
-        _worker().kill()
+        first = _worker()
+        first.kill()
+        first.join()
+        threading.Timer(1.0, lambda: _worker().kill()).start()
         video, error = next(prepared)
         assert video == long
         assert isinstance(error, VideoError)
@@ -58,7 +62,7 @@ def test_a_full_disk_ends_all(short: Path, monkeypatch: pytest.MonkeyPatch) -> N
         for job in jobs:
             yield job, EnvironmentProblem("the disk is full")
 
-    monkeypatch.setattr(module, "run_isolated", full)
+    monkeypatch.setattr(module, "map_in_processes", full)
     with (
         prepared_ahead([short, short], flow=FAST, isolated=True) as prepared,
         pytest.raises(EnvironmentProblem, match="disk is full"),

@@ -13,20 +13,20 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from stresnet.batch import BatchReport
 from stresnet.cli import app
+from stresnet.data.prepare import ensure
+from stresnet.data.prepare.ensure import PreparedVideos
 from stresnet.data.splits.split import VideoItem
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Source, StoredVideo
-from stresnet.data.store.store_names import store_path
 from stresnet.data.store.writer import write_store
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation import evaluate as evaluation
-from stresnet.evaluation import prepared_videos, score_cache
+from stresnet.evaluation import score_cache
 from stresnet.evaluation.compare import compare
 from stresnet.evaluation.comparison import Comparison
 from stresnet.evaluation.evaluate import evaluate, score_videos
 from stresnet.evaluation.model_folders import find_models, network_kind
-from stresnet.evaluation.prepared_videos import PreparedVideos
 from stresnet.evaluation.protocols import CENTRE_CROP, PAPER
 from stresnet.evaluation.report.files import console_table, markdown, write_report
 from stresnet.evaluation.report.page import render
@@ -35,6 +35,7 @@ from stresnet.evaluation.result import EvaluationResult
 from stresnet.evaluation.score_files import read_scores
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import predict_stored
+from stresnet.workers import JobReport
 from tiny_data import CLASSES, PREPARATION, toy_store, toy_video
 
 QUIET: Callable[[str], None] = lambda line: None  # noqa: E731
@@ -70,13 +71,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def nothing_to_prepare(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stores are made; what is not there has failed."""
 
-    def prepare(videos: list[tuple[Path, str]], store: Path, **options: object) -> BatchReport:
+    def prepare(videos: list[tuple[Path, str]], store: Path, **options: object) -> JobReport:
         missing = tuple(
             (name, "audio only") for _, name in videos if not store_path(store, name).exists()
         )
-        return BatchReport((), (), missing)
+        return JobReport((), (), missing)
 
-    monkeypatch.setattr(prepared_videos, "prepare", prepare)
+    monkeypatch.setattr(ensure, "prepare", prepare)
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-import stresnet.batch as batch
 import stresnet.data.prepare.estimate as dry_run
+import stresnet.workers as workers_module
 from making_stores import contents, without_processes
 from stresnet.cli import app
 from stresnet.data.prepare.many import PREPARATION
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Source
-from stresnet.data.store.store_names import store_path
 from stresnet.data.store.writer import write_store
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.paper_numbers import TABLE_3
@@ -81,7 +81,7 @@ def job(root: Path, out: Path, **changes: object) -> Job:
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_processes(monkeypatch, batch, dry_run)
+    without_processes(monkeypatch, workers_module, dry_run)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reproduction that nothing disturbed."""
     out = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        without_processes(monkeypatch, batch)
+        without_processes(monkeypatch, workers_module)
         reproduce(job(root, out), say=QUIET)
     return out
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import stresnet.data.store.check_stores as check_stores_module
+import stresnet.data.store.flow_check as check_stores_module
 from making_stores import moved, moving_store, sharp_texture, without_processes
-from stresnet.data.store.check_stores import check_stores, find_stores
-from stresnet.data.store.flow_check import Evidence, evidence, finding
+from stresnet.data.store.flow_check import Evidence, check_stores, evidence, find_stores, finding
 from stresnet.data.store.reader import Source
 from stresnet.data.store.writer import write_store
 from stresnet.data.video.decode import Video
 from stresnet.errors import DatasetError
 from stresnet.flow import grey, to_bytes, tv_l1
+from stresnet.progress import Progress
 
 
 def told(tmp_path, change, *, step=(4, 2)) -> str:
@@ -145,13 +145,11 @@ def test_each_video_is_judged_alone_too(tmp_path, monkeypatch):
         change = (lambda flow: -flow) if seed == 2 else (lambda flow: flow)
         moving_store(tmp_path, f"{seed}.mp4", frames=9, seed=seed, told=change)
     (tmp_path / "3.mp4.zip").write_bytes(b"damaged")
-    progress: list[tuple[int, int, str]] = []
-    report = check_stores(
-        find_stores(tmp_path), on_progress=lambda *finished: progress.append(finished)
-    )
+    progress: list[Progress] = []
+    report = check_stores(find_stores(tmp_path), on_progress=progress.append)
     assert [names for names in report.by_finding.values()] == [("2.mp4.zip",)]
     assert [name for name, _ in report.failures] == ["3.mp4.zip"]
-    assert [finished for finished, _, _ in progress] == [1, 2, 3, 4]
+    assert [each.done for each in progress] == [1, 2, 3, 4]
     assert report.videos == 4
 
 

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from making_videos import moving_texture
-from stresnet.data.store.flow_format import FLOW_FORMAT
 from stresnet.data.store.jpeg import decode_grey, decode_rgb, encode_grey, encode_rgb
-from stresnet.data.store.reader import NO_MOTION, Source, StoredVideo
+from stresnet.data.store.reader import FLOW_FORMAT, NO_MOTION, Source, StoredVideo
 from stresnet.data.store.writer import store_writer, write_store
 from stresnet.data.video.decode import Video
 from stresnet.errors import StoreError
@@ -290,7 +289,7 @@ WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
 import numpy as np
-from stresnet.data.store.flow_format import FLOW_FORMAT
+from stresnet.data.store.reader import FLOW_FORMAT
 from stresnet.data.store.reader import Source
 from stresnet.data.store.writer import store_writer
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
+from stresnet.data.prepare.ensure import PreparedVideos
 from stresnet.data.prepare.many import store_path
 from stresnet.data.splits.open import VideoItem, open_dataset
 from stresnet.data.store.reader import StoredVideo
@@ -27,7 +28,6 @@ from stresnet.training.distil import distil
 from stresnet.training.initialisation import network, start_from
 from stresnet.training.recipes import PHASES, QUICK, Recipe
 from stresnet.training.run import resume, train
-from stresnet.training.videos import usable
 
 
 def toy_recipe() -> Recipe:
@@ -129,21 +129,27 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(
     assert "h on cpu" in lines[-1]
 
 
-def test_videos_that_cannot_be_used_are_listed_and_left_out_on_demand(tmp_path: Path) -> None:
+def test_videos_that_cannot_be_used_are_listed_and_left_out_on_demand(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     items = [VideoItem(tmp_path / f"{k}{n}", k, f"{k}/{n}") for k in "ab" for n in range(2)]
-    lines: list[str] = []
+    caplog.set_level("INFO")
+
+    def usable(failures: dict[str, str], *, skip_broken: bool) -> list[VideoItem]:
+        return PreparedVideos(tuple(items), tmp_path, failures).kept(skip_broken=skip_broken)
+
     broken = {"a/0": "holds no video stream"}
     with pytest.raises(DatasetError, match=r"1 of 4 .*:\n  - a/0: holds.*--skip-broken"):
-        usable(items, broken, lines.append, skip_broken=False)
-    kept = usable(items, broken, lines.append, skip_broken=True)
+        usable(broken, skip_broken=False)
+    kept = usable(broken, skip_broken=True)
     assert [item.name for item in kept] == ["a/1", "b/0", "b/1"]
-    assert "a/0: holds no video" in lines[0]
+    assert "a/0: holds no video" in caplog.text
     both = {f"b/{n}": "damaged" for n in range(2)}
     with pytest.raises(DatasetError, match="no usable training video is left in b"):
-        usable(items, both, lines.append, skip_broken=True)
+        usable(both, skip_broken=True)
     many = {str(n): "damaged" for n in range(30)}
-    with pytest.raises(DatasetError, match=r"and 10 more; failures\.csv"):
-        usable(items, many, lines.append, skip_broken=False)
+    with pytest.raises(DatasetError, match=r"and 10 more"):
+        usable(many, skip_broken=False)
 
 
 def test_a_run_s_folder_keeps_to_its_options(data: Path, run: Path) -> None:

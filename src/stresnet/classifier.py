@@ -21,14 +21,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.many import prepare_frames, store_path
 from stresnet.data.splits.split import VideoItem, in_short
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.metrics import softmax
-from stresnet.evaluation.prepared_videos import PreparedVideos
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.model import load_model
 from stresnet.model.stream import Depth
 from stresnet.training.recipes import PHASES, Recipe
@@ -117,7 +117,7 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             contents = [video.index.source.sha256 for video in self._stored(items, work)]
             rows = [(str(item.path), names[i]) for item, i in zip(items, indices, strict=True)]
             run = work / "runs" / self._digest(rows, contents)
-            with whole_file(run / "videos.csv") as partial:
+            with atomic_write(run / "videos.csv") as partial:
                 write_list(partial, rows)
             trained = train(
                 run / "videos.csv",
@@ -167,7 +167,7 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _stored(self, items: Sequence[VideoItem], work: Path) -> list[StoredVideo]:
         """Each video, prepared."""
         distinct = {item.name: item for item in items}
-        prepared = PreparedVideos.of(tuple(distinct.values()), work / "store", self._say)
+        prepared = ensure_prepared(tuple(distinct.values()), work / "store")
         if prepared.failures:
             reasons = [f"{name}: {reason}" for name, reason in prepared.failures.items()]
             raise DatasetError(

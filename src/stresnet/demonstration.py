@@ -17,7 +17,7 @@ from stresnet.data.loading.sampling import testing_centres
 from stresnet.data.prepare.many import prepare_video
 from stresnet.data.store.jpeg import encode_rgb
 from stresnet.data.store.reader import StoredVideo
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.flow import to_pixels
 from stresnet.flow.colour import to_colour
 from stresnet.model import load_model
@@ -83,7 +83,7 @@ def write_page(path: Path, clips: list[DemoClip], card: str) -> None:
     page = environment.get_template("demo.html.j2").render(
         clips=clips, card=card, correct=sum(clip.correct for clip in clips)
     )
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(page, encoding="utf-8")
 
 

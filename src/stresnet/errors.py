@@ -7,9 +7,10 @@
     ├── EnvironmentProblem  disk, device or a missing extra                   exit code 3
     ├── VideoError          one video cannot be read                          exit code 1
     ├── StoreError          one prepared video is damaged or made otherwise   exit code 1
-    └── TrainingError       training cannot go on                             exit code 1
+    ├── JobError            a job crashed, hung, or its process died          exit code 1
+    └── TrainingError       training cannot continue                          exit code 1
 
-A message says what was found, what was expected, and what mends it:
+A message says what was found, what was expected, and how to fix it:
 
 >>> raise VideoError("clip.mp4: holds no video stream (audio only)",
 ...                  remedy="remove it from the folder")
@@ -73,5 +74,9 @@ class StoreError(StresnetError):
     """One prepared video is damaged, or was made with other parameters."""
 
 
+class JobError(StresnetError):
+    """A job in a worker process crashed, hung, or raised an error that we did not expect."""
+
+
 class TrainingError(StresnetError):
-    """Training cannot go on; the last good checkpoint is kept."""
+    """Training cannot continue; the last good checkpoint is kept."""

@@ -1,50 +1,209 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and what killed writers leave behind.
+
+atomic_write(path)          ".NAME.PID-TOKEN.partial" beside it, synced, then renamed
+atomic_directory(path)      the same for a folder of files of one ending
+remove_stale_partials(...)  removes the partials whose writer is gone
+"""
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import hashlib
 import os
-from collections.abc import Iterator
+import re
+import secrets
+import shutil
+import socket
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stresnet.errors import EnvironmentProblem
+from stresnet.errors import EnvironmentProblem, UsageError
+
+STALE_SECONDS = 24 * 3600  # after which a partial of another machine counts as abandoned
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EROFS, errno.EPERM)
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success it is synced and renamed to `path`.
 
-    On any error, the temporary file is removed and a former `path` stays as it was.
-    A kill at any moment leaves at most a `.partial` file, which the next writer replaces.
+    On any error, the temporary file is removed and an existing `path` stays as it was. A kill at
+    any moment leaves at most a `.partial` file, which `remove_stale_partials` removes. Threads,
+    processes and machines may write one `path` at the same time: the last to finish wins.
 
     Raises:
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    partial = _partial(path)
+    with _explained(path, _FULL + _FORBIDDEN):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
+        partial.touch(exist_ok=False)
         usual_mode = partial.stat().st_mode
-        partial.unlink()
-        yield partial
-        partial.chmod(usual_mode)  # safetensors lets nobody but the owner read its files
-        with partial.open("rb+") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
+    try:
+        with _explained(path, _FULL, within=partial):
+            yield partial
+        with _explained(path, _FULL + _FORBIDDEN):
+            partial.chmod(usual_mode)  # safetensors lets only the owner read its files
+            with partial.open("rb+") as written:
+                os.fsync(written.fileno())
+            partial.replace(path)
+            _sync_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(path: Path, *, ending: str) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; on success it replaces `path`, else it is removed.
+
+    An existing `path` is replaced only if it holds nothing but files of this `ending`, as `.jpg`.
+    A kill at any moment leaves the old folder or the new one, never neither. Files are not synced
+    one by one, which would cost more than writing them: check them after a power cut.
+
+    Raises:
+        UsageError: `path` holds something that is not ours to replace.
+        EnvironmentProblem: the disk is full or the folder cannot be written.
+    """
+    path = path.absolute()  # `.` and the like have no name to write beside
+    previous = path.with_name(f".{path.name}.previous")
+    if previous.is_dir() and not path.exists():
+        previous.rename(path)  # a run was killed between the two renames below
+    _require_ours(path, ending)
+    partial = _partial(path)
+    with _explained(path, _FULL + _FORBIDDEN):
+        partial.mkdir(parents=True)
+    try:
+        with _explained(path, _FULL, within=partial):
+            yield partial
+        with _explained(path, _FULL + _FORBIDDEN):
+            if not path.exists():
+                partial.rename(path)
+            elif not _exchange(partial, path):
+                shutil.rmtree(previous, ignore_errors=True)
+                path.rename(previous)
+                partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(previous, ignore_errors=True)
+
+
+def remove_stale_partials(targets: Iterable[Path]) -> None:
+    """Remove the partial files and folders of these targets whose writer is gone.
+
+    A writer on this machine is gone when its process is; one on another machine, when its partial
+    has not changed for a day.
+    """
+    names_in: dict[Path, set[str]] = defaultdict(set)
+    for target in targets:
+        names_in[target.parent].add(target.name)
+    for folder, names in names_in.items():
+        for partial in folder.glob(".*.partial"):
+            parts = re.fullmatch(r"\.(.+)\.(\d+)-(\w{4})\w{4}\.partial", partial.name, re.DOTALL)
+            if parts and parts[1] in names and _stale(partial, int(parts[2]), parts[3]):
+                if partial.is_dir():
+                    shutil.rmtree(partial, ignore_errors=True)
+                else:
+                    partial.unlink(missing_ok=True)
+
+
+def require_writable(folder: Path) -> None:
+    """Create the folder, before any work is done for it.
+
+    Raises:
+        EnvironmentProblem: it cannot be created or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise EnvironmentProblem(
+            f"{folder}: cannot be written ({error.strerror})", remedy="choose another output folder"
+        ) from error
+
+
+def inert_cell(cell: str) -> str:
+    """A CSV cell that no spreadsheet runs as a formula: an apostrophe first (OWASP ASVS 1.2.10)."""
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{_host()}{secrets.token_hex(2)}.partial")
+
+
+def _host() -> str:
+    """Four hex digits that tell machines apart."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:4]
+
+
+def _stale(partial: Path, pid: int, host: str) -> bool:
+    if host == _host() and os.name == "posix":
+        return not _runs(pid)
+    try:
+        return time.time() - partial.stat().st_mtime > STALE_SECONDS
+    except FileNotFoundError:  # its writer has just finished
+        return False
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1]
+    except ProcessLookupError:
+        return False
+    except (PermissionError, FileNotFoundError):  # another user's; a system without /proc
+        return True
+    return state != b"Z"  # dead, and not collected by its parent, as is common in containers
+
+
+@contextmanager
+def _explained(
+    path: Path, codes: Sequence[int | None], *, within: Path | None = None
+) -> Iterator[None]:
+    """Turn OSErrors of these codes into clear ones; only those that concern `within`, if given."""
+    try:
+        yield
+    except OSError as error:
+        about = error.filename and Path(os.fsdecode(error.filename))
+        ours = within is None or not about or about == within or within in about.parents
+        if not ours or error.errno not in codes:
+            raise
+        if error.errno in _FULL:
             raise EnvironmentProblem(
                 f"{path}: the disk is full", remedy="free space, then run the same command again"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise EnvironmentProblem(
-                f"{path}: the folder cannot be written", remedy="choose another output folder"
-            ) from error
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
+        raise EnvironmentProblem(
+            f"{path}: the folder cannot be written", remedy="choose another output folder"
+        ) from error
+
+
+def _require_ours(path: Path, ending: str) -> None:
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise UsageError(f"{path}: is not a folder", remedy="choose another output folder")
+    if path.is_dir() and (others := [p.name for p in path.iterdir() if p.suffix != ending]):
+        raise UsageError(
+            f"{path}: would be replaced, but holds more than {ending} files ({others[0]})",
+            remedy="choose a new folder",
+        )
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders' names in one step; False where the system cannot (renameat2 of Linux)."""
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 def _sync_folder(folder: Path) -> None:

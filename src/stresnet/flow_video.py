@@ -13,9 +13,9 @@ from stresnet.data.video.container import printable
 from stresnet.data.video.decode import Frame, iter_frames
 from stresnet.data.video.encode import video_writer
 from stresnet.errors import UsageError, VideoError
+from stresnet.files import atomic_directory
 from stresnet.flow import grey, tv_l1, write_flo
 from stresnet.flow.colour import to_colour
-from stresnet.whole_folder import whole_folder
 
 FULL_COLOUR_PX = 8.0  # px per frame at which a colour is full
 
@@ -53,7 +53,7 @@ def flow_view(
     fields = 0
     with ExitStack() as stack:
         writer = stack.enter_context(video_writer(view)) if view else None
-        folder = stack.enter_context(whole_folder(flo, ending=".flo")) if flo else None
+        folder = stack.enter_context(atomic_directory(flo, ending=".flo")) if flo else None
         for frame, field in _frames_with_flow(video, short_side, threads):
             if writer is not None:
                 colour = to_colour(field, max_px)

@@ -1,4 +1,4 @@
-"""An iterator that runs ahead of its reader, in a thread: the slower of the two sets the pace."""
+"""An iterator that runs ahead of its consumer, in a thread: the slower of the two sets the pace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-_PATIENCE = 0.1  # seconds between looks at whether the reader is still there
+_POLL = 0.1  # seconds between looks at whether the consumer is still there
+_FAREWELL = 5.0  # seconds that the thread gets to end; one that hangs is left behind
 
 
 class _End:
@@ -21,19 +22,19 @@ class _End:
 
 
 @contextmanager
-def ahead(items: Iterable[Item], size: int = 1) -> Iterator[Iterator[Item]]:
-    """Work on `items` from now on, of which up to `size` are made before they are asked for.
+def prefetch(items: Iterable[Item], size: int = 1) -> Iterator[Iterator[Item]]:
+    """Start on `items` now; up to `size` of them are ready before they are asked for.
 
-    (One more is in the making.) An error of `items` is raised where they are read, after the items
+    (One more is in the making.) An error of `items` is raised to the consumer, after the items
     before it. Leaving the block ends the thread; `items` is closed there if it is a generator.
     """
-    line: queue.Queue[Item | _End] = queue.Queue(size)
-    left = threading.Event()  # the reader has gone
+    ready: queue.Queue[Item | _End] = queue.Queue(size)
+    left = threading.Event()  # the consumer has gone
 
     def put(item: Item | _End) -> bool:
         while not left.is_set():
             try:
-                line.put(item, timeout=_PATIENCE)
+                ready.put(item, timeout=_POLL)
                 return True
             except queue.Full:
                 continue
@@ -45,24 +46,24 @@ def ahead(items: Iterable[Item], size: int = 1) -> Iterator[Iterator[Item]]:
             for item in items:
                 if not put(item):
                     break
-        except BaseException as caught:  # raised again where the reader is
+        except BaseException as caught:  # raised again to the consumer
             error = caught
         finally:
             if isinstance(items, Generator):
                 items.close()
         put(_End(error))
 
-    thread = threading.Thread(target=work, name="ahead", daemon=True)
+    thread = threading.Thread(target=work, name="prefetch", daemon=True)
     thread.start()
     try:
-        yield _taken_from(line)
+        yield _taken_from(ready)
     finally:
         left.set()
-        thread.join()
+        thread.join(_FAREWELL)
 
 
-def _taken_from(line: queue.Queue[Item | _End]) -> Iterator[Item]:
-    while not isinstance(item := line.get(), _End):
+def _taken_from(ready: queue.Queue[Item | _End]) -> Iterator[Item]:
+    while not isinstance(item := ready.get(), _End):
         yield item
     if item.error is not None:
         raise item.error

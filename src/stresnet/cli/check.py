@@ -12,7 +12,7 @@ from stresnet.cli.options import Workers
 from stresnet.cli.progress import progress
 
 if TYPE_CHECKING:
-    from stresnet.data.store.check_stores import CheckReport
+    from stresnet.data.store.flow_check import CheckReport
 
 
 def check(
@@ -22,7 +22,7 @@ def check(
     workers: Workers = None,
 ) -> None:
     """Check prepared videos: every bit, and whether the flow fits the frames."""
-    from stresnet.data.store.check_stores import check_stores, find_stores
+    from stresnet.data.store.flow_check import check_stores, find_stores
 
     with progress("check") as on_progress:
         report = check_stores(find_stores(store), workers=workers, on_progress=on_progress)

@@ -39,9 +39,9 @@ def import_(
 ) -> None:
     """Take over frames and flow that another tool has written, checked; again to go on."""
     from stresnet.data.formats.read import find_pictures, import_pictures
-    from stresnet.data.prepare.shard import WHOLE
-    from stresnet.data.store.check_stores import check_stores
-    from stresnet.data.store.store_names import store_path
+    from stresnet.data.prepare.many import WHOLE
+    from stresnet.data.store.flow_check import check_stores
+    from stresnet.data.store.location import store_path
     from stresnet.data.video.inputs import find_videos
 
     found = find_pictures(folder)

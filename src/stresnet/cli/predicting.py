@@ -23,7 +23,7 @@ from stresnet.data.video.container import printable
 from stresnet.data.video.inputs import LiveInput, VideoInput
 from stresnet.errors import VideoError
 from stresnet.evaluation.protocols import PAPER, Protocol
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.flow import FAST, TVL1Parameters
 from stresnet.model import STResNet
 from stresnet.prediction import (
@@ -247,7 +247,7 @@ def _write(found: Timeline, video: VideoInput, paths: Mapping[str, Path]) -> Non
                 annotate(found, video.path, path, on_progress=_by_seconds(show))
         else:
             text = to_srt(found.segments) if ending == ".srt" else to_vtt(found.segments)
-            with whole_file(path) as partial:
+            with atomic_write(path) as partial:
                 partial.write_text(text, encoding="utf-8")
         say(f"written: {printable(path)}")
 

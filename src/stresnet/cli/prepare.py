@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stresnet.cli.app import say, say_failures
+from stresnet.cli.app import FAILURES_SHOWN, say, say_failures
 from stresnet.cli.options import Workers
-from stresnet.cli.progress import Meter, metered, progress
+from stresnet.cli.progress import progress
 from stresnet.data.formats.layouts import Format
 
 if TYPE_CHECKING:
-    from stresnet.batch import BatchReport
     from stresnet.data.prepare.estimate import Forecast
-    from stresnet.data.prepare.shard import Shard
+    from stresnet.data.prepare.many import Shard
+    from stresnet.workers import JobReport
 
 
 def prepare(
@@ -40,8 +40,8 @@ def prepare(
     from stresnet.data.formats.layouts import layout_names
     from stresnet.data.formats.write import export
     from stresnet.data.prepare.estimate import dry_run as foretell
+    from stresnet.data.prepare.many import Shard
     from stresnet.data.prepare.many import prepare as prepare_all
-    from stresnet.data.prepare.shard import Shard
     from stresnet.data.video.inputs import find_videos
 
     part = Shard.parse(shard)
@@ -49,24 +49,12 @@ def prepare(
     names = [name for _, name in found]
     layout_names(names if format is not Format.STORE else (), format)  # clashes, before the work
     if dry_run:
-        forecast = foretell(found, out, workers=workers, shard=part, format=format)
+        forecast = foretell(found, out, workers=workers, shard=part)
         say_forecast(forecast, out)
         raise typer.Exit(1 if forecast.failures else 0)
 
-    meter = Meter({name: _size(path) for path, name in found if part.holds(name)})
-    with metered("prepare", meter) as show:
-
-        def on_progress(finished: int, total: int, name: str) -> None:
-            meter.on_progress(finished, total, name)
-            show()
-
-        def on_frames(name: str, frames: int, announced: int) -> None:
-            meter.on_frames(name, frames, announced)
-            show()
-
-        report = prepare_all(
-            found, out, workers=workers, shard=part, on_progress=on_progress, on_frames=on_frames
-        )
+    with progress("prepare") as on_progress:
+        report = prepare_all(found, out, workers=workers, shard=part, on_progress=on_progress)
     say_report(report, "prepared", out, part)
     failed = bool(report.failures)
     if format is not Format.STORE:
@@ -93,12 +81,15 @@ def layout_folder(out: Path, format: Format) -> Path:
     return named.with_name(f"{named.name}-{format.value}")
 
 
-def say_report(report: BatchReport, what: str, folder: Path, shard: Shard) -> None:
+def say_report(report: JobReport, what: str, folder: Path, shard: Shard) -> None:
     """What became of the videos, in a line, and why some failed."""
     say(
         f"{folder}: {len(report.done)} {what}, {len(report.skipped)} already there, "
         f"{len(report.failures)} failed"
+        + (f", {len(report.warnings)} warnings" if report.warnings else "")
     )
+    for name, warning in report.warnings[:FAILURES_SHOWN]:
+        say(f"warning: {name}: {warning}")
     say_failures(report.failures, str(folder / shard.failures_file))
 
 
@@ -119,16 +110,11 @@ def say_forecast(forecast: Forecast, out: Path) -> None:
         return
     took = duration(forecast.hours * 3600)
     say(f"about {took} of work, at {forecast.speed:.1f} frames/s as tried on this machine")
-    beside = f" and {forecast.layout_bytes / 1e9:.2f} GB beside" if forecast.layout_bytes else ""
-    say(f"about {forecast.bytes / 1e9:.2f} GB in {out}{beside}; {forecast.free / 1e9:.1f} GB free")
-    if forecast.bytes + forecast.layout_bytes > forecast.free:
+    say(f"about {forecast.bytes / 1e9:.2f} GB in {out}; {forecast.free / 1e9:.1f} GB free")
+    if forecast.bytes > forecast.free:
         say("warning: that does not fit; choose another --out")
 
 
 def duration(seconds: float) -> str:
     """Hours, or minutes where it is less than one hour."""
     return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

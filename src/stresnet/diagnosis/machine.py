@@ -22,8 +22,8 @@ def processor() -> Iterator[Finding]:
     """Cores, vector units, memory, and the precision that training takes by default."""
     import torch
 
-    from stresnet.batch import worker_count
     from stresnet.training.runtime import precision_of
+    from stresnet.workers import worker_count
 
     cores, _ = worker_count(None, sys.maxsize)
     vectors = torch.backends.cpu.get_cpu_capability()

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.batch import OnProgress, silent, worker_count
 from stresnet.data.loading.sampling import FLOWS
 from stresnet.data.video.container import printable
 from stresnet.data.video.decode import MAX_FRAMES, Frame, iter_frames
 from stresnet.data.video.inputs import find_videos
 from stresnet.diagnosis.packets import Packets, count_packets
 from stresnet.errors import StresnetError
-from stresnet.workers import Tell, run_isolated
+from stresnet.progress import OnProgress, Progress, silent
+from stresnet.workers import DEADLINE, map_in_processes, worker_count
 
 LOOKED_AT = 32  # frames decoded of each video
 SHORT_SIDE = 64  # px, of the frames looked at
@@ -92,7 +92,7 @@ def examine_videos(
     Args:
         thorough: decode every frame, so that damage in later ones shows too.
         workers: videos at a time; None is one for each processor core.
-        on_progress: called with (videos finished, videos in all, name) after each video.
+        on_progress: called after each video.
 
     Raises:
         DatasetError: there is no such place, or no video in it.
@@ -101,18 +101,20 @@ def examine_videos(
     videos = find_videos(place)
     workers, _ = worker_count(workers, len(videos))
     conditions: dict[str, VideoCondition] = {}
-    for (path, name), outcome in run_isolated(partial(_examine, thorough), videos, workers=workers):
+    for (path, name), outcome in map_in_processes(
+        partial(_examine, thorough), videos, workers=workers, deadline=DEADLINE
+    ):
         conditions[name] = (
-            _unusable(path, name, outcome) if isinstance(outcome, Exception) else outcome
+            _unusable(path, name, outcome) if isinstance(outcome, StresnetError) else outcome
         )
-        on_progress(len(conditions), len(videos), name)
+        on_progress(Progress(len(conditions), len(videos), name))
     return VideoReport(
         tuple(conditions[name] for _, name in videos),
         _passed_over(place, {path for path, _ in videos}),
     )
 
 
-def _examine(thorough: bool, video: tuple[Path, str], tell: Tell) -> VideoCondition:
+def _examine(thorough: bool, video: tuple[Path, str]) -> VideoCondition:
     path, name = video
     packets = count_packets(path)
     losses: list[str] = []

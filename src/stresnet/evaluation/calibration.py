@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.evaluate import require_known, score_videos
 from stresnet.evaluation.metrics import Indices, Scores, softmax
-from stresnet.evaluation.prepared_videos import PreparedVideos
 from stresnet.evaluation.protocols import Protocol
 from stresnet.model import STResNet
 
@@ -145,7 +145,7 @@ def calibrate(
     sample = calibration_sample(split)
     require_known({item.label for item in sample}, net, "the training side")
     say(f"calibration: {len(sample)} training videos")
-    videos = PreparedVideos.of(sample, store, say)
+    videos = ensure_prepared(sample, store)
     result = score_videos(net, videos, protocol=protocol, precision=precision, kept=kept, say=say)
     temperature = fit_temperature(result.scores["fused"], result.truth)
     return Calibration((temperature,), (result.names,))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.open import open_dataset
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.calibration import Calibration, calibrate
@@ -21,7 +22,6 @@ from stresnet.evaluation.model_folders import (
     network_kind,
     warn_of_trained,
 )
-from stresnet.evaluation.prepared_videos import PreparedVideos
 from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.evaluation.result import EvaluationResult
 from stresnet.evaluation.with_idt import add_idt, read_idt
@@ -89,7 +89,7 @@ def compare(
                 say(f"warning: {warning}")
                 warnings.append(warning)
             kinds[label] = network_kind(net)
-        videos = PreparedVideos.of(split.test, store, say)
+        videos = ensure_prepared(split.test, store)
         for label, net in nets.items():
             for protocol in _wanted(net, protocols, chunks if label == main else (), say):
                 say(f"{label}, {protocol.name}{'' if fold is None else f', fold {fold}'}")

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from stresnet.data.prepare.ensure import PreparedVideos, ensure_prepared
 from stresnet.data.splits.open import open_dataset
 from stresnet.errors import DatasetError, StoreError
 from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.evaluation.prepared_videos import PreparedVideos, source_of
 from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.evaluation.result import ROWS, EvaluationResult
 from stresnet.evaluation.score_cache import ScoreCache, Scored, fingerprint
@@ -60,7 +60,7 @@ def evaluate(
     net = model if isinstance(model, STResNet) else load_model(model, device=device)
     split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
     require_known({item.label for item in split.test}, net, str(data))
-    videos = PreparedVideos.of(split.test, Path(store) if store else Path("store"), say)
+    videos = ensure_prepared(split.test, Path(store) if store else Path("store"))
     return score_videos(net, videos, protocol=protocol, precision=precision, kept=kept, say=say)
 
 
@@ -114,7 +114,7 @@ def score_videos(
                 failures[item.name] = str(error)
                 continue
             scored.append(found)
-            sources.append(source_of(item))
+            sources.append(item.source_key)
     except BaseException:
         file.write()
         raise

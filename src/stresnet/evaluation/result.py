@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stresnet.evaluation.bootstrap import Outcome
 from stresnet.evaluation.metrics import confusion, mean_class_accuracy, top_k_accuracy
 from stresnet.evaluation.score_files import save_arrays
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 
 ROWS = ("appearance", "motion", "fused")
 
@@ -65,7 +65,7 @@ class EvaluationResult:
 
     def save(self, folder: Path) -> None:
         """Write `report.json` and `scores.npz` (names, truth and scores; no pickled objects)."""
-        with whole_file(folder / "report.json") as partial:
+        with atomic_write(folder / "report.json") as partial:
             partial.write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
         save_arrays(
             folder / "scores.npz",

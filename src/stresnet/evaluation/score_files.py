@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.errors import DatasetError, UsageError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ScoreTable:
 
 def save_arrays(path: Path, **arrays: Any) -> None:
     """Write an .npz, whole or not at all."""
-    with whole_file(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)
 
 
@@ -175,7 +175,7 @@ def _write_npz(table: ScoreTable, path: Path) -> None:
 
 
 def _write_csv(table: ScoreTable, path: Path) -> None:
-    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         told = [] if table.truth is None else ["truth"]
         writer.writerow(("name", *told, *table.class_names))
@@ -193,7 +193,7 @@ def _write_json(table: ScoreTable, path: Path) -> None:
         if table.truth is not None:
             labels = [table.class_names[index] for index in table.truth]
             said["truth"] = dict(zip(table.names, labels, strict=True))
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ from stresnet.data.store.jpeg import encode_rgb
 from stresnet.data.video.encode import video_writer
 from stresnet.drawing import Picture, draw_text, resized
 from stresnet.explanation.activation_maximisation import ClassPicture
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.flow.colour import to_colour
 
 SIDE = 224  # px of a picture
@@ -32,7 +32,7 @@ def write_class_pictures(pictures: Sequence[ClassPicture], folder: Path) -> None
     sheet = [np.concatenate(each[[0, *(1 + field for field in FIELDS)]], axis=1) for each in rows]
     for drawn, picture in zip(sheet, pictures, strict=True):
         _name(drawn, picture)
-    with whole_file(folder / "class.jpg") as path:
+    with atomic_write(folder / "class.jpg") as path:
         path.write_bytes(encode_rgb(np.concatenate(sheet)))
     fields = [
         np.concatenate([np.concatenate([each[0], field], axis=1) for each, field in
@@ -54,7 +54,7 @@ def write_class_pictures(pictures: Sequence[ClassPicture], folder: Path) -> None
         }
         for picture in pictures
     ]
-    with whole_file(folder / "class.json") as path:
+    with atomic_write(folder / "class.json") as path:
         path.write_text(json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8")
 
 

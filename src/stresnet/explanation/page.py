@@ -17,7 +17,7 @@ from stresnet.data.video.encode import video_writer
 from stresnet.explanation.class_activation_map import STREAMS
 from stresnet.explanation.explanation import Explanation
 from stresnet.explanation.pictures import contact_sheet, overlay
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 
 OVERLAY, SHEET, NUMBERS, PAGE = (
     "overlay.mp4",
@@ -38,12 +38,12 @@ def save_explanation(explanation: Explanation, folder: str | Path) -> None:
     with video_writer(folder / OVERLAY, fps=explanation.video.fps or 25.0) as writer:
         for picture, time in overlay(explanation):
             writer.add(picture, time)
-    with whole_file(folder / SHEET) as path:
+    with atomic_write(folder / SHEET) as path:
         path.write_bytes(encode_rgb(contact_sheet(explanation)))
     said = explanation.as_dict()
-    with whole_file(folder / NUMBERS) as path:
+    with atomic_write(folder / NUMBERS) as path:
         path.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
-    with whole_file(folder / PAGE) as path:
+    with atomic_write(folder / PAGE) as path:
         path.write_text(render(explanation, said), encoding="utf-8")
 
 

@@ -30,7 +30,7 @@ from stresnet.exporting.onnx_file import ONNX
 from stresnet.exporting.openvino_files import OPENVINO
 from stresnet.exporting.program import captured
 from stresnet.exporting.torch_file import TORCH_EXPORT
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.model import STResNet, load_model
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
@@ -97,7 +97,7 @@ def export_model(
             compared.append(clip.name)
             say(f"{clip.name}: same scores")
         for file in reversed(files):  # the one that is named last: with it all are there
-            with whole_file(out.with_name(file.name)) as partial:
+            with atomic_write(out.with_name(file.name)) as partial:
                 shutil.copyfile(file, partial)
     return Agreement(tuple(out.with_name(file.name) for file in files), tuple(compared), difference)
 

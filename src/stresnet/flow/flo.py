@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stresnet.errors import DatasetError, UsageError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 
 MAGIC = b"PIEH"
 HEADER = 12  # bytes
@@ -62,6 +62,6 @@ def write_flo(path: str | os.PathLike[str], flow: npt.NDArray[np.float32]) -> No
     _, height, width = flow.shape
     known = np.isfinite(flow).all(axis=0)
     pixels = np.where(known, flow, UNKNOWN).transpose(1, 2, 0).astype("<f4")
-    with whole_file(Path(path)) as partial:
+    with atomic_write(Path(path)) as partial:
         header = MAGIC + np.array([width, height], "<i4").tobytes()
         partial.write_bytes(header + pixels.tobytes())

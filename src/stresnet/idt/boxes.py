@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.store.store_names import store_path
+from stresnet.data.store.location import store_path
 from stresnet.data.video.container import opened_video, printable
 from stresnet.errors import VideoError
 from stresnet.idt.camera import NO_BOXES, Boxes

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from stresnet.errors import DatasetError, StoreError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.idt.codebook import load_codebook
 from stresnet.idt.encoding import CODEBOOK, Encoded, encoded_videos, load_vector
 from stresnet.idt.layout import Float32
@@ -51,7 +51,7 @@ class Classifier:
             EnvironmentProblem: the disk is full or the folder cannot be written.
         """
         said = json.dumps({"learnt_from": self.learnt_from, "class_names": self.class_names})
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             arrays = {"weights": self.weights, "biases": self.biases}
             save_file(arrays, partial, {"classifier": said})
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from stresnet.errors import DatasetError, StoreError, UsageError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.idt.feature_file import count_trajectories, iter_blocks
 from stresnet.idt.fisher import fisher_vector, improved
 from stresnet.idt.layout import COLUMNS, NUM_COLUMNS, Float32
@@ -89,7 +89,7 @@ class Codebook:
                 arrays[f"{kind}.{field.name}"] = getattr(words.mixture, field.name)
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         said = json.dumps({"learnt_from": learnt_from, "kinds": list(self.words)})
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             save_file(arrays, partial, {"codebook": said})
 
 

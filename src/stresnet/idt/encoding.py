@@ -22,12 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.batch import OnProgress, silent
 from stresnet.data.splits.split import Split, VideoItem
-from stresnet.data.store.store_names import store_path
+from stresnet.data.store.location import store_path
 from stresnet.errors import DatasetError, StoreError
-from stresnet.failures import write_failures
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.idt.codebook import (
     GAUSSIANS,
     SAMPLES,
@@ -39,6 +37,8 @@ from stresnet.idt.codebook import (
 )
 from stresnet.idt.feature_file import find_features, iter_blocks, read_index
 from stresnet.idt.layout import Float32
+from stresnet.progress import OnProgress, Progress, silent
+from stresnet.workers import write_failures
 
 CODEBOOK, SPLIT, VECTORS = "codebook.safetensors", "split.csv", "vectors"
 SPLIT_COLUMNS = ("name", "label", "source", "split")
@@ -106,7 +106,7 @@ def encode(
             _encode_unless_done(codebook, path, vector_path(out, name), learnt_from)
         except StoreError as error:
             failures[name] = str(error)
-        on_progress(place, len(found), name)
+        on_progress(Progress(place, len(found), name))
     _write_split(out / SPLIT, split, failures)
     write_failures(out / "failures.csv", list(failures.items()))
     return list(failures.items())
@@ -168,7 +168,7 @@ def _encode_unless_done(codebook: Codebook, path: Path, out: Path, learnt_from: 
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
         pass
     vector = codebook.encode(iter_blocks(path))
-    with whole_file(out) as partial, partial.open("wb") as target:
+    with atomic_write(out) as partial, partial.open("wb") as target:
         np.savez(target, vector=vector, made_of=np.array(made_of))
 
 
@@ -192,7 +192,7 @@ def _write_split(path: Path, split: Split, failures: dict[str, str]) -> None:
             if item.name not in failures
         ]
 
-    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(SPLIT_COLUMNS)
         table.writerows(rows(split.train, "train") + rows(split.test, "test"))

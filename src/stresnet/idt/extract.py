@@ -13,25 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stresnet.batch import (
-    BatchReport,
-    OnProgress,
-    require_writable,
-    run_batch,
-    silent,
-    worker_count,
-)
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.decode import iter_frames
 from stresnet.errors import StoreError, UsageError
+from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import grey
 from stresnet.idt.boxes import BoxFile, box_path, scale_of
 from stresnet.idt.extraction import iter_trajectories, nobody
 from stresnet.idt.feature_file import feature_path, read_index, write_features
 from stresnet.idt.layout import LENGTH, PATCH, Grey
 from stresnet.idt.opencv import cv2
-from stresnet.leftovers import remove_leftovers
-from stresnet.workers import Tell
+from stresnet.progress import OnProgress, silent
+from stresnet.workers import Done, JobReport, run_jobs, worker_count
 
 SHORT_SIDE = 240  # pixels, as UCF101 and HMDB51 have: their videos keep their size
 VERSION = 1  # of the arithmetic
@@ -45,7 +38,7 @@ def extract(
     short_side: int = SHORT_SIDE,
     workers: int | None = None,
     on_progress: OnProgress = silent,
-) -> BatchReport:
+) -> JobReport:
     """Extract the trajectories of many videos in worker processes, to `feature_path(out, name)`.
 
     A video that fails stops no other; `out`/failures.csv lists them.
@@ -74,10 +67,10 @@ def extract(
             short_side,
         )
     require_writable(out)
-    remove_leftovers(job.features for job in jobs.values())
+    remove_stale_partials(job.features for job in jobs.values())
     workers, _ = worker_count(workers, len(jobs))
     failures = out / "failures.csv"
-    return run_batch(
+    return run_jobs(
         extract_unless_done, jobs, workers=workers, failures=failures, on_progress=on_progress
     )
 
@@ -105,18 +98,18 @@ class ExtractJob:
         }
 
 
-def extract_unless_done(job: ExtractJob, tell: Tell) -> bool:
-    """Do a job in a process of its own; False if it was done before, and the same way."""
+def extract_unless_done(job: ExtractJob) -> Done:
+    """Do a job in a process of its own, unless it was done before, and the same way."""
     cv2.setNumThreads(1)  # each core has a video of its own
     index = job.index()
     try:
         said = read_index(job.features)
         if all(said.get(key) == value for key, value in index.items()):
-            return False
+            return Done(skipped=True)
     except StoreError:
         pass
     extract_video(job, index)
-    return True
+    return Done()
 
 
 def extract_video(job: ExtractJob, index: dict[str, Any]) -> None:

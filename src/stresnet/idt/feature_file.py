@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stresnet.data.store.store_names import store_path
+from stresnet.data.store.location import store_path
 from stresnet.data.video.container import printable
 from stresnet.errors import StoreError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.idt.layout import COLUMNS, LENGTH, NUM_COLUMNS, Float32
 
 FORMAT = 1
@@ -82,7 +82,7 @@ def write_features(
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
     infos = [np.zeros((0, COLUMNS["info"].stop), np.float32)]
-    with whole_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+    with atomic_write(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for number, block in enumerate(_gathered(blocks)):
             infos.append(block[:, COLUMNS["info"]].copy())
             described = block[:, COLUMNS["info"].stop :].astype(np.float16)

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stresnet.errors import UsageError, WeightsError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.model.weight_files import read_tensors
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -70,11 +70,11 @@ def write_model_folder(
     }
     config_text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
 
-    with whole_file(folder / WEIGHTS) as path:
+    with atomic_write(folder / WEIGHTS) as path:
         save_file(stored, path, metadata={"format": "pt"})
-    with whole_file(folder / CONFIG) as path:
+    with atomic_write(folder / CONFIG) as path:
         path.write_text(config_text + "\n", encoding="utf-8")
-    with whole_file(folder / CARD) as path:
+    with atomic_write(folder / CARD) as path:
         path.write_text(card, encoding="utf-8")
 
 

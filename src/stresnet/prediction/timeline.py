@@ -26,7 +26,7 @@ from stresnet.model import STResNet, load_model
 from stresnet.prediction.ranking import ClassScore, ranked
 from stresnet.prediction.segments import Segment, best_labelling, borders_between, smoothed
 from stresnet.prediction.windows import Window, windows_of_frames, windows_of_store
-from stresnet.prefetch import ahead
+from stresnet.prefetch import prefetch
 
 MAX_FRAMES = 5_000_000  # of one file, two days; a forged file must come to an end
 
@@ -200,7 +200,7 @@ def timeline(
     windows = _windows(source, settings, fps, threads, flow, warnings)
     total = _announced_seconds(source, fps)
     spans, scores = [], []
-    with ahead(windows) as in_time:
+    with prefetch(windows) as in_time:
         for window in in_time:
             spans.append((window.start, window.end))
             scores.append(score_video(net, window.video, protocol=protocol, precision=precision))

@@ -19,18 +19,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.open import check
 from stresnet.errors import UsageError
 from stresnet.evaluation.compare import compare
 from stresnet.evaluation.paper_numbers import benchmark_of
 from stresnet.evaluation.report.files import write_report
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.model.model_folder import CONFIG
 from stresnet.reproduction.job import Job
 from stresnet.reproduction.steps import Step, run_steps
 from stresnet.reproduction.tables import markdown
 from stresnet.training.run import train
-from stresnet.training.videos import prepared, usable
 
 Say = Callable[[str], None]
 
@@ -50,7 +50,7 @@ def reproduce(job: Job, *, say: Say = print) -> dict[str, Any]:
     check_data(job, say)
     run_steps(steps(job, say), job.out / "done.json", say)
     said: dict[str, Any] = json.loads((job.out / "report" / "report.json").read_text("utf-8"))
-    with whole_file(job.out / "tables.md") as path:
+    with atomic_write(job.out / "tables.md") as path:
         path.write_text(markdown(said, job.name), encoding="utf-8")
     return said
 
@@ -79,8 +79,7 @@ def steps(job: Job, say: Say) -> list[Step]:
 def prepare_videos(job: Job, say: Say) -> None:
     """All videos of all splits, so that a broken one is found before days of training."""
     videos = job.videos()
-    failures = prepared(videos, job.store_folder, say)
-    usable(videos, failures, say, skip_broken=job.skip_broken)
+    ensure_prepared(videos, job.store_folder).kept(skip_broken=job.skip_broken)
 
 
 def train_split(job: Job, number: int, say: Say) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -64,5 +64,5 @@ def _read(record: Path) -> dict[str, Any]:
 
 
 def _write(record: Path, done: Mapping[str, Any]) -> None:
-    with whole_file(record) as partial:
+    with atomic_write(record) as partial:
         partial.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")

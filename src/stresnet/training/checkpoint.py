@@ -14,7 +14,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
 from stresnet.errors import TrainingError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 
 WEIGHT, STATE = "net.", "optimizer."  # what the names of tensors begin with
 
@@ -50,7 +50,7 @@ def save_checkpoint(path: Path, progress: Progress, step: int, fingerprint: str)
         "fingerprint": fingerprint,
         "scaler": json.dumps(progress.scaler.state_dict()),
     }
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         save_file(tensors, partial, metadata=metadata)
 
 

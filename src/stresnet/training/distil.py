@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.many import store_path
 from stresnet.data.splits.open import open_dataset
 from stresnet.errors import UsageError
@@ -15,7 +16,6 @@ from stresnet.model import load_model
 from stresnet.training.distillation import distil_imagenet, distil_motion
 from stresnet.training.initialisation import SHIPPED_WEIGHTS
 from stresnet.training.runtime import precision_of
-from stresnet.training.videos import prepared, usable
 
 
 def distil(
@@ -50,10 +50,10 @@ def distil(
     """
     split = open_dataset(Path(data), fold=fold)
     store = Path(store) if store else Path(out).parent / "store"
-    failures = prepared(split.train, store, say)
+    prepared = ensure_prepared(split.train, store)
     items = [
         (store_path(store, item.name), split.class_names.index(item.label))
-        for item in usable(split.train, failures, say, skip_broken=skip_broken)
+        for item in prepared.kept(skip_broken=skip_broken)
     ]
     bf16 = precision_of(precision, torch.device("cpu")) == "bf16-mixed"
     if Path(teacher).is_dir():

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, Modality, StepSampler
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import UsageError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.model import Stream, STResNet, commit_running_moments, load_imagenet, load_model
 from stresnet.model.st_resnet import IMAGENET_RGB_MEAN
 from stresnet.model.stream import Depth
@@ -73,7 +73,7 @@ def distil_imagenet(
     pairs = ((rgb, None) for rgb, _, _ in loaded)
     _learn(student, teacher, pairs, iterations, bf16, lambda line: say(f"distil {line}"))
     tensors = {name: tensor.contiguous() for name, tensor in to_torchvision(student).items()}
-    with whole_file(Path(out)) as partial:
+    with atomic_write(Path(out)) as partial:
         save_file(tensors, partial)
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 
 COLUMNS = (
     "phase",
@@ -72,7 +72,7 @@ class RunLog:
                     and (row["phase"] != self.phase or int(row["step"]) < step)
                 ]
         with (
-            whole_file(self.path) as partial,
+            atomic_write(self.path) as partial,
             partial.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.DictWriter(file, COLUMNS)

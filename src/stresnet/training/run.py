@@ -22,10 +22,11 @@ from typing import Any
 import torch
 
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, Modality
+from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.many import PREPARATION, store_path
 from stresnet.data.splits.open import Split, VideoItem, check, open_dataset
 from stresnet.data.store.reader import StoredVideo
-from stresnet.leftovers import remove_leftovers
+from stresnet.files import remove_stale_partials
 from stresnet.model.stream import Depth
 from stresnet.training.card import model_card
 from stresnet.training.distributed import Place, joined
@@ -35,7 +36,6 @@ from stresnet.training.loop import PhaseRun, checkpoint_path, train_phase
 from stresnet.training.recipes import PHASES, Phase, Recipe, recipe_named
 from stresnet.training.run_folder import fingerprint_of, open_run, read_run
 from stresnet.training.runtime import Execution, precision_of
-from stresnet.training.videos import prepared, usable
 
 Say = Callable[[str], None]
 
@@ -149,17 +149,14 @@ def train(
             ):
                 say(line)
             return out
-        failures: dict[str, str] = {}
-        if place.is_first:
-            failures = prepared(split.train, store, say)
-        failures = place.from_first(failures)
-        trained = usable(split.train, failures, say, skip_broken=skip_broken)
+        prepared = ensure_prepared(split.train, store) if place.is_first else None
+        trained = place.from_first(prepared).kept(skip_broken=skip_broken)
 
         # -- The run's folder ---------------------------------------------------------------------
         fingerprint = fingerprint_of(recipe, split.class_names, trained, arguments)
         if place.is_first:
             open_run(out, fingerprint, split, arguments, processes=place.processes)
-            remove_leftovers(checkpoint_path(out, phase) for phase in PHASES)
+            remove_stale_partials(checkpoint_path(out, phase) for phase in PHASES)
 
         # -- Phases -------------------------------------------------------------------------------
         for phase in wanted:

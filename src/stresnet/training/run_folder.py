@@ -14,7 +14,7 @@ from typing import Any
 
 from stresnet.data.splits.open import Split, VideoItem
 from stresnet.errors import UsageError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.training.recipes import Recipe
 
 LIBRARIES = ("stresnet", "torch", "numpy", "av")
@@ -67,9 +67,9 @@ def open_run(out: Path, fingerprint: str, split: Split, arguments: Arguments, **
         "git_commit": git_commit(Path(__file__).parent),
         **said,
     }
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-    with whole_file(out / "split.csv") as partial, partial.open("w", newline="") as file:
+    with atomic_write(out / "split.csv") as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("split", "name", "label", "source"))
         for part, videos in (("train", split.train), ("test", split.test)):

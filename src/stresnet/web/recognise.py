@@ -24,7 +24,7 @@ from stresnet.errors import StresnetError, VideoError
 from stresnet.evaluation.protocols import PAPER
 from stresnet.explanation import Explanation, explain_stored
 from stresnet.explanation.pictures import BLOCK, flow_pictures, overlay
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 from stresnet.flow import AUTHORS, FAST
 from stresnet.model import load_model
 from stresnet.prediction import (
@@ -205,5 +205,5 @@ def _flow_frames(stored: StoredVideo) -> Iterator[tuple[Picture, float]]:
 
 
 def _write(path: Path, text: str) -> None:
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")

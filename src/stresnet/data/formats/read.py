@@ -19,26 +19,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.batch import (
-    BatchReport,
-    OnProgress,
-    require_writable,
-    run_batch,
-    silent,
-    worker_count,
-)
 from stresnet.data.formats.layouts import Format, layout_names
-from stresnet.data.store.flow_format import FLOW_FORMAT
 from stresnet.data.store.jpeg import decode_grey, decode_rgb, size_of
-from stresnet.data.store.reader import Source, StoredVideo
-from stresnet.data.store.store_names import store_path
+from stresnet.data.store.location import store_path
+from stresnet.data.store.reader import FLOW_FORMAT, Source, StoredVideo
 from stresnet.data.store.writer import store_writer
 from stresnet.data.video.container import printable
 from stresnet.errors import DatasetError, StoreError, UsageError
+from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import to_bytes
 from stresnet.flow.quantize import BOUND
-from stresnet.leftovers import remove_leftovers
-from stresnet.workers import Tell
+from stresnet.progress import OnProgress, silent
+from stresnet.workers import Done, JobReport, run_jobs, worker_count
 
 FRAME = re.compile(r"(?:img_|frame)(\d+)\.jpe?g")
 FLOW_X = re.compile(r"(?:flow_x_|x_|frame)(\d+)\.jpe?g")
@@ -112,7 +104,7 @@ def import_pictures(
     videos: Iterable[str] = (),
     workers: int | None = None,
     on_progress: OnProgress = silent,
-) -> BatchReport:
+) -> JobReport:
     """Write prepared videos from pictures; again to go on after a stop, to the same bytes.
 
     Args:
@@ -135,8 +127,8 @@ def import_pictures(
     }
     workers, _ = worker_count(workers, len(jobs))
     require_writable(out)
-    remove_leftovers(job.store for job in jobs.values())
-    return run_batch(
+    remove_stale_partials(job.store for job in jobs.values())
+    return run_jobs(
         _import_unless_done,
         jobs,
         workers=workers,
@@ -160,7 +152,7 @@ class _Job:
     fps: float
 
 
-def _import_unless_done(job: _Job, tell: Tell) -> bool:
+def _import_unless_done(job: _Job) -> Done:
     frames, fields = _numbered(job.pictures)
     source = Source(job.pictures.name, _sha256(frames, fields))
     height, width = _size(frames[0])
@@ -173,7 +165,7 @@ def _import_unless_done(job: _Job, tell: Tell) -> bool:
         "imported_fps": job.fps,
     }
     if _is_done(job.store, source, preparation):
-        return False
+        return Done(skipped=True)
     libraries = {name: version(name) for name in ("stresnet", "simplejpeg")}
     with store_writer(
         job.store, source=source, preparation=preparation, libraries=libraries
@@ -186,7 +178,7 @@ def _import_unless_done(job: _Job, tell: Tell) -> bool:
             for path, levels in zip(pair, field, strict=True):
                 _decoded(path, levels)
             writer.add_flow(requantise(field, job.bound)[np.newaxis])
-    return True
+    return Done()
 
 
 def requantise(levels: NDArray[np.uint8], bound: float) -> NDArray[np.uint8]:

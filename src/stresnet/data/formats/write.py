@@ -19,25 +19,16 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.batch import (
-    BatchReport,
-    OnProgress,
-    require_writable,
-    run_batch,
-    silent,
-    worker_count,
-)
 from stresnet.data.formats.layouts import PICTURES, Format, PictureLayout, layout_names
-from stresnet.data.prepare.shard import WHOLE, Shard
+from stresnet.data.prepare.many import WHOLE, Shard
 from stresnet.data.store.jpeg import encode_grey
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import INDEX, StoredVideo
-from stresnet.data.store.store_names import store_path
 from stresnet.errors import UsageError
-from stresnet.files import whole_file
+from stresnet.files import atomic_directory, atomic_write, remove_stale_partials, require_writable
 from stresnet.flow import to_pixels, write_flo
-from stresnet.leftovers import remove_leftovers
-from stresnet.whole_folder import whole_folder
-from stresnet.workers import Tell
+from stresnet.progress import OnProgress, silent
+from stresnet.workers import Done, JobReport, run_jobs, worker_count
 
 BLOCK = 32  # flow fields in memory at a time
 
@@ -53,7 +44,7 @@ def export(
     workers: int | None = None,
     shard: Shard = WHOLE,
     on_progress: OnProgress = silent,
-) -> BatchReport:
+) -> JobReport:
     """Write prepared videos in another layout, each whole or not at all.
 
     A run that was ended at any moment is gone on with by the same call, and ends with the same
@@ -77,8 +68,8 @@ def export(
     }
     workers, _ = worker_count(workers, len(jobs))
     require_writable(out)
-    remove_leftovers(target for job in jobs.values() for target in (*job.targets, job.mark))
-    return run_batch(
+    remove_stale_partials(target for job in jobs.values() for target in (*job.targets, job.mark))
+    return run_jobs(
         _export_unless_done,
         jobs,
         workers=workers,
@@ -120,19 +111,19 @@ class _Job:
         return self.out / ".done" / self.name
 
 
-def _export_unless_done(job: _Job, tell: Tell) -> bool:
+def _export_unless_done(job: _Job) -> Done:
     job.stored.verify()
     seal = job.stored.seal
     if all(target.exists() for target in job.targets) and _read(job.mark) == seal:
-        return False
+        return Done(skipped=True)
     job.mark.unlink(missing_ok=True)
     if job.format is Format.WEBDATASET:
         _write_tar(job)
     else:
         _write_folders(job)
-    with whole_file(job.mark) as partial:
+    with atomic_write(job.mark) as partial:
         partial.write_text(seal)
-    return True
+    return Done()
 
 
 def _read(mark: Path) -> str:
@@ -142,7 +133,7 @@ def _read(mark: Path) -> str:
 def _write_folders(job: _Job) -> None:
     with ExitStack() as stack:
         partial = {
-            folder: stack.enter_context(whole_folder(job.out / folder, ending=ending))
+            folder: stack.enter_context(atomic_directory(job.out / folder, ending=ending))
             for folder, ending in job.folders.items()
         }
         for path, content in files(job.stored, job.name, job.format):
@@ -154,7 +145,7 @@ def _write_folders(job: _Job) -> None:
 
 
 def _write_tar(job: _Job) -> None:
-    with whole_file(job.targets[0]) as partial, tarfile.open(partial, "w") as tar:
+    with atomic_write(job.targets[0]) as partial, tarfile.open(partial, "w") as tar:
         for path, content in files(job.stored, job.name, job.format):
             # TarInfo's own date, 1970, and no owner: equal stores give equal bytes.
             member = tarfile.TarInfo(str(path))

@@ -16,15 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.batch import worker_count
-from stresnet.data.formats.layouts import Format
-from stresnet.data.prepare.many import PrepareJob, prepare_jobs
+from stresnet.data.prepare.many import WHOLE, PrepareJob, Shard, prepare_jobs
 from stresnet.data.prepare.one import prepare_frames
-from stresnet.data.prepare.shard import WHOLE, Shard
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
+from stresnet.errors import StresnetError
 from stresnet.flow import tv_l1
-from stresnet.workers import Tell, run_isolated
+from stresnet.workers import DEADLINE, map_in_processes, worker_count
 
 SAMPLES = 6  # videos tried, at least one a worker
 SAMPLE_FRAMES = 9
@@ -42,7 +40,6 @@ class Forecast:
         frames, seconds: of the videos to do.
         speed: frames a second of all workers together; 0 if there is nothing to do.
         bytes: that the store will take.
-        layout_bytes: that another layout beside it will take.
         free: bytes on the disk.
     """
 
@@ -54,7 +51,6 @@ class Forecast:
     seconds: float
     speed: float
     bytes: float
-    layout_bytes: float
     free: int
 
     @property
@@ -69,9 +65,8 @@ def dry_run(
     *,
     workers: int | None = None,
     shard: Shard = WHOLE,
-    format: Format = Format.STORE,
 ) -> Forecast:
-    """Foretell `prepare`, and `export` to `format`; nothing is written to `out`.
+    """Foretell `prepare`; nothing is written to `out`.
 
     Raises:
         UsageError: as of `prepare`.
@@ -80,8 +75,10 @@ def dry_run(
     workers, threads = worker_count(workers, len(jobs))
     lengths: list[tuple[PrepareJob, VideoInfo]] = []
     failures: list[tuple[str, str]] = []
-    for job, outcome in run_isolated(_length_unless_done, jobs, workers=workers):
-        if isinstance(outcome, Exception):
+    for job, outcome in map_in_processes(
+        _length_unless_done, jobs, workers=workers, deadline=DEADLINE
+    ):
+        if isinstance(outcome, StresnetError):
             failures.append((job.name, str(outcome)))
         elif outcome is not None:
             lengths.append((job, outcome))
@@ -103,12 +100,11 @@ def dry_run(
         seconds=share * sum(length.seconds for length in known),
         speed=frames / hours / 3600 if hours else 0.0,
         bytes=pixels * bytes_per_pixel,
-        layout_bytes=_layout_bytes(format, pixels, pixels * bytes_per_pixel),
         free=_free(out),
     )
 
 
-def _length_unless_done(job: PrepareJob, tell: Tell) -> VideoInfo | None:
+def _length_unless_done(job: PrepareJob) -> VideoInfo | None:
     return None if job.is_done() else probe(job.video, short_side=job.short_side)
 
 
@@ -121,8 +117,11 @@ def _rates(jobs: Sequence[PrepareJob], workers: int, threads: int) -> tuple[floa
             _Sample(replace(job, store=Path(scratch) / f"{number}.zip"), threads)
             for number, job in enumerate(tried)
         ]
-        outcomes = [outcome for _, outcome in run_isolated(_try, samples, workers=workers)]
-    measured = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+        outcomes = [
+            outcome
+            for _, outcome in map_in_processes(_try, samples, workers=workers, deadline=DEADLINE)
+        ]
+    measured = [outcome for outcome in outcomes if not isinstance(outcome, StresnetError)]
     if not measured:
         return 0.0, 0.0
     pixels, seconds, size = np.sum(measured, axis=0)
@@ -135,7 +134,7 @@ class _Sample:
     threads: int
 
 
-def _try(sample: _Sample, tell: Tell) -> tuple[int, float, int]:
+def _try(sample: _Sample) -> tuple[int, float, int]:
     """(pixels, seconds, bytes) of the first frames of a video; seconds by the clock on the wall."""
     job = sample.job
     tv_l1(np.zeros((2, 16, 16), np.uint8))  # compiled, or loaded, before the clock starts
@@ -152,13 +151,6 @@ def _try(sample: _Sample, tell: Tell) -> tuple[int, float, int]:
     )
     seconds = time.perf_counter() - started
     return images[..., 0].size, seconds, stored.path.stat().st_size
-
-
-def _layout_bytes(format: Format, pixels: float, store_bytes: float) -> float:
-    if format is Format.STORE:
-        return 0.0
-    # The same JPEGs; or the frames' and 8 bytes of flow a pixel, beside which these are small.
-    return store_bytes + (8 * pixels if format is Format.FLO else 0.0)
 
 
 def _free(folder: Path) -> int:

@@ -8,29 +8,25 @@ left alone, all else is made anew.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from stresnet.batch import (
-    BatchReport,
-    OnProgress,
-    require_writable,
-    run_batch,
-    silent,
-    worker_count,
-)
 from stresnet.data.prepare.one import PREPARATION, preparation, prepare_frames, prepare_video
-from stresnet.data.prepare.shard import WHOLE, Shard
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.store.store_names import store_path
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.probe import probe
 from stresnet.errors import StoreError, UsageError
+from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import AUTHORS, TVL1Parameters
-from stresnet.leftovers import remove_leftovers
-from stresnet.workers import Tell
+from stresnet.progress import OnProgress, silent
+from stresnet.workers import DEADLINE, Done, JobReport, report_progress, run_jobs, worker_count
 
 __all__ = [
     "PREPARATION",
@@ -42,6 +38,50 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True)
+class Shard:
+    """Part `number` of `of`, counted from 1. Which videos it holds depends on their names alone.
+
+    By a hash, not by the place in a list: machines that see different lists, because a video was
+    added meanwhile, still never take the same video. Parts are equal only on average.
+    """
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of:
+            raise UsageError(
+                f"shard {self.number}/{self.of}, expected 1/{self.of} to {self.of}/{self.of}",
+                remedy="count from 1, as in --shard 1/8 ... --shard 8/8",
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """`2/8` -> the second of eight parts.
+
+        Raises:
+            UsageError: the text is no such pair, or the number lies outside 1 ... n.
+        """
+        pair = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
+        if pair is None:
+            raise UsageError(f"--shard is {text!r}, expected i/n, as in 2/8")
+        return cls(int(pair[1]), int(pair[2]))
+
+    def holds(self, name: str) -> bool:
+        """Whether the video of this name belongs to this part; to exactly one of all parts."""
+        place = int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8])
+        return place % self.of == self.number - 1
+
+    @property
+    def failures_file(self) -> str:
+        """Each part has its own, since parts share a folder."""
+        return f"failures-{self.number}-of-{self.of}.csv" if self.of > 1 else "failures.csv"
+
+
+WHOLE = Shard(1, 1)
+
+
 def prepare(
     videos: Iterable[Path | tuple[Path, str]],
     out: Path,
@@ -50,41 +90,42 @@ def prepare(
     parameters: TVL1Parameters = AUTHORS,
     short_side: int = 256,
     shard: Shard = WHOLE,
+    deadline: float | None = DEADLINE,
     on_progress: OnProgress = silent,
-    on_frames: Callable[[str, int, int], None] = lambda name, frames, announced: None,
-) -> BatchReport:
+) -> JobReport:
     """Prepare many videos in worker processes, each at `store_path(out, name)`.
 
-    A video that fails, or that kills its process, stops no other; `out`/failures.csv lists them.
-    A run that was ended at any moment is gone on with by the same call, and ends with the same
-    bytes. Videos that were imported are left as they are. From a script, call it under
-    `if __name__ == "__main__":`, as all multiprocessing.
+    A video that fails, hangs, or kills its process stops no other; `out`/failures.csv lists them.
+    Safe to interrupt: the same call resumes, and produces the same bytes. Videos that were imported
+    are left as they are. From a script, call it under `if __name__ == "__main__":`, as everything
+    that uses multiprocessing.
 
     Args:
         videos: files, each with its name: a relative path with `/`. Alone, a file is called by its
             file name.
         workers: videos at a time; None is one for each processor core.
         shard: the part of the videos to prepare; its failures go to a file of its own.
-        on_progress: called with (videos finished, videos in all, name) after each video.
-        on_frames: called during a video with (name, frames written, frames that the file
-            announces or 0).
+        deadline: seconds without a decoded frame after which a video counts as hung, and fails.
+        on_progress: gets the number of videos finished, with the shares of those being prepared.
 
     Raises:
-        UsageError: a name is twice there or leads out of `out`, or `workers` is less than 1.
+        UsageError: a name occurs twice or leads out of `out`, or `workers` is less than 1.
         EnvironmentProblem: the disk is full, or `out` cannot be written.
     """
     jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
     workers, threads = worker_count(workers, len(jobs))
     require_writable(out)
-    remove_leftovers(job.store for job in jobs)
-    return run_batch(
-        _PrepareUnlessDone(threads),
+    remove_stale_partials(job.store for job in jobs)
+    report = run_jobs(
+        partial(prepare_unless_done, threads=threads),
         {job.name: job for job in jobs},
         workers=workers,
         failures=out / shard.failures_file,
+        deadline=deadline,
         on_progress=on_progress,
-        on_news=lambda name, frames: on_frames(name, *frames),
     )
+    remove_stale_partials(job.store for job in jobs)  # of those that were killed
+    return report
 
 
 @dataclass(frozen=True)
@@ -139,23 +180,20 @@ def prepare_jobs(
     return [job for job in jobs if shard.holds(job.name)]
 
 
-@dataclass(frozen=True)
-class _PrepareUnlessDone:
-    threads: int
-
-    def __call__(self, job: PrepareJob, tell: Tell) -> bool:
-        if job.is_done():
-            return False
-        frames = probe(job.video, short_side=job.short_side).frames
-        prepare_video(
-            job.video,
-            job.store,
-            parameters=job.parameters,
-            short_side=job.short_side,
-            threads=self.threads,
-            on_frames=lambda written: tell((written, frames)),
-        )
-        return True
+def prepare_unless_done(job: PrepareJob, *, threads: int = 1) -> Done:
+    """Prepare one video, unless that was done before: what a worker or a cluster runs."""
+    if job.is_done():
+        return Done(skipped=True, warnings=StoredVideo(job.store).warnings)
+    frames = probe(job.video, short_side=job.short_side).frames
+    stored = prepare_video(
+        job.video,
+        job.store,
+        parameters=job.parameters,
+        short_side=job.short_side,
+        threads=threads,
+        on_frames=lambda written: report_progress(min(written / frames, 0.99) if frames else 0.0),
+    )
+    return Done(warnings=stored.warnings)
 
 
 def _require_distinct(jobs: Sequence[PrepareJob]) -> None:

@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.store.flow_format import FLOW_FORMAT
 from stresnet.data.store.jpeg import QUALITY
-from stresnet.data.store.reader import Source, StoredVideo
+from stresnet.data.store.reader import FLOW_FORMAT, Source, StoredVideo
 from stresnet.data.store.writer import StoreWriter, store_writer
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.decode import Frame, frames_of_array, iter_frames, library_versions
 from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
-from stresnet.prefetch import ahead
+from stresnet.prefetch import prefetch
 
 BLOCK = 32  # frames in memory at a time
 OnFrames = Callable[[int], None]  # frames written so far
@@ -120,7 +119,7 @@ def _write(
 ) -> None:
     last: NDArray[np.uint8] | None = None  # (1,H,W) grey, of the block before
     written = 0
-    with ahead(_blocks(frames)) as blocks:  # decoded while the flow of the ones before is computed
+    with prefetch(_blocks(frames)) as blocks:  # decoded while flow is computed
         for block in blocks:
             images = np.stack([frame.image for frame in block])
             luma = grey(images)

@@ -1,27 +1,25 @@
-"""Videos prepared while somebody is busy with the ones before."""
+"""Videos prepared while the consumer is busy with the ones before."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.container import printable
-from stresnet.errors import StresnetError, VideoError
+from stresnet.errors import JobError, StresnetError, VideoError
 from stresnet.flow import AUTHORS, TVL1Parameters
-from stresnet.prefetch import ahead
-from stresnet.workers import JobCrashed, Tell, run_isolated
+from stresnet.prefetch import prefetch
+from stresnet.workers import DEADLINE, map_in_processes, report_progress
 
 Prepared = tuple[Path, StoredVideo | VideoError]
 _Job: TypeAlias = "tuple[Path, Path]"  # a video, and where it is prepared
-_Outcome: TypeAlias = "StresnetError | JobCrashed | None"
 
 
 @contextmanager
@@ -32,92 +30,85 @@ def prepared_ahead(
     threads: int = 1,
     isolated: bool = False,
 ) -> Iterator[Iterator[Prepared]]:
-    """Prepare videos in order, at once and no more than two ahead of the reader.
+    """Prepare videos in order, at once and at most two ahead of the consumer.
 
-    A video that cannot be read comes with its error and stops no other. A prepared video is there
-    until the next one is asked for. Leaving the block ends the work, also in the middle of a video.
+    A video that cannot be read comes with its error and stops no other. A prepared video exists
+    until the next one is asked for. Leaving the block ends the work, even in the middle of a video.
 
     Args:
         flow: how the optical flow is computed.
         threads: for the optical flow.
-        isolated: in a process of its own, so that a decoder that crashes costs one video, and
-            imports here do not hold the work up; from a script, only under
+        isolated: in a process of its own, so that a decoder that crashes or hangs costs one video,
+            and imports here do not hold the work up; from a script, only under
             `if __name__ == "__main__":`.
     """
-    left = threading.Event()
-
-    def on_frames(job: _Job, frames: int) -> None:
-        if left.is_set():
-            raise _NobodyWaits
-
-    prepare = _Prepare(flow, threads)
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
         jobs = ((video, Path(scratch, f"{number}.zip")) for number, video in enumerate(videos))
-        outcomes = (
-            run_isolated(prepare, jobs, workers=1, on_news=on_frames)
-            if isolated
-            else _run_here(prepare, jobs, on_frames)
-        )
-        with ahead(_prepared(outcomes)) as in_time:
+        if isolated:
+            prepare = _Prepare(flow, threads, report_progress)
+            outcomes = map_in_processes(prepare, jobs, workers=1, ahead=1, deadline=DEADLINE)
+            with closing(outcomes):
+                yield _usable(outcomes)
+            return
+
+        left = threading.Event()
+
+        def stop_if_left(frames: int) -> None:
+            if left.is_set():
+                raise _ConsumerHasLeft
+
+        with prefetch(_in_this_process(_Prepare(flow, threads, stop_if_left), jobs)) as ready:
             try:
-                yield _each_deleted(in_time)
+                yield _usable(ready)
             finally:
                 left.set()
 
 
-def _each_deleted(prepared: Iterable[Prepared]) -> Iterator[Prepared]:
-    for video, stored in prepared:
-        yield video, stored
-        if isinstance(stored, StoredVideo):
-            stored.path.unlink()
-
-
-class _NobodyWaits(Exception):
-    """Ends a preparation whose reader has gone."""
+class _ConsumerHasLeft(Exception):
+    """Ends a preparation in the middle of a video."""
 
 
 @dataclass(frozen=True)
 class _Prepare:
     flow: TVL1Parameters
     threads: int
+    on_frames: Callable[[int], None]
 
-    def __call__(self, job: _Job, tell: Tell) -> None:
+    def __call__(self, job: _Job) -> None:
         video, store = job
-        prepare_video(video, store, parameters=self.flow, threads=self.threads, on_frames=tell)
+        prepare_video(
+            video, store, parameters=self.flow, threads=self.threads, on_frames=self.on_frames
+        )
 
 
-def _run_here(
-    prepare: _Prepare, jobs: Iterable[_Job], on_frames: Callable[[_Job, int], None]
-) -> Generator[tuple[_Job, _Outcome], None, None]:
-    """As `run_isolated`, in this process."""
-    for job in jobs:
-        try:
-            prepare(job, partial(on_frames, job))
-        except StresnetError as error:
-            yield job, error
+def _in_this_process(
+    prepare: _Prepare, jobs: Iterable[_Job]
+) -> Generator[tuple[_Job, StresnetError | None], None, None]:
+    """As `map_in_processes`."""
+    with suppress(_ConsumerHasLeft):
+        for job in jobs:
+            try:
+                prepare(job)
+            except StresnetError as error:
+                yield job, error
+            else:
+                yield job, None
+
+
+def _usable(outcomes: Iterable[tuple[_Job, StresnetError | None]]) -> Iterator[Prepared]:
+    for (video, store), outcome in outcomes:
+        if outcome is None:
+            yield video, StoredVideo(store)
+            store.unlink()
+        elif isinstance(outcome, VideoError):
+            yield video, outcome
+        elif isinstance(outcome, JobError):
+            yield (
+                video,
+                VideoError(
+                    f"{printable(video)}: {outcome}",
+                    remedy="free memory, or encode it again: ffmpeg -i OLD NEW.mp4",
+                ),
+            )
         else:
-            yield job, None
-
-
-def _prepared(
-    outcomes: Generator[tuple[_Job, _Outcome], None, None],
-) -> Generator[Prepared, None, None]:
-    try:
-        with suppress(_NobodyWaits):
-            for (video, store), outcome in outcomes:
-                if outcome is None:
-                    yield video, StoredVideo(store)
-                elif isinstance(outcome, VideoError):
-                    yield video, outcome
-                elif isinstance(outcome, JobCrashed):
-                    yield (
-                        video,
-                        VideoError(
-                            f"{printable(video)}: {outcome}",
-                            remedy="free memory, or encode it anew: ffmpeg -i OLD NEW.mp4",
-                        ),
-                    )
-                else:
-                    raise outcome
-    finally:
-        outcomes.close()
+            raise outcome

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stresnet.data.splits.label_checks import doubts_about_numbers, shifted_labels
-from stresnet.data.store.store_names import store_path
+from stresnet.data.store.location import store_path
 from stresnet.errors import DatasetError, UsageError
 
 NAMES_SHOWN = 10  # of a list of faulty videos in a message
@@ -31,6 +31,11 @@ class VideoItem:
     label: str
     name: str
     source: str | None = None
+
+    @property
+    def source_key(self) -> str:
+        """What it was cut from; the video itself, where that is not known."""
+        return f"video {self.name}" if self.source is None else f"source {self.source}"
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,7 @@ def draw_split(
 def _by_source(items: Iterable[VideoItem]) -> dict[str, list[VideoItem]]:
     sources: dict[str, list[VideoItem]] = defaultdict(list)
     for item in items:
-        key = f"video {item.name}" if item.source is None else f"source {item.source}"
-        sources[key].append(item)
+        sources[item.source_key].append(item)
     return sources
 
 

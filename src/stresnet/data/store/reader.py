@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.store.flow_format import FLOW_FORMAT, differences
 from stresnet.data.store.jpeg import decode_grey, decode_rgb
 from stresnet.data.video.container import printable
 from stresnet.errors import StoreError
+from stresnet.flow.quantize import BOUND
 
 VERSION = 1
 NO_MOTION = 128  # the byte of 0 pixels per frame
@@ -43,6 +43,27 @@ _REMEDY = "delete it and run `stresnet prepare` again"
 # All that zipfile and json raise on damaged bytes.
 _DAMAGE = (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, OSError, OverflowError,
            RuntimeError, TypeError, ValueError)  # fmt: skip
+
+
+# What the bytes of a stored flow field mean; every store says it in its index. Tools differ in all
+# of it without a word in their files: denseflow's bound is 32 by default, its files count from 0,
+# others normalise each picture. A network trained on one and shown another fails in silence, so a
+# store that says anything else is refused.
+FLOW_FORMAT: Mapping[str, Any] = {
+    "flow_bound": BOUND,  # pixels per frame
+    "flow_levels": "round(255 (v + bound) / (2 bound)), clipped to 0 ... 255",
+    "flow_channels": "x (right), then y (down)",
+    "flow_alignment": "field k from frame k to k+1, both counted from 0",
+}
+
+
+def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """`key is ..., expected ...` for each key whose values differ; a missing one is None."""
+    return [
+        f"{key} is {found.get(key)!r}, expected {expected.get(key)!r}"
+        for key in sorted(found.keys() | expected.keys())
+        if found.get(key) != expected.get(key)
+    ]
 
 
 @dataclass(frozen=True)

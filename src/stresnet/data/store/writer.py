@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.store.flow_format import FLOW_FORMAT
 from stresnet.data.store.jpeg import encode_grey, encode_rgb
 from stresnet.data.store.reader import (
     DIGEST_LENGTH,
+    FLOW_FORMAT,
     INDEX,
     VERSION,
     Index,
@@ -27,7 +27,7 @@ from stresnet.data.store.reader import (
 )
 from stresnet.data.video.decode import Video
 from stresnet.errors import StoreError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 
 _UNSEALED = b"sha256 " + DIGEST_LENGTH * b"0"
 
@@ -136,7 +136,7 @@ def store_writer(
         StoreError: what was written is not a whole video.
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         with zipfile.ZipFile(partial, "w") as archive:
             archive.comment = _UNSEALED
             writer = StoreWriter(archive)

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stresnet.errors import EnvironmentProblem, UsageError
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 
 # In seconds: 24, 25, 30 and 29.97 frames/s are whole ticks, and MPEG-4 takes no more than 65535.
 TICK = Fraction(1, 60_000)
@@ -86,7 +86,7 @@ def video_writer(path: Path, *, fps: float = 25.0) -> Iterator[VideoWriter]:
     """
     if path.suffix.lower() != ".mp4" or not fps > 0:
         raise UsageError(f"{path.name} at {fps:g} frames a second, expected an .mp4 file, above 0")
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         # The index in front, so that a browser begins to play at once.
         options = {"movflags": "+faststart"}
         with av.open(partial, "w", format="mp4", options=options) as container:

@@ -1,4 +1,4 @@
-"""What a video's header announces of its length, without decoding."""
+"""What a video's header says of its length and size, without decoding (as ffprobe)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from stresnet.data.video.geometry import scaled_size
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A header's word, which may be wrong.
+    """What a header says, which may be wrong.
 
     Attributes:
-        frames: how many; 0 where the header does not tell.
-        seconds: how long; 0 where the header does not tell.
+        frames: how many; 0 where the header does not say.
+        seconds: how long; 0 where the header does not say.
         pixels: of a frame, when scaled.
     """
 
@@ -30,14 +30,14 @@ def probe(path: Path, *, short_side: int = 256) -> VideoInfo:
     """Read a video's header.
 
     Raises:
-        VideoError: the file is none that we decode; the message says why.
+        VideoError: the file is not one that we decode; the message says why.
     """
     with opened_video(path) as (container, stream):
         seconds = max(container.duration or 0, 0) / av.time_base
         rate = float(stream.average_rate or 0)
         frames = stream.frames or round(seconds * rate)
         width, height = stream.codec_context.width, stream.codec_context.height
-        if not (width and height):  # told by the first picture only
+        if not (width and height):  # only the first picture says
             width = height = short_side
         scaled_width, scaled_height = scaled_size(
             width, height, short_side, pixel_aspect=stream.sample_aspect_ratio

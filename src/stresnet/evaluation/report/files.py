@@ -18,7 +18,7 @@ from rich.table import Table
 from stresnet.evaluation.comparison import Comparison
 from stresnet.evaluation.report.page import render
 from stresnet.evaluation.report.summary import method_in_words, per_cent, row_label, summarise
-from stresnet.files import whole_file
+from stresnet.files import atomic_write
 
 
 def write_report(comparison: Comparison, folder: Path) -> dict[str, Any]:
@@ -98,5 +98,5 @@ def _markdown_row(cells: list[str]) -> str:
 
 def _write(path: Path, text: str) -> None:
     # File names need not be UTF-8; what is left of such bytes cannot be written.
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import jinja2
 
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.store.store_names import store_path
 from stresnet.errors import StoreError
 from stresnet.evaluation.comparison import Comparison
 from stresnet.evaluation.report.pictures import film, strip

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from stresnet.errors import VideoError
-from stresnet.prefetch import ahead
+from stresnet.prefetch import prefetch
 
 
 def test_items_are_made_at_once_and_no_further_than_asked() -> None:
@@ -23,7 +23,7 @@ def test_items_are_made_at_once_and_no_further_than_asked() -> None:
                 fourth.set()
             yield number
 
-    with ahead(numbers(), size=2) as items:
+    with prefetch(numbers(), size=2) as items:
         assert third.wait(5)  # before anything is asked for
         assert next(items) == 0
         assert fourth.wait(5)  # one was taken, two wait, one is in the making
@@ -41,12 +41,12 @@ def test_errors_and_ends_pass_through() -> None:
         finally:
             closed.set()
 
-    with ahead(numbers()) as items:
+    with prefetch(numbers()) as items:
         assert [next(items), next(items), next(items)] == [0, 1, 2]
         with pytest.raises(VideoError, match="broken"):
             next(items)
     closed.clear()
-    with ahead(numbers()) as items:
+    with prefetch(numbers()) as items:
         next(items)
     assert closed.is_set()
     assert not [t for t in threading.enumerate() if t.name == "ahead"]

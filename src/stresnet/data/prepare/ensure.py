@@ -1,0 +1,114 @@
+"""The labelled videos of a data set, prepared: what there is to train on or to score.
+
+ensure_prepared(split.train, store).kept(skip_broken=False)     for training
+ensure_prepared(split.test, store).usable()                     for scoring
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stresnet.data.prepare.many import prepare
+from stresnet.data.splits.split import VideoItem
+from stresnet.data.store.location import store_path
+from stresnet.data.store.reader import StoredVideo
+from stresnet.errors import DatasetError
+from stresnet.progress import OnProgress, Progress, silent
+
+SHOWN = 20  # broken or damaged videos in a message
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PreparedVideos:
+    """Videos and the folder of their stores.
+
+    Attributes:
+        failures: name -> reason of those that could not be prepared.
+    """
+
+    items: tuple[VideoItem, ...]
+    store: Path
+    failures: Mapping[str, str]
+
+    def usable(self) -> Iterator[tuple[VideoItem, StoredVideo]]:
+        """Each video that could be prepared, and its store."""
+        for item in self.items:
+            if item.name not in self.failures:
+                yield item, StoredVideo(store_path(self.store, item.name))
+
+    def kept(self, *, skip_broken: bool) -> list[VideoItem]:
+        """The videos to train on: all of them, or with `skip_broken` those that can be used.
+
+        Raises:
+            DatasetError: some cannot be used and `skip_broken` is False, or a class has none left.
+        """
+        broken = [f"{name}: {reason}" for name, reason in self.failures.items()]
+        if broken and not skip_broken:
+            raise DatasetError(
+                f"{len(broken)} of {len(self.items)} videos cannot be used:{_listed(broken)}",
+                remedy="repair or remove them, or train without them: --skip-broken",
+            )
+        if broken:
+            logger.warning(
+                "left out %d of %d videos:%s", len(broken), len(self.items), _listed(broken)
+            )
+        kept = [item for item in self.items if item.name not in self.failures]
+        if emptied := {item.label for item in self.items} - {item.label for item in kept}:
+            raise DatasetError(
+                f"no usable training video is left in {', '.join(sorted(emptied))}",
+                remedy="see failures.csv in the store; repair or replace these videos",
+            )
+        return kept
+
+
+def ensure_prepared(
+    videos: Sequence[VideoItem],
+    store: Path,
+    *,
+    workers: int | None = None,
+    on_progress: OnProgress = silent,
+) -> PreparedVideos:
+    """Prepare what is not prepared yet, and warn of what was lost in damaged videos.
+
+    Raises:
+        UsageError: `workers` is less than 1.
+        EnvironmentProblem: the disk is full or the store cannot be written.
+    """
+    if on_progress is silent:
+        on_progress = _Logged()
+    report = prepare(
+        [(item.path, item.name) for item in videos],
+        store,
+        workers=workers,
+        on_progress=on_progress,
+    )
+    if report.done:
+        logger.info("prepared %d videos into %s", len(report.done), store)
+    if report.warnings:
+        lines = [f"{name}: {warning}" for name, warning in report.warnings]
+        logger.warning("%d videos are used in part:%s", len({*report.warnings}), _listed(lines))
+    return PreparedVideos(tuple(videos), store, dict(report.failures))
+
+
+class _Logged:
+    """Logs every tenth of the way."""
+
+    def __init__(self) -> None:
+        self._tenths = 0
+
+    def __call__(self, progress: Progress) -> None:
+        tenths = int(10 * progress.done / (progress.total or 1))
+        if tenths > self._tenths:
+            self._tenths = tenths
+            logger.info("prepare: %d of %d videos", progress.done, progress.total)
+
+
+def _listed(lines: Sequence[str]) -> str:
+    more = len(lines) - SHOWN
+    shown = "".join(f"\n  - {line}" for line in lines[:SHOWN])
+    return shown + (f"\n  - and {more} more" if more > 0 else "")
