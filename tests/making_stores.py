@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import stresnet.workers as workers
 from stresnet.data.prepare.many import PREPARATION
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Source, StoredVideo
@@ -73,9 +74,15 @@ def without_processes(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> 
     """Run the modules' isolated jobs in this process, one after the other: quicker."""
 
     def run(
-        function: Callable[[Any], Any], jobs: Iterable[Any], **options: Any
+        function: Callable[[Any], Any],
+        jobs: Iterable[Any],
+        *,
+        on_report: Callable[[Any, Any], None] = lambda job, content: None,
+        **options: Any,
     ) -> Iterator[tuple[Any, Any]]:
         for job in jobs:
+            home = SimpleNamespace(send=lambda told, job=job: on_report(job, told.content))
+            monkeypatch.setattr(workers, "_home", home)
             try:
                 outcome = function(job)
             except StresnetError as error:

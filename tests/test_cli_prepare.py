@@ -45,8 +45,7 @@ def test_prepare_then_again(videos, tmp_path):
     first = stresnet("prepare", videos, "--out", out)
     assert first.exit_code == 0
     assert "2 prepared, 0 already there, 0 failed" in first.stderr
-    assert "prepare: 2 of 2 videos," in first.stderr
-    assert "frames/s, ETA 0:00:00" in first.stderr
+    assert "prepare: 2 of 2" in first.stderr
     assert "0 prepared, 2 already there" in stresnet("prepare", videos, "--out", out).stderr
 
 
@@ -70,7 +69,7 @@ def test_many_failures_are_named_in_part(tmp_path):
 
 def test_dry_run_tells_files_time_and_gigabytes(videos, tmp_path):
     out = tmp_path / "store"
-    result = stresnet("prepare", videos, "--out", out, "--dry-run", "--format", "flo")
+    result = stresnet("prepare", videos, "--out", out, "--dry-run", "--format", "authors")
     assert result.exit_code == 0
     assert not out.exists()
     for part in (
@@ -78,7 +77,7 @@ def test_dry_run_tells_files_time_and_gigabytes(videos, tmp_path):
         "6 frames, 0.0 minutes of video",
         "minutes of work, at",
         "GB in",
-        "GB beside;",
+        "and as much again in",
         "GB free",
     ):
         assert part in result.stderr

@@ -51,6 +51,8 @@ def prepare(
     if dry_run:
         forecast = foretell(found, out, workers=workers, shard=part)
         say_forecast(forecast, out)
+        if format is not Format.STORE:
+            say(f"and as much again in {layout_folder(out, format)}")
         raise typer.Exit(1 if forecast.failures else 0)
 
     with progress("prepare") as on_progress:
