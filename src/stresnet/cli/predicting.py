@@ -42,6 +42,7 @@ from stresnet.prediction import (
 )
 from stresnet.prediction.output_paths import output_paths
 from stresnet.prediction.timeline import OnProgress
+from stresnet.progress import Progress
 
 Found = Prediction | Timeline
 
@@ -234,7 +235,7 @@ def _by_seconds(show: Any) -> OnProgress:
     def on_progress(done: float, total: float) -> None:
         nonlocal shown
         for second in range(shown + 1, int(done) + 1 if total else 0):
-            show(second, math.ceil(total), "")
+            show(Progress(second, math.ceil(total)))
             shown = second
 
     return on_progress
