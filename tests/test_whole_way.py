@@ -55,7 +55,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of all four phases."""
     out = tmp_path_factory.mktemp("runs") / "toy"
-    model = train(data, out, recipe=toy_recipe(), workers=0, precision="32-true")
+    model = train(
+        data, out, recipe=toy_recipe(), store=out.parent / "store", workers=0, precision="32-true"
+    )
     assert model == out / "st_resnet_star"
     return out
 
@@ -84,7 +86,15 @@ def test_the_same_call_again_changes_nothing(
     weights = sorted(run.glob("*/model.safetensors"))
     before = [path.read_bytes() for path in weights]
     assert len(before) == 3
-    train(data, run, recipe=toy_recipe(), workers=0, precision="32-true", phases=phases)
+    train(
+        data,
+        run,
+        recipe=toy_recipe(),
+        store=run.parent / "store",
+        workers=0,
+        precision="32-true",
+        phases=phases,
+    )
     assert [path.read_bytes() for path in weights] == before
 
 

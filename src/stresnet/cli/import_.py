@@ -23,7 +23,15 @@ def import_(
             "folders.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the prepared videos.")] = Path("store"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            "--out",
+            help="Folder for the prepared videos; default: that of --videos, else of FOLDER, below "
+            "./store or $STRESNET_STORE.",
+        ),
+    ] = None,
     bound: Annotated[
         float,
         typer.Option(
@@ -41,9 +49,10 @@ def import_(
     from stresnet.data.formats.read import find_pictures, import_pictures
     from stresnet.data.prepare.many import WHOLE
     from stresnet.data.store.flow_check import check_stores
-    from stresnet.data.store.location import store_path
+    from stresnet.data.store.location import default_store, store_path
     from stresnet.data.video.inputs import find_videos
 
+    out = out or default_store(videos or folder)
     found = find_pictures(folder)
     say(f"{len(found)} videos in the layout {found[0].layout.value}")
     names = [name for _, name in find_videos(videos)] if videos else []

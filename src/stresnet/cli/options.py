@@ -30,7 +30,11 @@ Lists = Annotated[
     Path | None, typer.Option(help="Folder of UCF101's or HMDB51's official split files.")
 ]
 Store = Annotated[
-    Path | None, typer.Option(help="Folder of prepared videos; filled with what is missing.")
+    Path | None,
+    typer.Option(
+        help="Folder of prepared videos, filled with what is missing; default: the data's own "
+        "below ./store or $STRESNET_STORE."
+    ),
 ]
 Device = Annotated[
     str,

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 def prepare(
     videos: Annotated[Path, typer.Argument(metavar="VIDEOS", help="A video, or a folder of them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the prepared videos.")] = Path("store"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            "--out",
+            help="Folder for the prepared videos; default: the data's own below ./store or "
+            "$STRESNET_STORE.",
+        ),
+    ] = None,
     workers: Workers = None,
     shard: Annotated[
         str, typer.Option(metavar="I/N", help="Only the I-th of N parts, for a job array.")
@@ -42,9 +50,11 @@ def prepare(
     from stresnet.data.prepare.estimate import dry_run as foretell
     from stresnet.data.prepare.many import Shard
     from stresnet.data.prepare.many import prepare as prepare_all
+    from stresnet.data.store.location import default_store
     from stresnet.data.video.inputs import find_videos
 
     part = Shard.parse(shard)
+    out = out or default_store(videos)
     found = find_videos(videos)
     names = [name for _, name in found]
     layout_names(names if format is not Format.STORE else (), format)  # clashes, before the work

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.open import open_dataset
+from stresnet.data.store.location import default_store
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.calibration import Calibration, calibrate
 from stresnet.evaluation.comparison import Comparison, Entry
@@ -71,7 +72,7 @@ def compare(
     found = find_models([str(model) for model in models], tested)
     of_idt = read_idt(with_idt, tested) if with_idt else []
     main = found.labels[-1]
-    data, store = Path(data), Path(store or "store")
+    data, store = Path(data), Path(store or default_store(data))
     say(f"{', '.join(found.labels)} on {data.name}")
 
     results: dict[tuple[str, Protocol], list[EvaluationResult]] = {}

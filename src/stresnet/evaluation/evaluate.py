@@ -15,6 +15,7 @@ import numpy as np
 
 from stresnet.data.prepare.ensure import PreparedVideos, ensure_prepared
 from stresnet.data.splits.open import open_dataset
+from stresnet.data.store.location import default_store
 from stresnet.errors import DatasetError, StoreError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import PAPER, Protocol
@@ -45,7 +46,7 @@ def evaluate(
         model: a network with class names, or a model folder.
         data, fold, lists, seed: as in `open_dataset`; the split's test videos are scored. Where the
             test videos are drawn, the seed must be that of training.
-        store: folder of prepared videos, filled as needed. None: "store".
+        store: folder of prepared videos, filled as needed. None: see `default_store`.
         protocol: one of `stresnet.evaluation.protocols`.
         precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
         device: "auto", "cpu", "cuda" or "cuda:N"; a network that is given stays where it is.
@@ -60,7 +61,7 @@ def evaluate(
     net = model if isinstance(model, STResNet) else load_model(model, device=device)
     split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
     require_known({item.label for item in split.test}, net, str(data))
-    videos = ensure_prepared(split.test, Path(store) if store else Path("store"))
+    videos = ensure_prepared(split.test, Path(store) if store else default_store(data))
     return score_videos(net, videos, protocol=protocol, precision=precision, kept=kept, say=say)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from stresnet.data.splits.official import FOLDS
 from stresnet.data.splits.open import Split, VideoItem, hmdb51, official_lists, ucf101
+from stresnet.data.store.location import default_store
 from stresnet.errors import UsageError
 from stresnet.evaluation.model_folders import FOLD
 from stresnet.evaluation.paper_numbers import BenchmarkName
@@ -34,7 +35,7 @@ class Job:
         motion_weights: what the motion stream starts from instead: a model folder, or the `out` of
             a finished UCF101 reproduction, of which the same split is taken (section 4.1 does so
             for HMDB51).
-        store: folder of the prepared videos; None: `out`/store.
+        store: folder of the prepared videos; None: see `default_store`.
         skip_broken, seed, workers, device, precision: as in `stresnet.training.run.train`.
 
     Raises:
@@ -100,7 +101,7 @@ class Job:
 
     @property
     def store_folder(self) -> Path:
-        return self.store if self.store is not None else self.out / "store"
+        return self.store if self.store is not None else default_store(self.root)
 
     def run_folder(self, split: int | str = FOLD) -> Path:
         """Where `train` puts a split's networks; of all splits, with `{fold}` for the number."""

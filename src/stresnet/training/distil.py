@@ -11,6 +11,7 @@ import torch
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.many import store_path
 from stresnet.data.splits.open import open_dataset
+from stresnet.data.store.location import default_store
 from stresnet.errors import UsageError
 from stresnet.model import load_model
 from stresnet.training.distillation import distil_imagenet, distil_motion
@@ -49,7 +50,7 @@ def distil(
         DatasetError, WeightsError: as they say.
     """
     split = open_dataset(Path(data), fold=fold)
-    store = Path(store) if store else Path(out).parent / "store"
+    store = Path(store) if store else default_store(data)
     prepared = ensure_prepared(split.train, store)
     items = [
         (store_path(store, item.name), split.class_names.index(item.label))

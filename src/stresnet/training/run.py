@@ -25,6 +25,7 @@ from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, Modality
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.many import PREPARATION, store_path
 from stresnet.data.splits.open import Split, VideoItem, check, open_dataset
+from stresnet.data.store.location import default_store
 from stresnet.data.store.reader import StoredVideo
 from stresnet.files import remove_stale_partials
 from stresnet.model.stream import Depth
@@ -83,7 +84,7 @@ def train(
             UCF101's (section 4.1). None: `weights`.
         fold: the fold or official split whose test videos are kept out.
         lists: folder of UCF101's or HMDB51's official split files.
-        store: folder of prepared videos, filled as needed. None: `store` beside the run.
+        store: folder of prepared videos, filled as needed. None: see `default_store`.
         skip_broken: train without the videos that cannot be prepared, instead of stopping.
         phases: some of `PHASES`, in order; each needs the one before, now or in an earlier call.
         seed: of sampling, augmentation, dropout and new filters.
@@ -110,7 +111,7 @@ def train(
         input_size=recipe.input_size if input_size is None else input_size,
     )
     wanted = [recipe.phase(name) for name in phases]
-    store = Path(store) if store else out.parent / "store"
+    store = Path(store) if store else default_store(data)
     arguments = {  # as run.json holds them
         "data": absolute(data),
         "recipe": recipe.as_dict(),

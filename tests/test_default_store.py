@@ -1,0 +1,102 @@
+"""One rule for where prepared videos lie, the same for every verb, and another place for each data.
+
+prepare clips -> train clips -> evaluate clips: each video is decoded once.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import stresnet.data.prepare.many as many
+import stresnet.workers as workers
+from making_stores import without_processes
+from making_videos import moving_texture, write_video
+from stresnet.cli import app
+from stresnet.data.store.location import VARIABLE, default_store, store_path
+from stresnet.data.store.reader import StoredVideo
+from stresnet.evaluation.evaluate import evaluate
+from stresnet.evaluation.protocols import CENTRE_CROP
+from stresnet.model import STResNet
+from stresnet.training.run import train
+from toy_training import RECIPE
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+def write_clips(root: Path, seed: int = 0) -> Path:
+    for label in ("left", "right"):
+        (root / label).mkdir(parents=True)
+        for number in range(2):
+            clip = moving_texture(3, 32, 32, seed=seed + number, step=(ord(label[0]) % 5, 1))
+            write_video(root / label / f"{number}.mp4", clip)
+    return root
+
+
+def test_prepare_then_train_then_evaluate_decode_each_video_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    without_processes(monkeypatch, workers)
+    clips = write_clips(Path("clips"))
+    done = CliRunner().invoke(app, ["prepare", "clips"])
+    assert "4 prepared" in done.stderr + caplog.text
+
+    def never(*arguments: object, **options: object) -> None:
+        raise AssertionError("a video is prepared twice")
+
+    monkeypatch.setattr(many, "prepare_video", never)
+    said: list[str] = []
+    train(clips, "runs/mine", recipe=RECIPE, phases=["st_resnet"], dry_run=True, say=said.append)
+    assert "2 of 2 training videos are prepared" in "\n".join(said) + caplog.text
+
+    net = STResNet(2, "tiny", input_size=32).eval()
+    net.class_names = ("left", "right")
+    with torch.no_grad():
+        result = evaluate(net, clips, protocol=CENTRE_CROP)
+    assert not result.failures
+    assert sorted(path.name for path in Path().iterdir()) == ["clips", "store"]
+
+
+def test_two_data_sets_with_equal_file_names_never_share_a_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without_processes(monkeypatch, workers)
+    for number, parent in enumerate(("a", "b")):
+        write_clips(Path(parent, "clips"), seed=10 * number)
+        assert CliRunner().invoke(app, ["prepare", f"{parent}/clips"]).exit_code == 0
+    first, second = (
+        StoredVideo(store_path(default_store(Path(parent, "clips")), "left/0.mp4"))
+        for parent in ("a", "b")
+    )
+    assert first.path != second.path
+    assert first.index.source.sha256 != second.index.source.sha256
+
+
+def test_the_key_names_the_folder_however_it_is_reached(tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    (clips / "list.csv").touch()
+    (tmp_path / "link").symlink_to(clips)
+    store = default_store(clips)
+    assert store.parent == Path("store")
+    assert store.name.startswith("clips-")
+    for same in ("clips", clips / "list.csv", "link", "clips/../clips"):
+        assert default_store(same) == store
+    shutil.rmtree(clips)
+    assert default_store(clips) == store  # a store outlives its videos
+
+
+def test_the_environment_may_choose_another_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "scratch"))
+    assert default_store("clips").parent == tmp_path / "scratch"
