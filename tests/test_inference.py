@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from stresnet import memory
 from stresnet.data.loading.dataset import InMemoryVideo
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import CENTRE_CROP
-from stresnet.inference import InferenceNetwork, frozen
+from stresnet.inference import InferenceNetwork, convolution, frozen
 from stresnet.inference.convolution import Convolution, folded
 from stresnet.model import STResNet, SubBatchNorm
 from stresnet.model.temporal_convolution import TemporalConvolution
@@ -140,6 +147,101 @@ def test_it_is_frozen_once_until_a_weight_changes() -> None:
         before = frozen(net)
         change()
         assert frozen(net) is not before
+
+
+def test_a_frozen_network_has_the_names_that_its_network_has_now() -> None:
+    net = trained_looking()
+    for attribute, value in {"class_names": ("a", "b", "c"), "preparation": {"fps": 25}}.items():
+        before = frozen(net)
+        setattr(net, attribute, value)
+        assert getattr(frozen(net), attribute) == value
+        assert getattr(before, attribute) != value
+
+
+def test_a_frozen_network_keeps_no_other_weights_alive() -> None:
+    """Neither does the cache keep a network whose user is done with it."""
+    net = trained_looking()
+    fast = frozen(net)
+    weights = [weakref.ref(tensor) for tensor in net.parameters()]
+    del net
+    gc.collect()
+    assert not any(reference() is not None for reference in weights)
+    assert fast(*chunks())[0].shape == (2, 7, 3)
+
+
+class OneDevice(TorchDispatchMode):
+    """Fail an operator whose tensors are not all on one device, as a GPU does."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = torch.device(device)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        for each in tree_leaves((args, kwargs)):
+            assert not isinstance(each, Tensor) or each.device == self.device, func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_every_tensor_is_on_the_device(variant: dict[str, Any], precision: str) -> None:
+    """On a device without memory, which takes the same way as a GPU."""
+    net = trained_looking(**variant).to("meta")
+    fast = InferenceNetwork(net, precision=precision)
+    assert (fast.device, fast.precision) == (net.device, precision)
+    inputs = [part.to("meta") for part in chunks()]
+    with OneDevice("meta"):
+        logits = fast(*inputs)
+    assert [(each.device, each.dtype) for each in logits] == [(net.device, torch.float32)] * 2
+    with torch.inference_mode():
+        assert [each.shape for each in logits] == [each.shape for each in net(*inputs)]
+    with OneDevice("meta"), pytest.raises(AssertionError):
+        fast(*chunks())
+    unit = fast.motion.stages[2][1]
+    unit._conv3.filter = unit._conv3.filter._replace(
+        bias=unit._conv3.filter.bias.new_zeros(0, device="cpu")
+    )
+    with OneDevice("meta"), pytest.raises(AssertionError):
+        fast(*inputs)
+
+
+def test_a_video_goes_to_the_network_s_device() -> None:
+    clip, flow = toy_video("rises", seed=1)
+    net, video = trained_looking().to("meta"), InMemoryVideo(clip.frames, flow)
+    with pytest.raises(NotImplementedError, match="out of meta"):  # only scores are fetched
+        score_video(net, video, protocol=CENTRE_CROP)
+
+
+def raising(*_: object) -> Tensor:
+    raise RuntimeError("missing value for argument 'algorithm'")
+
+
+@pytest.mark.parametrize("name", ["fused", "fused_onto"])
+@pytest.mark.parametrize("other", [raising, lambda *inputs: convolution.plain(*inputs[-2:]) + 1])
+def test_fused_operators_that_changed_are_not_used(
+    name: str, other: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are private: another version of torch may have others under their names, or none."""
+    convolution.fused_operators_work.cache_clear()
+    monkeypatch.setattr(convolution, name, other)
+    net, inputs = trained_looking(), chunks(count=5)
+    with torch.inference_mode():
+        expected = net(*inputs)
+    try:
+        scores = InferenceNetwork(net, precision="fp32")(*inputs)
+    finally:
+        convolution.fused_operators_work.cache_clear()
+    assert difference(scores, expected) < TOLERANCE["fp32"]
+
+
+def test_scoring_leaves_the_process_s_memory_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the command line and the server's worker change how malloc works."""
+    memory.keep_memory.cache_clear()
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_: pytest.fail("malloc was changed"))
+    clip, flow = toy_video("rises", seed=1)
+    score_video(trained_looking(), InMemoryVideo(clip.frames, flow), protocol=CENTRE_CROP)
 
 
 def test_an_optimiser_step_changes_a_video_s_score() -> None:

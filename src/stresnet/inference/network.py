@@ -9,6 +9,8 @@ Speed and exactness: docs/inference.md.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import TypeAlias, cast
 from weakref import WeakKeyDictionary
 
@@ -28,7 +30,7 @@ DTYPES: dict[Precision, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
-Fingerprint: TypeAlias = tuple[tuple[int, int], ...]
+Fingerprint: TypeAlias = tuple[object, ...]
 
 
 class InferenceNetwork:
@@ -57,8 +59,8 @@ class InferenceNetwork:
         self.precision = resolve_precision(precision, self.device)
         dtype = DTYPES[self.precision]
         with torch.inference_mode():
-            self.appearance = InferenceStream(net.appearance, dtype)
-            self.motion = InferenceStream(net.motion, dtype)
+            self.appearance = InferenceStream(net.appearance, dtype, net.config["rgb_mean"])
+            self.motion = InferenceStream(net.motion, dtype, [net.config["flow_mean"]])
         self._connect = net.connect
 
     @torch.inference_mode()
@@ -77,17 +79,15 @@ class InferenceNetwork:
 
 
 class InferenceStream:
-    """One stream's layers."""
+    """One stream's layers; `mean` is that of each input channel, or of all of them."""
 
-    def __init__(self, stream: Stream, dtype: torch.dtype) -> None:
-        self.mean = stream.mean.clone()
+    def __init__(self, stream: Stream, dtype: torch.dtype, mean: Sequence[float]) -> None:
         # Flow has one mean for all channels, and one number is subtracted several times as fast.
-        same = bool((self.mean == self.mean[0]).all())
-        self._offset = self.mean[0].item() if same else self.mean
-        self._of_bytes = dtype if _whole_bytes(self.mean) else torch.float32
+        self._offset = mean[0] if len(set(mean)) == 1 else stream.mean.clone()
+        self._of_bytes = dtype if _whole_bytes(mean) else torch.float32
         self._dtype = dtype
         self._conv1 = Convolution(stream.conv1, stream.bn1, dtype, relu=True, divisor=stream.std)
-        self._stream = stream  # for what needs no weights: checks and pools
+        self._shell = _without_weights(stream)
         self._classifier = stream.classifier.weight.clone(), stream.classifier.bias.clone()
         # After the first unit of a stage motion enters, and it must meet a sum before f.
         self.stages = [
@@ -100,20 +100,20 @@ class InferenceStream:
 
     def stem(self, x: Tensor) -> Tensor:
         """conv1, f and pool1: (B, T, C, H, W) -> (B*T, width, H/4, W/4)."""
-        self._stream.check(x)
+        self._shell.check(x)
         x, chunks = x.flatten(0, 1).contiguous(memory_format=torch.channels_last), x.shape[1]
         exact = self._of_bytes if x.dtype == torch.uint8 else torch.float32
         x = x.to(exact, copy=True).sub_(self._offset).to(self._dtype)
-        pooled: Tensor = self._stream.pool1(self._conv1(x, chunks))
+        pooled: Tensor = self._shell.pool1(self._conv1(x, chunks))
         return pooled
 
     def head(self, x: Tensor, chunks: int) -> Tensor:
         """Pools and classifier: (B*T, C, h, w) -> (B, T', K) float32."""
-        return F.linear(self._stream.pooled(x.float(), chunks), *self._classifier)
+        return F.linear(self._shell.pooled(x.float(), chunks), *self._classifier)
 
 
 class InferenceUnit:
-    """A residual unit; `relu`: its sum passes f at once."""
+    """A residual unit; with `relu`, its sum passes f at once."""
 
     def __init__(self, unit: ResidualUnit, dtype: torch.dtype, *, relu: bool) -> None:
         self._conv1 = Convolution(unit.conv1, unit.bn1, dtype, relu=True)
@@ -132,19 +132,30 @@ class InferenceUnit:
         return self._conv3.added_to(total, x, chunks)
 
 
-def _whole_bytes(mean: Tensor) -> bool:
+def _without_weights(stream: Stream) -> Stream:
+    """A copy for its checks and pools, whose tensors take no memory."""
+    tensors = (*stream.parameters(), *stream.buffers())
+    return copy.deepcopy(stream, {id(tensor): tensor.to("meta") for tensor in tensors})
+
+
+def _whole_bytes(mean: Sequence[float]) -> bool:
     """Whether a byte less the mean needs no more than the 8 bits that bfloat16 has."""
-    return bool(((mean == mean.round()) & (mean >= 0) & (mean <= 256)).all())
+    return all(0 <= value <= 256 and value == round(value) for value in mean)
 
 
 _cache: WeakKeyDictionary[STResNet, tuple[Fingerprint, InferenceNetwork]] = WeakKeyDictionary()
 
 
 def frozen(net: STResNet, *, precision: str = "auto") -> InferenceNetwork:
-    """Return the network as `InferenceNetwork`; it is frozen again only when a weight changed.
+    """Return a network as `InferenceNetwork`, which is made again only when the network changed.
 
-    Training steps, loading and moving are noticed as autograd notices them; writing through
-    `.data`, which hides from both, is not.
+    The copy lives as long as `net` does, and takes as much memory as its weights (half as much in
+    bf16 and fp16). Training steps, loading and moving are noticed as autograd notices them; writing
+    through `.data`, which hides from both, is not.
+
+    Args:
+        net: as of `InferenceNetwork`; it may be in training, and goes on unchanged.
+        precision: as of `InferenceNetwork`.
     """
     wanted = resolve_precision(precision, net.device)
     fingerprint = _fingerprint(net)
@@ -157,8 +168,12 @@ def frozen(net: STResNet, *, precision: str = "auto") -> InferenceNetwork:
 
 
 def _fingerprint(net: STResNet) -> Fingerprint:
-    """Where each tensor lies, and how often it has been written to."""
+    """What the copy depends on: names, where each tensor lies, how often it was written to."""
     tensors = net.state_dict(keep_vars=True).values()
-    return tuple(
-        (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors
+    return (
+        repr((net.config, net.class_names, net.preparation)),
+        *(
+            (tensor.device, tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)
+            for tensor in tensors
+        ),
     )
