@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
 from numpy.typing import NDArray
 
 # Of the encoders at hand, the one that belongs to the ending, its pixel format and its options.
@@ -57,6 +60,8 @@ def write_video(
     times: Sequence[float] | None = None,
     rotation: int = 0,
     pixel_aspect: Fraction | None = None,
+    sound: float = 0,
+    streamed: bool = False,
 ) -> Path:
     """Encode (N,H,W,3) uint8 RGB with even sizes; the ending chooses container and encoder.
 
@@ -64,10 +69,17 @@ def write_video(
         times: in seconds (milliseconds count); frame i at i/fps by default.
         rotation: degrees counterclockwise that a player must turn the pictures (mp4, mov).
         pixel_aspect: a pixel's width over its height.
+        sound: seconds of silence beside the pictures, from 0 on.
+        streamed: written in one go, as browsers record: the header cannot tell the length.
     """
     name, pixel_format, options = encoder or ENCODERS[path.suffix]
-    with av.open(path, "w") as container:
+    format = {".webm": "webm", ".mkv": "matroska"}[path.suffix] if streamed else None
+    with (
+        path.open("wb") as file,
+        av.open(OnlyWrites(file) if streamed else path, "w", format=format) as container,
+    ):
         stream = container.add_stream(name, rate=fps, options=options)
+        silent = _add_sound_stream(container) if sound else None
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = pixel_format
         if pixel_aspect is not None:
@@ -82,15 +94,34 @@ def write_video(
                 picture.pts, picture.time_base = round(times[i] * 1000), Fraction(1, 1000)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
+        if silent:
+            rate = silent.codec_context.sample_rate
+            _encode_silence(container, silent, samples=round(rate * sound))
     return path
+
+
+class OnlyWrites:
+    """A file that cannot be gone back in."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
+
+
+def _add_sound_stream(container: OutputContainer) -> AudioStream:
+    encoder, rate = ("aac", 8000) if container.format.name in ("mp4", "avi") else ("libopus", 48000)
+    return cast(AudioStream, container.add_stream(encoder, rate=rate, layout="mono"))
+
+
+def _encode_silence(container: OutputContainer, stream: AudioStream, samples: int) -> None:
+    silence = av.AudioFrame.from_ndarray(np.zeros((1, samples), np.int16), "s16", "mono")
+    silence.sample_rate = stream.codec_context.sample_rate
+    container.mux(stream.encode(silence))
+    container.mux(stream.encode(None))
 
 
 def write_sound(path: Path, *, encoder: str = "aac") -> Path:
     """A tenth of a second of silence, without pictures."""
     with av.open(path, "w") as container:
         stream = container.add_stream(encoder, rate=8000, layout="mono")
-        silence = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
-        silence.sample_rate = 8000
-        container.mux(stream.encode(silence))
-        container.mux(stream.encode(None))
+        _encode_silence(container, stream, samples=800)
     return path

@@ -181,7 +181,7 @@ def test_frames_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg's own test picture stands for the device."""
     device = "testsrc=size=96x64:rate=50:duration=0.1,realtime"
     monkeypatch.setattr(camera, "DEVICES", {sys.platform: ("lavfi", device)})
-    monkeypatch.setattr(camera, "DECODED", ("wrapped_avframe", "rawvideo"))
+    monkeypatch.setattr(camera, "CODECS", ("wrapped_avframe", "rawvideo"))
     frames = list(camera_frames("0", short_side=32))
     assert len(frames) == 5
     assert frames[0].image.shape == (32, 48, 3)

@@ -12,10 +12,10 @@
 
 A message says what was found, what was expected, and how to fix it:
 
->>> raise VideoError("clip.mp4: holds no video stream (audio only)",
+>>> raise VideoError("clip.mp4: has no video stream (audio only)",
 ...                  remedy="remove it from the folder")
 Traceback (most recent call last):
-stresnet.errors.VideoError: clip.mp4: holds no video stream (audio only). Fix: remove it ...
+stresnet.errors.VideoError: clip.mp4: has no video stream (audio only). Fix: remove it ...
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from stresnet.data.loading.sampling import FLOWS
 from stresnet.data.video.container import printable
 from stresnet.data.video.decode import MAX_FRAMES, Frame, iter_frames
 from stresnet.data.video.inputs import find_videos
-from stresnet.diagnosis.packets import Packets, count_packets
+from stresnet.data.video.probe import VideoInfo, probe
 from stresnet.errors import StresnetError
 from stresnet.progress import OnProgress, Progress, silent
 from stresnet.workers import DEADLINE, map_in_processes, worker_count
@@ -116,23 +116,23 @@ def examine_videos(
 
 def _examine(thorough: bool, video: tuple[Path, str]) -> VideoCondition:
     path, name = video
-    packets = count_packets(path)
+    info = probe(path)
     losses: list[str] = []
     frames = iter_frames(path, short_side=SHORT_SIDE, on_warning=losses.append)
     seen = list(islice(frames, LOOKED_AT))
     if thorough:
         deque(frames, maxlen=0)
-    elif len(seen) == LOOKED_AT and packets.loss:  # a shorter one was decoded to its end
-        losses.append(packets.loss)
+    elif len(seen) == LOOKED_AT and info.loss:  # a shorter one was decoded to its end
+        losses.append(info.loss)
     return VideoCondition(
         name,
-        odd=(*losses, *_oddities(packets, seen)),
-        codec=packets.codec,
-        width=packets.width,
-        height=packets.height,
-        frames=packets.frames,
-        fps=packets.fps,
-        seconds=packets.seconds,
+        odd=(*losses, *_oddities(info, seen)),
+        codec=info.codec,
+        width=info.width,
+        height=info.height,
+        frames=info.frames,
+        fps=info.fps,
+        seconds=info.seconds,
     )
 
 
@@ -144,28 +144,28 @@ def _unusable(path: Path, name: str, error: Exception) -> VideoCondition:
     return VideoCondition(name, unusable=problem, remedy=remedy)
 
 
-def _oddities(packets: Packets, seen: Sequence[Frame]) -> Iterator[str]:
-    if packets.frames > MAX_FRAMES:
-        yield f"{packets.frames} frames, of which the first {MAX_FRAMES} are read"
+def _oddities(info: VideoInfo, seen: Sequence[Frame]) -> Iterator[str]:
+    if info.frames > MAX_FRAMES:
+        yield f"{info.frames} frames, of which the first {MAX_FRAMES} are read"
     if len(seen) == 1:
         yield "a single picture: nothing moves"
     elif len(seen) <= FLOWS:
         yield f"{len(seen)} frames, fewer than the {FLOWS + 1} of one chunk: flow is repeated"
-    if min(packets.width, packets.height) < SMALL:
-        yield f"{packets.width}x{packets.height} pixels: the network sees it much enlarged"
+    if min(info.width, info.height) < SMALL:
+        yield f"{info.width}x{info.height} pixels: the network sees it much enlarged"
     low, high = USUAL_RATES
-    if packets.fps and not low <= packets.fps <= high:
-        yield f"{packets.fps:.3g} frames a second: flow is per frame, so all looks too " + (
-            "fast" if packets.fps < low else "slow"
+    if info.fps and not low <= info.fps <= high:
+        yield f"{info.fps:.3g} frames a second: flow is per frame, so all looks too " + (
+            "fast" if info.fps < low else "slow"
         )
-    if packets.is_uneven:
+    if info.is_uneven:
         yield "uneven times between frames: flow is per frame, so speeds look uneven too"
-    if packets.streams > 1:
-        yield f"{packets.streams} video streams: the default one is used, else the first"
-    if packets.is_interlaced:
+    if info.streams > 1:
+        yield f"{info.streams} video streams: the default one is used, else the first"
+    if info.is_interlaced:
         yield "interlaced: fields are not put in order, so edges that move are combs"
-    if packets.transfer in HDR_TRANSFERS:
-        yield f"HDR ({HDR_TRANSFERS[packets.transfer]}): not tone-mapped, so colours are pale"
+    if info.transfer in HDR_TRANSFERS:
+        yield f"HDR ({HDR_TRANSFERS[info.transfer]}): not tone-mapped, so colours are pale"
     if len(seen) > 1 and _stands_still(seen):
         is_black = seen[0].image.max() < BLACK
         yield f"nothing {'but black' if is_black else 'moves'} in the first {len(seen)} frames"

@@ -1,4 +1,4 @@
-"""A camera, or a stream of the network -> RGB frames, for as long as they come."""
+"""A camera or a network stream -> RGB frames, for as long as they come."""
 
 from __future__ import annotations
 
@@ -6,55 +6,55 @@ import sys
 import time
 from collections.abc import Iterator
 
-import av
 from av.container import InputContainer
 from av.error import EOFError as EndOfStream
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from stresnet.data.video.container import CODECS
+from stresnet.data.video.container import CODECS, CONTAINERS, open_container
 from stresnet.data.video.decode import Frame, to_rgb
 from stresnet.data.video.geometry import scaled_size
 from stresnet.errors import EnvironmentProblem, VideoError
 
 # Demuxer and device name of camera N, by `sys.platform`.
 DEVICES = {"linux": ("video4linux2,v4l2", "/dev/video{number}")}
-DECODED = CODECS
+NETWORK = ("rtsp", "rtsps", "rtp", "srtp", "tcp", "udp", "tls", "crypto")  # protocols
+NETWORK_FORMATS = ("rtsp", "rtp", "sdp")  # in addition to those of files
 TIMEOUT = (10.0, 10.0)  # seconds to open, and without a packet
-_NETWORK_OPTIONS = {"protocol_whitelist": "rtsp,rtsps,rtp,srtp,tcp,udp,tls,crypto"}
 
 
 def camera_frames(address: str, *, short_side: int = 256) -> Iterator[Frame]:
-    """Frames of a camera or stream; their times are seconds since the first one came.
+    """Yield frames of a camera or stream; their times are seconds since the first one arrived.
 
-    Opening and every frame wait for the device: read it in a thread of its own, and quickly, or
-    the device's own buffer fills up and frames are late.
+    Opening waits for the device, and so does every frame. Read them in a thread of their own, and
+    quickly: otherwise the device's buffer fills up and frames are late.
 
     Args:
-        address: a camera's number ("0"), or an rtsp:// address, which opens the network.
+        address: a camera's number ("0"), or an rtsp:// address, which uses the network.
         short_side: of the frames, in pixels.
 
     Raises:
-        EnvironmentProblem: this system's cameras cannot be read.
+        EnvironmentProblem: cameras cannot be read on this system.
         VideoError: there is no such camera or stream, or it broke off.
     """
     with _opened(address) as container:
         stream = _video_stream(address, container)
         scaler, size = VideoReformatter(), (0, 0)
-        began = 0.0
+        start = 0.0
         try:
             for picture in container.decode(stream):
                 now = time.monotonic()
-                began = began or now
+                start = start or now
                 if size == (0, 0):
                     size = scaled_size(picture.width, picture.height, short_side)
-                yield Frame(to_rgb(scaler, picture, size), now - began)
+                yield Frame(to_rgb(scaler, picture, size), now - start)
         except EndOfStream:
             return
         except FFmpegError as error:
             raise VideoError(
-                f"{address}: it broke off ({error.strerror})", remedy="check it, and start again"
+                f"{address}: the stream broke off ({error.strerror})",
+                remedy="check it, and start again",
             ) from error
 
 
@@ -62,8 +62,9 @@ def _opened(address: str) -> InputContainer:
     try:
         if address.isdecimal():
             demuxer, device = _device(address)
-            return av.open(device, format=demuxer, timeout=TIMEOUT)
-        return av.open(address, options=_NETWORK_OPTIONS, timeout=TIMEOUT)
+            return open_container(device, formats=[demuxer], format=demuxer, timeout=TIMEOUT)
+        formats = (*NETWORK_FORMATS, *CONTAINERS)
+        return open_container(address, protocols=NETWORK, formats=formats, timeout=TIMEOUT)
     except FFmpegError as error:
         raise VideoError(
             f"{address}: no such camera or stream, or it is in use ({error.strerror})",
@@ -74,7 +75,7 @@ def _opened(address: str) -> InputContainer:
 def _device(number: str) -> tuple[str, str]:
     if sys.platform not in DEVICES:
         raise EnvironmentProblem(
-            f"cameras of {sys.platform} cannot be read, only those of {', '.join(DEVICES)}",
+            f"cameras can be read on {', '.join(DEVICES)} only, and this is {sys.platform}",
             remedy="record a file, or give the camera's rtsp:// address",
         )
     demuxer, device = DEVICES[sys.platform]
@@ -85,10 +86,11 @@ def _video_stream(address: str, container: InputContainer) -> VideoStream:
     if not container.streams.video:
         raise VideoError(f"{address}: sends no video", remedy="choose another address")
     stream = container.streams.video[0]
-    if stream.codec_context.name not in DECODED:
+    decoder = getattr(stream, "codec_context", None)  # None where FFmpeg has no decoder
+    if decoder is None or decoder.name not in CODECS:
         raise VideoError(
-            f"{address}: coded with {stream.codec_context.name}, expected one of "
-            f"{', '.join(DECODED)}",
+            f"{address}: coded with {decoder.name if decoder else 'an unknown codec'}, expected "
+            f"one of {', '.join(CODECS)}",
             remedy="set the camera to H.264 or MJPEG",
         )
     return stream

@@ -1,7 +1,7 @@
-"""Opens a video file that nobody vouches for: allow-lists and limits come before any decoding.
+"""Opens video files that cannot be trusted: allow-lists and limits come before any decoding.
 
-Nothing but the named file is read, and no demuxer or decoder outside the two lists runs: of
-FFmpeg's hundreds, most are for oddities, and each year some have holes.
+Nothing but the named file is read, and only demuxers and decoders on the two lists run. FFmpeg has
+hundreds; most are for rare formats, and every year holes are found in some of them.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -31,27 +33,55 @@ CODECS = (
     "dvvideo", "prores", "ffv1", "rawvideo", "gif",
 )  # fmt: skip
 MAX_PIXELS = 8192 * 4320  # of a picture (8K); a forged header must not fill the memory
+LEAST_PACKET = 8  # bytes; a header that promises more pictures than the file could hold is wrong
+# Containers whose header tells how long the file is. Others are measured by their last packets.
+TELL_DURATION = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flv", "asf")
 
-# Without the list of formats, an "avi" that is really an ffconcat script opens its neighbours.
-_OPTIONS = {
-    "format_whitelist": ",".join(CONTAINERS),
-    "codec_whitelist": ",".join(CODECS),
-    "protocol_whitelist": "file",
-}
+# PyAV 18 stops at metadata that is not UTF-8 unless it is told not to; PyAV 19 cannot be told.
+_VERSION = int(av.__version__.split(".")[0])
+_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if _VERSION < 19 else {}
+
+
+def open_container(
+    place: str | Path,
+    *,
+    protocols: Sequence[str] = ("file",),
+    formats: Sequence[str] = CONTAINERS,
+    **settings: Any,
+) -> InputContainer:
+    """Open a file, a device or an address with nothing but what the three allow-lists name.
+
+    FFmpeg probes the content with every demuxer and decoder that it has, before anybody can look at
+    the result: without the list of formats, an "avi" that is really an ffconcat script opens its
+    neighbours.
+
+    Args:
+        settings: of `av.open`.
+
+    Raises:
+        FFmpegError: it cannot be opened.
+    """
+    allowed = {
+        "format_whitelist": ",".join(formats),
+        "codec_whitelist": ",".join(CODECS),
+        "protocol_whitelist": ",".join(protocols),
+    }
+    opened: InputContainer = av.open(place, "r", options=allowed, **_METADATA, **settings)
+    return opened
 
 
 def printable(path: Path) -> str:
-    """A path for messages: line breaks, text-direction marks and broken bytes are escaped."""
+    """Return a path for messages: line breaks, direction marks and broken bytes are escaped."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fspath(path)
     )
 
 
 def content_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal digits.
+    """Return the SHA-256 of a file's content, in hexadecimal digits.
 
     Raises:
-        VideoError: it is no regular file, empty, or cannot be read.
+        VideoError: it is not a regular file, is empty, or cannot be read.
     """
     _require_content(path)
     try:
@@ -63,20 +93,20 @@ def content_sha256(path: Path) -> str:
 
 @contextmanager
 def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its video stream, with the decoder checked and set up but not begun.
+    """Open a file: its container and its video stream, the decoder checked but not started.
 
-    Of several video streams, it is the default one, else the first.
+    Of several video streams, the default one is taken, else the first.
 
     Raises:
-        VideoError: the file is none that we decode; the message says why.
+        VideoError: the file cannot be decoded here; the message says why.
     """
     _require_content(path)
     try:
         # Absolute, because FFmpeg takes a name like "concat:a.avi" for a protocol.
-        container = av.open(path.absolute(), "r", options=_OPTIONS, metadata_errors="replace")
+        container = open_container(path.absolute())
     except FFmpegError as error:
         raise VideoError(
-            f"{printable(path)}: no video, or damaged at its head, or cut off ({error.strerror}); "
+            f"{printable(path)}: not a video, or its start is damaged ({error.strerror}); "
             "expected avi, mp4, mov, mkv, webm, mpeg, ts, wmv, flv, ogv or gif",
             remedy="try to play it; copy it again, convert it to mp4, or remove it",
         ) from error
@@ -113,7 +143,7 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     streams = [s for s in container.streams.video if Disposition.attached_pic not in s.disposition]
     if not streams:
         raise VideoError(
-            f"{printable(path)}: holds no video stream (sound or a cover picture only)",
+            f"{printable(path)}: has no video stream (sound or a cover picture only)",
             remedy="remove it from the videos",
         )
     return next((s for s in streams if Disposition.default in s.disposition), streams[0])
@@ -130,9 +160,70 @@ def _set_up_decoder(path: Path, stream: VideoStream) -> None:
         )
     if decoder.width * decoder.height > MAX_PIXELS:
         raise VideoError(
-            f"{printable(path)}: announces pictures of {decoder.width}x{decoder.height} pixels, "
+            f"{printable(path)}: its header says {decoder.width}x{decoder.height} pixels, "
             f"expected at most {MAX_PIXELS:,} pixels",
             remedy="convert it to a smaller size, or remove it if it is damaged",
         )
-    decoder.options = {"max_pixels": str(MAX_PIXELS)}  # the size may also grow on the way
-    decoder.thread_count = 1  # with more, damaged files come out another way each time
+    decoder.options = {"max_pixels": str(MAX_PIXELS)}  # the size may also grow later
+    decoder.thread_count = 1  # more would make damaged files come out differently each time
+
+
+class PacketCount:
+    """Counts packets as they are read, and tells at the end whether any are missing.
+
+    What a header says may be wrong: it may count the sound's length, pictures that were never
+    recorded, or chunks that mean "the same picture again". So only the packets of all streams
+    together decide whether a file was cut off.
+
+    Attributes:
+        pictures: packets of the video stream that are shown; most codecs put a picture into each.
+        hidden: those that the file's edit list hides on purpose.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self.pictures, self.hidden = 0, 0
+        self._stream = stream
+        self._size = container.size or 0
+        self._announced = stream.frames
+        if container.format.name == "avi" and _is_whole_riff(Path(container.name)):
+            self._announced = len(stream.index_entries) or stream.frames
+        self._start = container.start_time or 0
+        self._seconds = 0.0
+        if container.format.name in TELL_DURATION and not stream.frames:
+            self._seconds = max(container.duration or 0, 0) / av.time_base
+        self._until = 0.0
+
+    def add(self, packet: Packet[Any]) -> bool:
+        """Count a packet of any stream; return whether it is one of the video's pictures."""
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if stamp is not None and packet.time_base:
+            end = float((stamp + (packet.duration or 0)) * packet.time_base)
+            self._until = max(self._until, end - self._start / av.time_base)
+        # The packets at the end, which empty the decoders, have no size and no times.
+        if packet.stream.index != self._stream.index or not (packet.size or stamp is not None):
+            return False
+        self.hidden += packet.is_discard
+        self.pictures += not packet.is_discard
+        return not packet.is_discard
+
+    def missing(self) -> str:
+        """Return how much of the file is there, such as " of 63 pictures"; "" if all of it is."""
+        announced = self._announced - self.hidden
+        # Headers of files with sound count a picture too many now and then.
+        if 0 < announced * LEAST_PACKET <= self._size:
+            short = announced - self.pictures > 1 + announced // 100
+            return f" of {announced}" if short else ""
+        rate = float(self._stream.average_rate or 1)
+        credible = self._seconds * rate * LEAST_PACKET <= self._size
+        if credible and self._until < 0.9 * self._seconds:
+            return f", {self._until:.1f} of {self._seconds:.1f} seconds"
+        return ""
+
+
+def _is_whole_riff(path: Path) -> bool:
+    """Whether an AVI file is as long as its first bytes say."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    return (
+        head[:4] == b"RIFF" and 0 < int.from_bytes(head[4:8], "little") <= path.stat().st_size - 8
+    )

@@ -1,9 +1,9 @@
 """A video file -> upright RGB frames of one size, with their times.
 
-    file --(video_file)--> packets --> pictures --(short side 256, upright)--> frames
+    file --(container)--> packets --> pictures --(short side 256, upright)--> frames
 
-What can be decoded of a damaged file is decoded, and a warning tells the loss; what yields no
-frame at all is a `VideoError`. This, `video_file` and `camera` are the only readers on PyAV.
+What can be decoded of a damaged file is decoded, and a warning says what was lost. A file without a
+single frame is a `VideoError`. Only the modules of this folder use PyAV to read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from stresnet.data.video.container import opened_video, printable
+from stresnet.data.video.container import PacketCount, opened_video, printable
 from stresnet.data.video.geometry import scaled_size, upright
 from stresnet.errors import UsageError, VideoError
 
@@ -39,38 +39,41 @@ _SCALING = (
     | Interpolation.ACCURATE_RND
     | Interpolation.BITEXACT
 )
-_DEFAULT_RATE = Fraction(25)  # for the few files that tell neither times nor a rate
+_DEFAULT_RATE = Fraction(25)  # for the few files that have neither times nor a rate
+RESTART = 1.0  # seconds that a clock may go back without having been restarted
 
 
 class FrameTimes:
-    """Seconds after the first frame; strictly increasing, whatever the stamps are.
+    """Seconds since the file's start: strictly increasing, whatever the stamps are.
 
     Args:
         step: the nominal time between two frames, in seconds.
+        start: the stamp that players show as 0, in seconds; None: the first frame's.
     """
 
-    def __init__(self, step: float) -> None:
+    def __init__(self, step: float, start: float | None = None) -> None:
         self._step = step
-        self._origin: float | None = None
+        self._start = start
         self._last = -step
 
     def time_of(self, stamp: float | None) -> float:
-        """The next frame's time, given its stamp in seconds.
+        """Return the next frame's time, given its stamp in seconds.
 
-        A missing stamp, or one that does not go forward, counts as one step after the last frame.
+        A frame without a stamp, or with one that does not go forward, is shown one step after the
+        last frame. A clock that goes back by more than a second was restarted, and runs on.
         """
         time = expected = self._last + self._step
         if stamp is not None:
-            if self._origin is None:
-                self._origin = stamp - expected
-            time = stamp - self._origin
-        self._last = time if time > self._last else expected
+            if self._start is None or stamp - self._start < self._last - RESTART:
+                self._start = stamp - expected
+            time = stamp - self._start
+        self._last = time if time > self._last and time >= 0 else expected
         return self._last
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture: `image` (H,W,3) uint8 RGB, `time` in seconds after the first frame."""
+    """One picture: `image` (H,W,3) uint8 RGB, `time` in seconds since the start of the file."""
 
     image: NDArray[np.uint8]
     time: float
@@ -117,42 +120,45 @@ def iter_frames(
 ) -> Iterator[Frame]:
     """Decode a file frame by frame, in the order of presentation, in bounded memory.
 
-    The short side becomes `short_side` pixels by `scaled_size`; the rotation that a phone writes
+    The short side becomes `short_side` pixels by `scaled_size`. The rotation that phones store
     beside the pictures is applied. Of several video streams, the default one is taken, else the
     first. Fields are not deinterlaced, HDR is not tone-mapped, transparency is dropped.
 
+    Times are those that a player shows: a video that begins after the sound does not begin at 0.
+
     Args:
-        path: a regular file in one of `video_file.CONTAINERS`, coded with one of its `CODECS`.
+        path: a regular file in one of `container.CONTAINERS`, coded with one of its `CODECS`.
         short_side: in pixels, at least 2.
-        max_frames: stop after so many, with a warning if the file goes on.
-        on_warning: is given one sentence for each kind of loss, after the last frame.
+        max_frames: stop after so many, with a warning if the file is longer.
+        on_warning: called with one sentence for each kind of loss, after the last frame.
 
     Yields:
-        At least one `Frame`; all images have one size, the times increase strictly.
+        At least one `Frame`. All images have one size, and the times increase strictly.
 
     Raises:
-        VideoError: no frame can be had from the file; the message says why.
+        VideoError: no frame of the file can be decoded; the message says why.
         UsageError: an argument makes no sense.
     """
     if short_side < 2 or max_frames < 1:
         raise UsageError(
             f"short_side={short_side}, max_frames={max_frames}; expected at least 2 and 1"
         )
-    name, losses = printable(path), _Losses()
+    name = printable(path)
     with opened_video(path) as (container, stream):
+        losses = _Losses(PacketCount(container, stream))
         pictures = _pictures(container, stream, losses)
-        frames = _scaled(pictures, stream, short_side, name, losses)
+        frames = _scaled(pictures, container, stream, short_side, name, losses)
         yield from islice(frames, max_frames)
-        if next(frames, None) is not None:
-            on_warning(f"it goes on after {max_frames} frames; the rest is not read")
-        else:
-            losses.note_early_end(container, stream)
+        is_longer = next(frames, None) is not None
+        sentences = losses.sentences(to_the_end=not is_longer)
     if not losses.decoded:
         raise VideoError(
             f"{name}: no frame can be decoded ({losses.reason})",
             remedy="copy it again, or remove it",
         )
-    for sentence in losses.sentences():
+    if is_longer:
+        on_warning(f"it is longer than {max_frames} frames; the rest is not read")
+    for sentence in sentences:
         on_warning(sentence)
 
 
@@ -186,52 +192,42 @@ def library_versions() -> dict[str, str]:
 
 @dataclass
 class _Losses:
-    """What was lost on the way, to be told once at the end."""
+    """What is missing of a file, noted while it is read."""
 
+    packets: PacketCount
     decoded: int = 0
-    until: float = 0.0  # seconds
-    left_out: int = 0  # packets that the file's edit list hides on purpose
     sizes: set[tuple[int, int]] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
-    early_end: str = ""
 
     @property
     def reason(self) -> str:
         return self.errors[0] if self.errors else "it ends early"
 
-    def note_early_end(self, container: InputContainer, stream: VideoStream) -> None:
-        """Compare with what the header announces: frames, or only seconds (Matroska)."""
-        announced = stream.frames - self.left_out
-        seconds = (container.duration or 0) / av.time_base
-        if stream.frames:
-            # Headers of sound files count a frame too many now and then.
-            if announced - self.decoded > 1 + announced // 100:
-                self.early_end = f" of {announced} announced"
-        elif self.until < 0.9 * seconds:  # sound may end a little later
-            self.early_end = f", {self.until:.1f} of {seconds:.1f} seconds"
-
-    def sentences(self) -> Iterator[str]:
-        if self.errors or self.early_end:
-            yield (
-                f"damaged or truncated: {self.decoded} frames decoded{self.early_end} "
-                f"({self.reason})"
-            )
+    def sentences(self, *, to_the_end: bool) -> list[str]:
+        found = []
+        missing = self.packets.missing() if to_the_end else ""
+        if self.errors or missing:
+            loss = f"{self.decoded} frames decoded{missing} ({self.reason})"
+            found.append(f"damaged or truncated: {loss}")
         if len(self.sizes) > 1:
             sizes = ", ".join(f"{width}x{height}" for width, height in sorted(self.sizes))
-            yield f"the size changes ({sizes}); all are scaled to the first frame's"
+            found.append(f"the size changes ({sizes}); all are scaled to the first frame's")
+        return found
 
 
 def _pictures(
     container: InputContainer, stream: VideoStream, losses: _Losses
 ) -> Iterator[VideoFrame]:
-    packets = container.demux(stream)
+    packets = container.demux()  # of all streams: together they show where the file ends
     while True:
         try:
             packet = next(packets)
-            losses.left_out += packet.is_discard
+            losses.packets.add(packet)
+            if packet.stream.index != stream.index:
+                continue
             if packet.is_corrupt:
                 losses.errors.append("a part of it is cut off or unreadable")
-            decoded = packet.decode()
+            decoded = stream.decode(packet)
         except StopIteration:
             return
         except FFmpegError as error:
@@ -242,14 +238,15 @@ def _pictures(
 
 def _scaled(
     pictures: Iterator[VideoFrame],
+    container: InputContainer,
     stream: VideoStream,
     short_side: int,
     name: str,
     losses: _Losses,
 ) -> Iterator[Frame]:
     scaler = VideoReformatter()
-    step = float(1 / (stream.average_rate or _DEFAULT_RATE))
-    times = FrameTimes(step)
+    times = frame_times(container, stream)
+    stamp_of = _Stamps(stream)
     size: tuple[int, int] | None = None
     for picture in pictures:
         size = size or _target_size(picture, stream, short_side, name)
@@ -260,9 +257,40 @@ def _scaled(
             continue
         losses.decoded += 1
         losses.sizes.add((picture.width, picture.height))
-        time = times.time_of(_stamp(picture, stream))
-        losses.until = time + step
-        yield Frame(upright(image, _display_matrix(picture)), time)
+        yield Frame(upright(image, _display_matrix(picture)), times.time_of(stamp_of(picture)))
+
+
+def frame_times(container: InputContainer, stream: VideoStream) -> FrameTimes:
+    """Return the clock of a video stream, which starts when the file starts."""
+    step = float(1 / (stream.average_rate or _DEFAULT_RATE))
+    start = container.start_time
+    if start is not None and start < 0:  # the sound's run-up, which players skip
+        return FrameTimes(step, min(_start_of(stream), 0.0))
+    return FrameTimes(step, None if start is None else start / av.time_base)
+
+
+def _start_of(stream: VideoStream) -> float:
+    return float((stream.start_time or 0) * (stream.time_base or 0))
+
+
+class _Stamps:
+    """The time stamps of decoded pictures, in seconds."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        # AVI stores no presentation times, and FFmpeg's guess goes wrong with B-frames; the time at
+        # which a picture leaves the decoder is right up to a constant.
+        self._is_avi = stream.container.format.name == "avi"
+        self._start = _start_of(stream)
+        self._delay: float | None = None if self._is_avi else 0.0
+
+    def __call__(self, picture: VideoFrame) -> float | None:
+        ticks = picture.dts if self._is_avi else picture.pts
+        if ticks is None or picture.time_base is None:
+            return None
+        stamp = float(ticks * picture.time_base)
+        if self._delay is None:
+            self._delay = stamp - self._start
+        return stamp - self._delay
 
 
 def _target_size(
@@ -291,12 +319,3 @@ def to_rgb(
 def _display_matrix(picture: VideoFrame) -> NDArray[np.int32] | None:
     matrix: Any = picture.side_data.get("DISPLAYMATRIX")
     return None if matrix is None else np.frombuffer(matrix, np.int32).reshape(3, 3)
-
-
-def _stamp(picture: VideoFrame, stream: VideoStream) -> float | None:
-    # AVI stores no presentation times, and FFmpeg's guess goes wrong with B-frames; the time at
-    # which a picture leaves the decoder is right up to a constant.
-    ticks = picture.dts if stream.container.format.name == "avi" else picture.pts
-    if ticks is None or picture.time_base is None:
-        return None
-    return float(ticks * picture.time_base)

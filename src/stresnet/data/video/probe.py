@@ -1,46 +1,166 @@
-"""What a video's header says of its length and size, without decoding (as ffprobe)."""
+"""What a video file contains, by its packets: nothing is decoded but the first picture.
+
+What headers say of a file's length is often wrong, so all packets are read and counted. That takes
+about as long as reading the file.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
-from stresnet.data.video.container import opened_video
+from stresnet.data.video.container import PacketCount, opened_video
+from stresnet.data.video.decode import frame_times
 from stresnet.data.video.geometry import scaled_size
+
+UNEVEN = 0.05  # of all intervals may differ from the usual one by half
+LONG_GAP = 1.0  # seconds
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a header says, which may be wrong.
+    """What the packets of one video stream show; most codecs put one frame into a packet.
 
     Attributes:
-        frames: how many; 0 where the header does not say.
-        seconds: how long; 0 where the header does not say.
-        pixels: of a frame, when scaled.
+        codec: the decoder's name.
+        width, height: pixels, as stored.
+        pixels: of a frame when it is scaled, width times height.
+        frames: packets that are there and shown.
+        seconds: how long they are shown.
+        fps: on average; 0 for a single frame.
+        is_uneven: intervals differ, or one is longer than a second.
+        streams: video streams in the file.
+        is_interlaced: by the first frame.
+        transfer: the code of ITU-T H.273 for how light becomes numbers.
+        loss: one sentence where packets are missing or damaged, else "".
     """
 
+    codec: str
+    width: int
+    height: int
+    pixels: int
     frames: int
     seconds: float
-    pixels: int
+    fps: float
+    is_uneven: bool
+    streams: int
+    is_interlaced: bool
+    transfer: int
+    loss: str
 
 
 def probe(path: Path, *, short_side: int = 256) -> VideoInfo:
-    """Read a video's header.
+    """Read a video file through without decoding it.
+
+    Args:
+        short_side: of the frames when scaled, in pixels; for `VideoInfo.pixels`.
 
     Raises:
-        VideoError: the file is not one that we decode; the message says why.
+        VideoError: the file cannot be decoded here; the message says why.
     """
     with opened_video(path) as (container, stream):
-        seconds = max(container.duration or 0, 0) / av.time_base
-        rate = float(stream.average_rate or 0)
-        frames = stream.frames or round(seconds * rate)
+        count = _Count(container, stream)
+        count.read()
         width, height = stream.codec_context.width, stream.codec_context.height
-        if not (width and height):  # only the first picture says
-            width = height = short_side
         scaled_width, scaled_height = scaled_size(
-            width, height, short_side, pixel_aspect=stream.sample_aspect_ratio
+            width or short_side,  # of a damaged file only
+            height or short_side,
+            short_side,
+            pixel_aspect=stream.sample_aspect_ratio,
         )
-        seconds = seconds or (frames / rate if rate else 0.0)
-        return VideoInfo(frames, seconds, scaled_width * scaled_height)
+        frames = count.packets.pictures
+        intervals = np.diff(np.sort(count.stamps))
+        step = count.step
+        return VideoInfo(
+            codec=stream.codec_context.codec.canonical_name,
+            width=width,
+            height=height,
+            pixels=scaled_width * scaled_height,
+            frames=frames,
+            seconds=round(frames * step, 3),
+            fps=round(1 / step, 3) if step else 0.0,
+            is_uneven=bool(len(intervals)) and _is_uneven(intervals),
+            streams=len(container.streams.video),
+            is_interlaced=bool(getattr(count.first, "interlaced_frame", False)),
+            transfer=stream.codec_context.color_trc,
+            loss=count.loss(),
+        )
+
+
+def _is_uneven(intervals: NDArray[np.float64]) -> bool:
+    usual = np.median(intervals)
+    others = np.count_nonzero(np.abs(intervals - usual) > usual / 2)
+    return bool(others > UNEVEN * len(intervals) or intervals.max() > LONG_GAP)
+
+
+class _Count:
+    """What has been read so far.
+
+    Attributes:
+        stamps: of the pictures, in seconds, in the order of the file.
+        first: the first picture.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self._container, self._stream = container, stream
+        self._times = frame_times(container, stream)
+        self._decoding: list[float] = []  # times, in seconds
+        self._trouble = ""
+        self.packets = PacketCount(container, stream)
+        self.stamps: list[float] = []
+        self.first: VideoFrame | None = None
+
+    @property
+    def step(self) -> float:
+        """Mean seconds between two pictures; 0 for a single one."""
+        times = self._decoding
+        return (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
+
+    def read(self) -> None:
+        """Read all packets, and decode up to the first picture."""
+        try:
+            for packet in self._container.demux():
+                if self.packets.add(packet):
+                    self._note(packet)
+        except FFmpegError as error:
+            self._trouble = self._trouble or str(error.strerror)
+
+    def _note(self, packet: Packet[Any]) -> None:
+        if self.first is None:
+            self._decode(packet)
+        if packet.is_corrupt:
+            self._trouble = self._trouble or "a part of it is cut off or unreadable"
+        # Times of decoding go forward, so that it shows where a clock was restarted.
+        if packet.dts is not None or self._decoding:
+            self._decoding.append(self._times.time_of(_seconds(packet, packet.dts)))
+        # AVI has no true times of showing.
+        is_avi = self._container.format.name == "avi"
+        shown = _seconds(packet, packet.dts if is_avi or packet.pts is None else packet.pts)
+        if shown is not None:
+            self.stamps.append(shown)
+
+    def _decode(self, packet: Packet[Any]) -> None:
+        try:
+            self.first = next(iter(self._stream.decode(packet)), None)
+        except FFmpegError as error:
+            self._trouble = self._trouble or str(error.strerror)
+
+    def loss(self) -> str:
+        missing = self.packets.missing()
+        if not (missing or self._trouble):
+            return ""
+        reason = self._trouble or "it ends early"
+        return f"damaged or truncated: {self.packets.pictures} frames{missing} ({reason})"
+
+
+def _seconds(packet: Packet[Any], ticks: int | None) -> float | None:
+    return None if ticks is None else float(ticks * packet.time_base)

@@ -1,0 +1,110 @@
+"""What a header says of a file's length is not believed: packets and pictures decide."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from making_videos import MJPEG, moving_texture, write_video
+from stresnet.data.video.decode import read_video
+from stresnet.data.video.probe import probe
+
+CLIP = moving_texture(30, 64, 80)
+
+
+def seen(path: Path) -> tuple[int, float, str]:
+    """Frames, seconds and loss; decoding all of the file must agree with its packets."""
+    info, video = probe(path), read_video(path, short_side=64)
+    assert len(video.frames) == info.frames
+    assert bool(video.warnings) == bool(info.loss)
+    return info.frames, info.seconds, info.loss
+
+
+@pytest.mark.parametrize("ending", [".webm", ".mkv"])
+def test_a_header_without_duration(tmp_path: Path, ending: str) -> None:
+    path = write_video(tmp_path / f"a{ending}", CLIP, streamed=True)
+    assert seen(path) == (30, pytest.approx(1.2, abs=0.01), "")
+
+
+@pytest.mark.parametrize("ending", [".webm", ".mkv", ".mp4", ".avi"])
+def test_sound_that_is_longer_than_the_pictures(tmp_path: Path, ending: str) -> None:
+    path = write_video(tmp_path / f"a{ending}", CLIP, sound=12)
+    assert seen(path) == (30, pytest.approx(1.2, abs=0.01), "")
+    alone = read_video(write_video(tmp_path / f"b{ending}", CLIP), short_side=64)
+    np.testing.assert_array_equal(read_video(path, short_side=64).frames, alone.frames)
+
+
+@pytest.mark.parametrize("ending", [".webm", ".mkv", ".mp4"])
+def test_pictures_that_begin_after_the_sound_have_the_times_of_a_player(
+    tmp_path: Path, ending: str
+) -> None:
+    times = 4 + np.arange(30) / 25
+    path = write_video(tmp_path / f"a{ending}", CLIP, times=times.tolist(), sound=6)
+    np.testing.assert_allclose(read_video(path, short_side=64).times, times, atol=0.01)
+    assert seen(path) == (30, pytest.approx(1.2, abs=0.01), "")
+
+
+@pytest.mark.parametrize("left", [0.9, 0.7])
+def test_a_cut_file_with_sound_is_still_found(tmp_path: Path, left: float) -> None:
+    for ending in (".webm", ".avi"):
+        path = write_video(tmp_path / f"a{ending}", CLIP, sound=1.2)
+        path.write_bytes(path.read_bytes()[: int(path.stat().st_size * left)])
+        assert "truncated" in read_video(path).warnings[0]
+        assert "truncated" in probe(path).loss
+
+
+Chunks = list[tuple[bytes, bytes]]
+
+
+def rewritten_avi(path: Path, change: Callable[[Chunks], Chunks]) -> Path:
+    """The same AVI with other chunks in it, and an index to match."""
+    content = path.read_bytes()
+    movi = content.index(b"movi")
+    (size,) = struct.unpack("<I", content[movi - 4 : movi])
+    body, index, place = b"", b"", 4
+    for name, data in change(list(chunks_of(content[movi + 4 : movi - 4 + 4 + size]))):
+        if data:
+            index += struct.pack("<4sIII", name, 0x10, place, len(data))
+        chunk = name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+        body, place = body + chunk, place + len(chunk)
+    head = content[: movi - 4] + struct.pack("<I", 4 + len(body)) + b"movi"
+    whole = head + body + b"idx1" + struct.pack("<I", len(index)) + index
+    path.write_bytes(whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:])
+    return path
+
+
+def chunks_of(movi: bytes) -> Iterator[tuple[bytes, bytes]]:
+    place = 0
+    while place + 8 <= len(movi):
+        name, size = struct.unpack("<4sI", movi[place : place + 8])
+        yield name, movi[place + 8 : place + 8 + size]
+        place += 8 + size + size % 2
+
+
+@pytest.mark.parametrize("again", [{1, 5, 6}, {*range(20, 30)}, {*range(1, 30, 2)}])
+def test_chunks_that_mean_as_before_are_not_damage(tmp_path: Path, again: set[int]) -> None:
+    path = write_video(tmp_path / "a.avi", CLIP, encoder=MJPEG)
+    rewritten_avi(
+        path,
+        lambda chunks: [
+            (name, b"" if place in again else data) for place, (name, data) in enumerate(chunks)
+        ],
+    )
+    video = read_video(path, short_side=64)
+    assert video.warnings == () and probe(path).loss == ""
+    shown = [place for place in range(30) if place not in again]
+    np.testing.assert_allclose(video.times, np.array(shown) / 25, atol=1e-6)
+
+
+@pytest.mark.parametrize("forged", [1_000_000, 4_000_000_000, 1])
+def test_a_forged_count_is_not_believed(tmp_path: Path, forged: int) -> None:
+    path = write_video(tmp_path / "a.avi", CLIP, encoder=MJPEG)
+    content = bytearray(path.read_bytes())
+    for field in (content.index(b"avih") + 24, content.index(b"strh") + 40):
+        content[field : field + 4] = struct.pack("<I", forged)
+    path.write_bytes(content)
+    assert seen(path) == (30, pytest.approx(1.2, abs=0.01), "")
