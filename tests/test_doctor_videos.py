@@ -55,7 +55,7 @@ def test_every_video_of_a_folder_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / ".hidden").touch()
     (tmp_path / "walk" / "list.CSV").touch()
     heard = []
-    report = examine_videos(tmp_path, on_progress=lambda *news: heard.append(news))
+    report = examine_videos(tmp_path, on_progress=heard.append)
     assert [video.name for video in report.videos] == ["a.mp4", "c.mp4", "walk/b.mp4"]
     assert [video.name for video in report.unusable] == ["a.mp4", "c.mp4"]
     text, sound = report.unusable
@@ -64,7 +64,7 @@ def test_every_video_of_a_folder_and_nothing_else(tmp_path: Path) -> None:
     assert text.remedy and sound.remedy
     assert report.odd == ()
     assert report.passed_over == {".csv": 1}
-    assert [news[:2] for news in heard] == [(1, 3), (2, 3), (3, 3)]
+    assert [(news.done, news.total) for news in heard] == [(1, 3), (2, 3), (3, 3)]
     with pytest.raises(DatasetError):
         examine_videos(tmp_path / "nowhere")
 
@@ -152,9 +152,9 @@ def test_several_streams(tmp_path: Path) -> None:
 def test_a_video_that_kills_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", clip(1))
 
-    def dies(function, jobs, *, workers):
+    def dies(function, jobs, *, workers, deadline):
         for job in jobs:
-            yield job, JobError("its process died (exit code -11)")
+            yield job, JobError("its process died (exit code -11)", remedy="remove it")
 
     monkeypatch.setattr(subject, "map_in_processes", dies)
     found = examined(path)

@@ -69,6 +69,15 @@ def test_a_short_video_is_one_window_and_none_is_none() -> None:
     assert not list(sliding([], 1.0, 0.5))
 
 
+def test_a_video_that_begins_later_has_the_same_windows_later() -> None:
+    late = list(sliding(((4.0 + time, item) for time, item in steady(2.7)), 1.0, 0.5))
+    for (start, end, items), (expected, until, same) in zip(
+        late, sliding(steady(2.7), 1.0, 0.5), strict=True
+    ):
+        assert (start, end) == pytest.approx((4 + expected, 4 + until))
+        assert items == same
+
+
 def test_a_gap_in_time_is_stepped_over() -> None:
     times = [0.0, 0.1, 0.2, 1e9, 1e9 + 0.1, 1e9 + 3.0]
     parts = list(sliding(zip(times, count(), strict=False), 1.0, 0.5))

@@ -110,7 +110,7 @@ def test_a_dry_run_foretells_and_writes_nothing(tmp_path):
     forecast = dry_run(videos, tmp_path / "deep" / "out", workers=1)
     assert contents(tmp_path) == before
     assert not (tmp_path / "deep").exists()
-    assert (forecast.videos, forecast.prepared, forecast.unknown) == (4, 0, 0)
+    assert (forecast.videos, forecast.prepared) == (4, 0)
     assert [name for name, _ in forecast.failures] == ["bad.mp4"]
     assert forecast.frames == 30
     assert forecast.seconds == pytest.approx(1.2)
@@ -141,21 +141,6 @@ def test_workers_share_the_hours(tmp_path, monkeypatch, workers):
     assert forecast.hours * 3600 == pytest.approx(pixels * 1e-6 / workers)
     assert forecast.speed == pytest.approx(workers / (320 * 256 * 1e-6))
     assert forecast.bytes == pytest.approx(pixels / 2)
-
-
-def test_videos_of_unknown_length_count_as_average(tmp_path, monkeypatch):
-    videos = [video for video in written(tmp_path / "videos") if video[1] != "bad.mp4"]
-    real = dry_run_module.probe
-
-    def silent_header(path: Path, *, short_side: int):
-        length = real(path, short_side=short_side)
-        if path.name != "0.mp4":
-            return length
-        return type(length)(frames=0, seconds=0.0, pixels=length.pixels)
-
-    monkeypatch.setattr(dry_run_module, "probe", silent_header)
-    forecast = dry_run(videos, tmp_path / "out")
-    assert (forecast.unknown, forecast.frames) == (1, 30)
 
 
 def test_nothing_can_be_prepared(tmp_path, monkeypatch):

@@ -143,7 +143,7 @@ def test_smoothing_is_a_centred_mean() -> None:
 
 
 def test_borders_lie_between_the_windows() -> None:
-    assert borders_between(np.array([1.0, 2.0, 2.5]), 3.5).tolist() == [0.0, 1.5, 2.25, 3.5]
+    assert borders_between(np.array([1.0, 2.0, 2.5]), 0.5, 3.5).tolist() == [0.5, 1.5, 2.25, 3.5]
 
 
 # ---------------------------------------------------------------- videos

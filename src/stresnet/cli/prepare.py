@@ -115,8 +115,7 @@ def say_forecast(forecast: Forecast, out: Path) -> None:
     say_failures(forecast.failures, "the list that a run writes")
     if not to_do:
         return
-    unknown = f"; {forecast.unknown} do not tell their length" if forecast.unknown else ""
-    say(f"{forecast.frames:,.0f} frames, {duration(forecast.seconds)} of video{unknown}")
+    say(f"{forecast.frames:,.0f} frames, {duration(forecast.seconds)} of video")
     if not forecast.speed:
         say("none of those tried could be prepared: no forecast of time and size")
         return

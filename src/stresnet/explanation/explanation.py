@@ -118,7 +118,7 @@ class Explanation:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: every number of this explanation, times in seconds."""
         times = self.video.times
-        ends = [*times, self.video.duration]
+        ends = [*times, times[0] + self.video.duration]
         return {
             "source": self.source,
             "label": self.label,

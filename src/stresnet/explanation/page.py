@@ -59,9 +59,10 @@ def render(explanation: Explanation, said: dict[str, Any]) -> str:
     frames, of_frames = explanation.of_frames
     video = explanation.video
     duration = video.duration or 1.0  # a single frame has none
-    middles = (video.times[frames] + duration / video.num_frames / 2) / duration
+    times = video.times - video.times[0]
+    middles = (times[frames] + duration / video.num_frames / 2) / duration
     half = 0.4 / len(explanation.centres)
-    cuts = np.append(video.times, duration)[explanation.edges] / duration
+    cuts = np.append(times, duration)[explanation.edges] / duration
     return environment.get_template("explanation.html.j2").render(
         said=said,
         files={"overlay": OVERLAY, "sheet": SHEET, "numbers": NUMBERS},

@@ -48,12 +48,12 @@ def smoothed(scores: Scores, times: Scores, seconds: float) -> NDArray[np.float6
     return mean
 
 
-def borders_between(times: Scores, duration: float) -> NDArray[np.float64]:
+def borders_between(times: Scores, start: float, end: float) -> NDArray[np.float64]:
     """(W+1,) seconds: each window, at `times` (W,), speaks for what lies nearer to it than others.
 
-    The first and the last one speak for the ends of the video too.
+    The first and the last one speak for the ends of the video too, at `start` and `end`.
     """
-    return np.concatenate([[0.0], (times[1:] + times[:-1]) / 2, [duration]])
+    return np.concatenate([[start], (times[1:] + times[:-1]) / 2, [end]])
 
 
 def best_labelling(

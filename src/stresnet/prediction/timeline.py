@@ -106,7 +106,7 @@ class Timeline:
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """In order; without those of the background class."""
-        borders = borders_between(self.times, self.duration)
+        borders = borders_between(self.times, float(self.starts[0]), float(self.ends[-1]))
         labelling = best_labelling(self._smoothed, borders, self.settings.min_duration)
         columns = self.scores, softmax(self.appearance), softmax(self.motion)
         return tuple(

@@ -90,11 +90,12 @@ def windows_of_store(stored: StoredVideo, *, length: float, stride: float) -> It
 def sliding(
     timed: Iterable[tuple[float, Item]], length: float, stride: float
 ) -> Iterator[tuple[float, float, list[Item]]]:
-    """Cut a sequence of (seconds, item), times increasing from 0, into (start, end, items).
+    """Cut a sequence of (seconds, item), times increasing, into (start, end, items).
 
-    One part begins every `stride` seconds and holds what lies in the `length` seconds from there;
-    a last one ends with the sequence, and all of it is seen unless `stride` is the longer one. A
-    sequence shorter than `length` is one part. Parts without items are left out.
+    From the first item on, one part begins every `stride` seconds and holds what lies in the
+    `length` seconds from there. The last part ends with the sequence. All of it is seen unless
+    `stride` is longer than `length`. A sequence shorter than `length` is one part. Parts without
+    items are left out.
 
     Raises:
         VideoError: too many items in a part.
@@ -102,12 +103,15 @@ def sliding(
     kept: deque[tuple[float, Item]] = deque()
     number, count, last = 0, 0, 0.0  # of the next part; items and time so far
     until = -math.inf  # where the last part ended
-    for time, item in timed:
+    zero: float | None = None  # the first item's time; all others count from there
+    for seconds, item in timed:
+        zero = seconds if zero is None else zero
+        time = seconds - zero
         while kept and time >= number * stride + length - _ROUNDING:
             start = number * stride
             if part := _since(start, kept, before=start + length):
                 until = start + length
-                yield start, until, part
+                yield zero + start, zero + until, part
             number += 1
             _forget(kept, min(number * stride, time - length))
         _forget(kept, min(number * stride, time - length))
@@ -120,14 +124,14 @@ def sliding(
                 remedy="choose a shorter window",
             )
         count, last = count + 1, time
-    if not count:
+    if zero is None:
         return
     step = last / (count - 1) if count > 1 else _STEP_OF_ONE
     end = last + min(step, length)  # so the last part holds the last item
     if end > until + _ROUNDING:
         # Up to a frame's time longer than the others, lest an item falls between it and them.
         start = max(min(end - length, number * stride), 0.0)
-        yield start, end, _since(start, kept)
+        yield zero + start, zero + end, _since(start, kept)
 
 
 def _since(

@@ -36,7 +36,6 @@ class Forecast:
         videos: files in all, those that cannot be opened included.
         prepared: of these, prepared already.
         failures: (name, reason) of those that cannot be opened.
-        unknown: of those to do, how many do not announce their length; taken for average ones.
         frames, seconds: of the videos to do.
         speed: frames a second of all workers together; 0 if there is nothing to do.
         bytes: that the store will take.
@@ -46,8 +45,7 @@ class Forecast:
     videos: int
     prepared: int
     failures: tuple[tuple[str, str], ...]
-    unknown: int
-    frames: float
+    frames: int
     seconds: float
     speed: float
     bytes: float
@@ -84,20 +82,16 @@ def dry_run(
             lengths.append((job, outcome))
     lengths.sort(key=lambda pair: pair[0].name)
 
-    known = [length for _, length in lengths if length.frames]
-    # Videos of unknown length count as average ones.
-    share = len(lengths) / len(known) if known else 0.0
-    pixels = share * sum(length.frames * length.pixels for length in known)
-    frames = share * sum(length.frames for length in known)
+    pixels = sum(length.frames * length.pixels for _, length in lengths)
+    frames = sum(length.frames for _, length in lengths)
     seconds_per_pixel, bytes_per_pixel = _rates([job for job, _ in lengths], workers, threads)
     hours = pixels * seconds_per_pixel / workers / 3600
     return Forecast(
         videos=len(jobs),
         prepared=len(jobs) - len(lengths) - len(failures),
         failures=tuple(sorted(failures)),
-        unknown=len(lengths) - len(known),
         frames=frames,
-        seconds=share * sum(length.seconds for length in known),
+        seconds=sum(length.seconds for _, length in lengths),
         speed=frames / hours / 3600 if hours else 0.0,
         bytes=pixels * bytes_per_pixel,
         free=_free(out),
