@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -19,7 +22,7 @@ from stresnet.data.store.jpeg import decode_grey, decode_rgb, encode_grey, encod
 from stresnet.data.store.reader import FLOW_FORMAT, NO_MOTION, Source, StoredVideo
 from stresnet.data.store.writer import store_writer, write_store
 from stresnet.data.video.decode import Video
-from stresnet.errors import StoreError
+from stresnet.errors import EnvironmentProblem, StoreError
 
 SOURCE = Source("clip.avi", "0" * 64)
 SAID = {**FLOW_FORMAT, "short_side": 48, "tau": 0.25}
@@ -128,6 +131,40 @@ def test_it_is_cheap_to_hold_and_to_send(tmp_path):
     assert str(stored.path) in repr(stored)
 
 
+def test_reading_pictures_does_not_read_the_whole_table_of_contents(tmp_path, monkeypatch):
+    """So it costs the same from a hundred frames and from a hundred thousand."""
+    stored = write(tmp_path / "clip.zip")
+    frames, flow = stored.frames([4, 0]), stored.flow([3, 0])
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    monkeypatch.setattr(json, "loads", None)
+    fresh = StoredVideo(stored.path)
+    assert (fresh.num_frames, fresh.height, fresh.width) == (5, 48, 64)
+    np.testing.assert_array_equal(fresh.frames([4, 0]), frames)
+    np.testing.assert_array_equal(fresh.flow([3, 0]), flow)
+    assert fresh.seal == stored.seal
+
+
+def test_stores_of_before_the_table_of_offsets_are_still_read(tmp_path):
+    new = write(tmp_path / "new.zip")
+    path = tmp_path / "old.zip"
+    with zipfile.ZipFile(new.path) as given, zipfile.ZipFile(path, "w") as archive:
+        for name in given.namelist():
+            if name != "offsets.bin":
+                archive.writestr(zipfile.ZipInfo(name), given.read(name))
+        archive.comment = b"sha256 " + 64 * b"0"
+    with path.open("rb+") as file:
+        seal = hashlib.sha256(path.read_bytes()[:-64]).hexdigest().encode()
+        file.seek(-64, 2)
+        file.write(seal)
+    old = StoredVideo(path)
+    old.verify()
+    assert old.seal == f"sha256 {seal.decode()}"
+    assert (old.index, old.num_frames, old.fps) == (new.index, new.num_frames, new.fps)
+    np.testing.assert_array_equal(old.frames([4, 0]), new.frames([4, 0]))
+    np.testing.assert_array_equal(old.flow([3, 0]), new.flow([3, 0]))
+    assert list(old.frame_jpegs()) == list(new.frame_jpegs())
+
+
 # --- incomplete and unfitting -------------------------------------------------------------------
 
 
@@ -196,7 +233,7 @@ def test_what_export_reads(tmp_path):
             stored.frame_jpegs()
         )
         assert archive.read("index.json") == stored.index_json()
-        assert archive.comment.decode() == stored.seal
+        assert archive.comment.decode().endswith(stored.seal)
     assert not stored.imported
 
 
@@ -214,6 +251,26 @@ def test_other_format_versions_are_refused(tmp_path, monkeypatch):
 def test_a_missing_store_says_so(tmp_path):
     with pytest.raises(StoreError, match="no such file"):
         StoredVideo(tmp_path / "none.zip").frames([0])
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EACCES, errno.EIO, errno.ESTALE])
+def test_only_damage_is_called_damage(tmp_path, monkeypatch, code):
+    """An intact store that cannot be read just now must not be deleted, nor prepared again."""
+    stored = write(tmp_path / "clip.zip")
+
+    def fail(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "open", fail)
+    for read in (
+        stored.verify,
+        lambda: stored.frames([0]),
+        lambda: stored.index,
+        lambda: stored.seal,
+    ):
+        with pytest.raises(EnvironmentProblem, match="cannot be read") as caught:
+            read()
+        assert "delete" not in str(caught.value)
 
 
 def test_every_flipped_bit_is_noticed(tmp_path):

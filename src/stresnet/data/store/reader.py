@@ -4,8 +4,9 @@
     ├── rgb/000000.jpg     frame 0                                           N of them
     ├── flow/000000.jpg    flow of frame 0 -> 1, grey: horizontal on top,    N - 1
     │                      vertical below; 128 is no motion
+    ├── offsets.bin        where each picture begins: a read costs the same in any video
     ├── index.json         sizes, times, source, how it was prepared
-    └── (ZIP comment)      SHA-256 of every byte before it
+    └── (ZIP comment)      where offsets.bin is; SHA-256 of every byte before it
 
 `unzip` and picture viewers read it. The same video prepared twice gives the same bytes.
 Why so: docs/decisions/0003-store.md.
@@ -13,23 +14,27 @@ Why so: docs/decisions/0003-store.md.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
+import struct
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.data.store.jpeg import decode_grey, decode_rgb
 from stresnet.data.video.container import printable
-from stresnet.errors import StoreError
+from stresnet.errors import EnvironmentProblem, StoreError
 from stresnet.flow.quantize import BOUND
 
 VERSION = 1
@@ -37,12 +42,18 @@ NO_MOTION = 128  # the byte of 0 pixels per frame
 
 Indices = Sequence[int] | NDArray[np.integer[Any]]
 
-INDEX = "index.json"
+INDEX, OFFSETS = "index.json", "offsets.bin"
+HEADER = struct.Struct("<5I")  # of offsets.bin: version, frames, height, width; CRC-32 of these
+ROW = struct.Struct("<QII")  # a picture: first byte, length, CRC-32; all frames, then all flow
+COMMENT = b"offsets %015d sha256 "  # then the digest
 DIGEST_LENGTH = 64  # hexadecimal digits
 _REMEDY = "delete it and run `stresnet prepare` again"
-# All that zipfile and json raise on damaged bytes.
-_DAMAGE = (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, OSError, OverflowError,
-           RuntimeError, TypeError, ValueError)  # fmt: skip
+# All that zipfile, json and struct raise on damaged bytes; of OSErrors, only some are damage.
+_DAMAGE = (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, OverflowError, RuntimeError,
+           TypeError, ValueError, struct.error)  # fmt: skip
+_BAD_SEEK = (None, errno.EINVAL, errno.EOVERFLOW)  # an offset that is no offset
+
+Read = Callable[[str, int], bytes]  # a picture's bytes, by kind ("rgb" or "flow") and number
 
 
 # What the bytes of a stored flow field mean; every store says it in its index. Tools differ in all
@@ -76,7 +87,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Index:
-    """What `index.json` says.
+    """The content of `index.json`.
 
     Stores with equal `preparation` may be mixed; `libraries` is only for the record. What the
     flow's bytes mean is in `preparation` and always `FLOW_FORMAT`: another store is refused.
@@ -92,6 +103,15 @@ class Index:
     warnings: tuple[str, ...]
 
 
+class Table(NamedTuple):
+    """The head of `offsets.bin`, and the place in the file where its rows begin."""
+
+    frames: int
+    height: int
+    width: int
+    start: int
+
+
 class StoredVideo:
     """A prepared video on disk; cheap to make and to pickle, since nothing is read until asked for.
 
@@ -100,6 +120,7 @@ class StoredVideo:
 
     Raises (every attribute and method):
         StoreError: the file is missing, damaged, or of another format version.
+        EnvironmentProblem: the file cannot be read for another reason, as missing permission.
     """
 
     def __init__(self, path: Path) -> None:
@@ -137,17 +158,34 @@ class StoredVideo:
                 remedy=_REMEDY,
             )
 
+    @cached_property
+    def _table(self) -> Table | None:
+        """None in stores of before there was one, which are read by ZIP's own directory."""
+        length = len(COMMENT % 0) + DIGEST_LENGTH
+        with self._file() as file, self._blaming(OFFSETS):
+            file.seek(max(file.seek(0, os.SEEK_END) - length, 0))
+            place = re.fullmatch(rb"offsets (\d{15}) sha256 .{64}", file.read(), re.DOTALL)
+            if place is None:
+                return None
+            file.seek(int(place[1]))
+            head = file.read(HEADER.size)
+            version, frames, height, width, crc = HEADER.unpack(head)
+            if crc != zlib.crc32(head[:-4]):
+                raise ValueError("its checksum differs")
+            start = int(place[1]) + HEADER.size
+            return Table(frames, height, width, start) if version == VERSION else None
+
     @property
     def num_frames(self) -> int:
-        return len(self.index.times)
+        return self._table.frames if self._table else len(self.index.times)
 
     @property
     def height(self) -> int:
-        return self.index.height
+        return self._table.height if self._table else self.index.height
 
     @property
     def width(self) -> int:
-        return self.index.width
+        return self._table.width if self._table else self.index.width
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -162,8 +200,9 @@ class StoredVideo:
     @property
     def seal(self) -> str:
         """SHA-256 of the store as it was written; equal seals, equal videos."""
-        with self._opened() as archive:
-            return archive.comment.decode("ascii", "replace")
+        with self._file() as file, self._blaming("the seal"):
+            file.seek(-DIGEST_LENGTH, os.SEEK_END)
+            return "sha256 " + file.read().decode("ascii", "replace")
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -211,26 +250,24 @@ class StoredVideo:
 
     def frame_jpegs(self) -> Iterator[bytes]:
         """Every frame as it is stored, in order."""
-        with self._opened() as archive:
+        with self._pictures() as read:
             for index in range(self.num_frames):
-                member = f"rgb/{index:06d}.jpg"
-                with self._blaming(member):
-                    jpeg = _read(archive, member)
+                with self._blaming(_member("rgb", index)):
+                    jpeg = read("rgb", index)
                 yield jpeg
 
     def _decode(self, kind: str, indices: Indices, count: int, out: NDArray[np.uint8]) -> None:
         decode = decode_rgb if kind == "rgb" else decode_grey
         place_of: dict[int, int] = {}
-        with self._opened() as archive:
+        with self._pictures() as read:
             for place, index in enumerate(map(int, indices)):
                 if not 0 <= index < count:
                     raise IndexError(f"{printable(self.path)}: {kind} {index}, expected < {count}")
                 if index in place_of:
                     out[place] = out[place_of[index]]
                     continue
-                member = f"{kind}/{index:06d}.jpg"
-                with self._blaming(member):
-                    decode(_read(archive, member), out[place])
+                with self._blaming(_member(kind, index)):
+                    decode(read(kind, index), out[place])
                 place_of[index] = place
 
     def check(self, preparation: Mapping[str, Any]) -> None:
@@ -244,10 +281,7 @@ class StoredVideo:
     def verify(self) -> None:
         """Read the whole file; raise `StoreError`, naming the member, if a single bit changed."""
         with self._blaming("the file"):
-            with self.path.open("rb") as file:
-                file.seek(-DIGEST_LENGTH, os.SEEK_END)
-                said = file.read()
-            intact = said == digest(self.path)
+            intact = self.seal.removeprefix("sha256 ").encode() == digest(self.path)
         if not intact:
             with self._opened() as archive:
                 for member in archive.namelist():
@@ -257,25 +291,67 @@ class StoredVideo:
         _ = self.index
 
     @contextmanager
+    def _pictures(self) -> Iterator[Read]:
+        """Give a function that reads a picture's bytes."""
+        table = self._table
+        if table is None:
+            with self._opened() as archive:
+                yield lambda kind, index: _read(archive, _member(kind, index))
+            return
+        with self._file() as file:
+
+            def read(kind: str, index: int) -> bytes:
+                number = index if kind == "rgb" else table.frames + index
+                file.seek(table.start + number * ROW.size)
+                start, length, crc = ROW.unpack(file.read(ROW.size))
+                file.seek(start)
+                content = file.read(length)
+                if zlib.crc32(content) != crc:
+                    raise ValueError("its checksum differs")
+                return content
+
+            yield read
+
+    @contextmanager
+    def _file(self) -> Iterator[BinaryIO]:
+        with self._blaming("the file"):
+            file = self.path.open("rb")
+        with file:
+            yield file
+
+    @contextmanager
     def _opened(self) -> Iterator[zipfile.ZipFile]:
-        with self._blaming("the table of contents"):
-            archive = zipfile.ZipFile(self.path)
-        with archive:
-            yield archive
+        with self._file() as file:
+            with self._blaming("the table of contents"):
+                archive = zipfile.ZipFile(file)
+            with archive:
+                yield archive
 
     @contextmanager
     def _blaming(self, part: str) -> Iterator[None]:
+        """Turn what goes wrong into clear errors: only what is damage is called damage."""
         try:
             yield
         except FileNotFoundError as error:
             raise StoreError(
                 f"{printable(self.path)}: no such file", remedy="run `stresnet prepare`"
             ) from error
+        except OSError as error:
+            if error.errno in _BAD_SEEK:
+                raise self._damaged(part, error) from error
+            raise EnvironmentProblem(
+                f"{printable(self.path)}: cannot be read ({error.strerror})",
+                remedy="check its permissions, the disk, and the limit of open files (ulimit -n)",
+            ) from error
         except _DAMAGE as error:
             raise self._damaged(part, error) from error
 
     def _damaged(self, part: str, reason: object) -> StoreError:
         return StoreError(f"{printable(self.path)}: {part} is damaged ({reason})", remedy=_REMEDY)
+
+
+def _member(kind: str, index: int) -> str:
+    return f"{kind}/{index:06d}.jpg"
 
 
 def _read(archive: zipfile.ZipFile, member: str) -> bytes:

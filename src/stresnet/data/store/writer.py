@@ -1,10 +1,11 @@
-"""Writes a prepared video, block by block; `store` tells the format and reads it."""
+"""Writes a prepared video, block by block; `reader` describes the format."""
 
 from __future__ import annotations
 
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,9 +17,13 @@ from numpy.typing import NDArray
 
 from stresnet.data.store.jpeg import encode_grey, encode_rgb
 from stresnet.data.store.reader import (
+    COMMENT,
     DIGEST_LENGTH,
     FLOW_FORMAT,
+    HEADER,
     INDEX,
+    OFFSETS,
+    ROW,
     VERSION,
     Index,
     Source,
@@ -29,8 +34,6 @@ from stresnet.data.video.decode import Video
 from stresnet.errors import StoreError
 from stresnet.files import atomic_write
 
-_UNSEALED = b"sha256 " + DIGEST_LENGTH * b"0"
-
 
 class StoreWriter:
     """Takes the blocks of one video; given out by `store_writer`."""
@@ -39,7 +42,7 @@ class StoreWriter:
         self._archive = archive
         self._times: list[float] = []
         self._height = self._width = 0
-        self._num_fields = 0
+        self._rows: dict[str, list[bytes]] = {"rgb": [], "flow": []}
         self.warnings: list[str] = []
 
     def add_frames(self, frames: NDArray[np.uint8], times: Sequence[float]) -> None:
@@ -69,7 +72,7 @@ class StoreWriter:
                 f"frame {len(self._times)} has {width}x{height} pixels, "
                 f"expected {self._width}x{self._height} as the first"
             )
-        self._add(f"rgb/{len(self._times):06d}.jpg", jpeg)
+        self._add_picture("rgb", jpeg)
         self._times.append(float(time))
 
     def add_flow(self, flow: NDArray[np.uint8]) -> None:
@@ -84,20 +87,26 @@ class StoreWriter:
             )
         for field in flow:
             stacked = field.reshape(2 * self._height, self._width)
-            self._add(f"flow/{self._num_fields:06d}.jpg", encode_grey(stacked))
-            self._num_fields += 1
+            self._add_picture("flow", encode_grey(stacked))
 
     def finish(self, **facts: Any) -> None:
-        """Write the index; `facts` are the fields of `Index` that the writer cannot know.
+        """Write the table of offsets and the index.
+
+        Args:
+            facts: the fields of `Index` that the writer cannot know.
 
         Raises:
             StoreError: there is no frame, or not one flow field between every two.
         """
-        if self._num_fields != len(self._times) - 1:
+        rgb, flow = self._rows["rgb"], self._rows["flow"]
+        if len(flow) != len(rgb) - 1:
             raise StoreError(
-                f"{len(self._times)} frames and {self._num_fields} flow fields, expected at least "
-                "one frame and one field less"
+                f"{len(rgb)} frames and {len(flow)} flow fields, expected at least one frame and "
+                "one field less"
             )
+        head = HEADER.pack(VERSION, len(rgb), self._height, self._width, 0)[:-4]
+        head += zlib.crc32(head).to_bytes(4, "little")
+        place = self._add(OFFSETS, head + b"".join(rgb + flow))
         index = Index(
             version=VERSION,
             height=self._height,
@@ -107,13 +116,23 @@ class StoreWriter:
             **facts,
         )
         self._add(INDEX, json.dumps(asdict(index), indent=1, allow_nan=False).encode())
+        # Who reads by the table does not read the index, so it must be as everybody expects.
+        ours = FLOW_FORMAT.items() <= index.preparation.items()
+        self._archive.comment = (COMMENT % place if ours else b"sha256 ") + DIGEST_LENGTH * b"0"
 
-    def _add(self, name: str, data: bytes) -> None:
+    def _add_picture(self, kind: str, jpeg: bytes) -> None:
+        rows = self._rows[kind]
+        place = self._add(f"{kind}/{len(rows):06d}.jpg", jpeg)
+        rows.append(ROW.pack(place, len(jpeg), zlib.crc32(jpeg)))
+
+    def _add(self, name: str, data: bytes) -> int:
+        """Add a file; return the place of its first byte."""
         # ZipInfo's own date, 1980, and a fixed system: equal videos give equal bytes.
         member = zipfile.ZipInfo(name)
         member.create_system = 3
         member.external_attr = 0o644 << 16
         self._archive.writestr(member, data)
+        return member.header_offset + len(member.FileHeader())
 
 
 @contextmanager
@@ -138,7 +157,6 @@ def store_writer(
     """
     with atomic_write(path) as partial:
         with zipfile.ZipFile(partial, "w") as archive:
-            archive.comment = _UNSEALED
             writer = StoreWriter(archive)
             yield writer
             writer.finish(source=source, preparation=preparation, libraries=libraries)
