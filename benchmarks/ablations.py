@@ -171,11 +171,10 @@ class Study:
         )
 
     def _tested(self, folder: Path) -> dict[str, float]:
-        kept = folder.parent / f"{folder.name}.scores.npz"
-        report = evaluate(
-            folder, self.data, fold=self.fold, store=self.store, kept=kept, say=silent
+        found = evaluate(
+            folder, self.data, fold=self.fold, store=self.store, out=folder.parent, precision="fp32"
         )
-        return {row: 100 * report.accuracy(row) for row in ROWS}
+        return {row: 100 * found.accuracy(row) for row in ROWS}
 
 
 def silent(line: str) -> None:

@@ -15,7 +15,6 @@ from stresnet.evaluation import calibration
 from stresnet.evaluation.calibration import (
     COLDEST,
     HOTTEST,
-    Calibration,
     calibrate,
     calibration_error,
     calibration_sample,
@@ -134,16 +133,12 @@ def test_the_temperature_never_sees_a_tested_video(
     net = STResNet(2, "tiny", input_size=32).eval()
     net.class_names = CLASSES
     split = split_of(2, 2)
-    fitted = calibrate(net, split, tmp_path, protocol=CENTRE_CROP, say=lambda line: None)
+    fitted = calibrate(net, split, tmp_path, protocol=CENTRE_CROP)
     assert sorted(scored) == sorted(item.name for item in split.train)
-    assert fitted.videos == (tuple(scored),)
+    assert fitted[1] == tuple(scored)
 
-    without = calibrate(
-        net, Split(CLASSES, split.train, ()), tmp_path, protocol=CENTRE_CROP, say=lambda line: None
-    )
-    assert without == fitted
-    both = Calibration.together([fitted, without])
-    assert both.temperatures == fitted.temperatures * 2
+    without = Split(CLASSES, split.train, ())
+    assert calibrate(net, without, tmp_path, protocol=CENTRE_CROP) == fitted
 
 
 def nothing_to_prepare(videos: list[tuple[Path, str]], store: Path, **options: object) -> object:

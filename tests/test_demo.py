@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stresnet.demonstration import DemoClip, demo, write_page
+from stresnet.evaluation.report.pictures import Strip
 from stresnet.model import load_model
 from stresnet.prediction import ClassScore, Prediction, predict
 
@@ -18,7 +19,7 @@ HOSTILE = "<img src=x onerror=alert(1)>.mp4"
 def clip(name: str, truth: str) -> DemoClip:
     scores = (ClassScore("fight", 0.8, 0.7, 0.9), ClassScore("noFight", 0.2, 0.3, 0.1))
     prediction = Prediction(name, scores, duration=2.0, warnings=())
-    return DemoClip(name, truth, prediction, ("data:image/jpeg;base64,AA==",) * 5, ())
+    return DemoClip(name, truth, prediction, Strip(("data:image/jpeg;base64,AA==",) * 5, ()))
 
 
 class Links(html.parser.HTMLParser):

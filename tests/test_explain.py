@@ -7,6 +7,8 @@ sees, downward flow the only thing its motion sees, both wherever and whenever t
 from __future__ import annotations
 
 import json
+import pickle
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,11 @@ from scipy.stats import spearmanr
 
 from making_videos import moving_texture, write_video
 from stresnet.data.loading.dataset import InMemoryVideo
-from stresnet.data.prepare.many import PREPARATION, prepare_video
+from stresnet.data.prepare.many import PREPARATION, preparation, prepare_video
 from stresnet.data.store.reader import Source, StoredVideo
 from stresnet.data.store.writer import write_store
 from stresnet.data.video.decode import Video, read_video
-from stresnet.errors import UsageError, VideoError
+from stresnet.errors import UsageError, VideoError, WeightsError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.explanation import Explanation, explain, explain_stored, save_explanation
 from stresnet.explanation.class_activation_map import (
@@ -31,6 +33,7 @@ from stresnet.explanation.class_activation_map import (
     over_pixels,
 )
 from stresnet.explanation.occlusion import Occluded, interval_edges
+from stresnet.flow import FAST
 from stresnet.model import STResNet
 from stresnet.model.stream import Stream
 from tiny_data import toy_video
@@ -250,12 +253,37 @@ def test_a_path_a_store_and_frames_are_explained_alike(tmp_path):
     np.testing.assert_array_equal(of_path.scores.fused, score_video(net, stored).fused)
 
 
-def test_the_prepared_video_goes_with_the_explanation(tmp_path):
-    found = explain(random_network(), moving_texture(2, 64, 80), intervals=0)
-    path = found.video.path
-    assert path.exists()
-    del found
-    assert not path.parent.exists()
+def test_an_explanation_is_whole_when_it_is_pickled_and_nothing_is_left_on_disk(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    path = write_video(tmp_path / "clip.mp4", moving_texture(3, 64, 80))
+    pickled = pickle.dumps(explain(random_network(), path, intervals=0))
+    path.unlink()
+    assert not list((tmp_path / "scratch").iterdir())
+    found = pickle.loads(pickled)
+    save_explanation(found, tmp_path / "out")
+    assert (tmp_path / "out" / "index.html").exists()
+    np.testing.assert_allclose(found.video.times, [0, 0.04, 0.08])
+    assert found.video.duration == pytest.approx(0.12)
+
+
+def test_videos_are_prepared_as_the_model_s_were():
+    """And what the model records of its flow is refused where it cannot be computed."""
+    net, frames = random_network(), moving_texture(3, 64, 80)
+    net.preparation = preparation(FAST, short_side=48)
+    found = explain(net, frames, intervals=0)
+    assert (found.video.height, found.video.width) == (48, 60)
+    slow = random_network()
+    slow.preparation = preparation(short_side=48)
+    indices = np.arange(2)
+    assert not np.array_equal(
+        explain(slow, frames, intervals=0).video.flow(indices), found.video.flow(indices)
+    )
+    net.preparation = {**net.preparation, "flow_bound": 32.0}
+    with pytest.raises(WeightsError, match=r"flow_bound is 32.0, expected 20"):
+        explain(net, frames)
 
 
 def test_what_is_saved(tmp_path):

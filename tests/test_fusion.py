@@ -178,6 +178,6 @@ def test_the_command_line_fuses(tmp_path: Path) -> None:
 
     silent = CliRunner().invoke(app, ["fuse", str(b)])
     assert (silent.exit_code, silent.stdout) == (0, "")
-    assert "nothing to tell" in silent.stderr
+    assert "nothing to show" in silent.stderr
     refused = CliRunner().invoke(app, ["fuse", str(a), "--weights", "much"])
     assert refused.exit_code == 2

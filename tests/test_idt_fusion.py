@@ -9,8 +9,9 @@ import pytest
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.comparison import Comparison, Entry
 from stresnet.evaluation.protocols import PAPER
-from stresnet.evaluation.report.files import console_table, table_cells, write_report
+from stresnet.evaluation.report import console_table, write_report
 from stresnet.evaluation.report.summary import summarise
+from stresnet.evaluation.report.text import table_cells
 from stresnet.evaluation.result import EvaluationResult
 from stresnet.evaluation.score_files import ScoreTable, write_scores
 from stresnet.evaluation.with_idt import TWO_CLASSES, add_idt, read_idt, rule

@@ -62,10 +62,8 @@ def test_imported_videos_are_trained_and_evaluated(world: Path) -> None:
     train(world / "list.csv", world / "run", recipe=RECIPE, store=world / "store", workers=0,
           precision="32-true", phases=["motion", "appearance", "st_resnet"], say=QUIET)  # fmt: skip
     for network in ("two_stream", "st_resnet"):
-        report = evaluate(
-            world / "run" / network, world / "list.csv", store=world / "store", say=QUIET
-        )
-        assert report.names == ("left/2", "right/2")
+        report = evaluate(world / "run" / network, world / "list.csv", store=world / "store")
+        assert report.main.names == ("left/2", "right/2")
 
 
 def test_options_of_the_command_line_reach_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,18 +89,18 @@ def test_estimates_are_the_metrics() -> None:
 def test_confused_pairs_come_with_their_surest_example() -> None:
     scores = np.array([[0.0, 1], [0, 5], [0, 2], [1, 0], [3, 0], [0, 1]])
     truth = np.array([0, 0, 0, 0, 1, 1])
-    first, second = confused_pairs(scores, truth, confusion(scores, truth))
-    assert (first.true, first.predicted, first.videos, first.share) == (0, 1, 3, 0.75)
-    assert first.example == 1
-    assert (second.true, second.predicted, second.videos, second.example) == (1, 0, 1, 4)
-    assert len(confused_pairs(scores, truth, confusion(scores, truth), most=1)) == 1
+    first, second = confused_pairs(scores, truth, "abcdef", "xy")
+    expected = {"true": "x", "predicted": "y", "videos": 3, "share": 0.75, "example": "b"}
+    assert first == expected
+    assert (second["true"], second["predicted"], second["example"]) == ("y", "x", "e")
+    assert len(confused_pairs(scores, truth, "abcdef", "xy", most=1)) == 1
 
 
 def test_the_hardest_video_has_the_least_probable_truth() -> None:
-    hardest, next_one = hardest_videos(SCORES, TRUTH, most=2)
-    assert (hardest.index, hardest.true, hardest.predicted) == (3, 2, 1)
-    assert hardest.of_truth == pytest.approx(softmax(SCORES)[3, 2])
-    assert next_one.of_truth >= hardest.of_truth
+    hardest, next_one = hardest_videos(SCORES, TRUTH, "abcdef", "xyz", most=2)
+    assert (hardest["name"], hardest["true"], hardest["predicted"]) == ("d", "z", "y")
+    assert hardest["of_truth"] == pytest.approx(softmax(SCORES)[3, 2])
+    assert next_one["of_truth"] >= hardest["of_truth"]
 
 
 def test_the_paper_s_numbers_are_for_the_paper_s_data_sets_only() -> None:

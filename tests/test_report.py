@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,24 +20,23 @@ from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Source, StoredVideo
 from stresnet.data.store.writer import write_store
 from stresnet.errors import DatasetError, UsageError
-from stresnet.evaluation import evaluate as evaluation
-from stresnet.evaluation import score_cache
-from stresnet.evaluation.compare import compare
+from stresnet.evaluation import score_cache, scoring
 from stresnet.evaluation.comparison import Comparison
-from stresnet.evaluation.evaluate import evaluate, score_videos
-from stresnet.evaluation.model_folders import find_models, network_kind
+from stresnet.evaluation.evaluate import evaluate
+from stresnet.evaluation.models import find_models, network_kind
 from stresnet.evaluation.protocols import CENTRE_CROP, PAPER
-from stresnet.evaluation.report.files import console_table, markdown, write_report
+from stresnet.evaluation.report import console_table, write_report
 from stresnet.evaluation.report.page import render
 from stresnet.evaluation.report.summary import summarise
+from stresnet.evaluation.report.text import markdown
 from stresnet.evaluation.result import EvaluationResult
 from stresnet.evaluation.score_files import read_scores
+from stresnet.evaluation.scoring import score_videos
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import predict_stored
 from stresnet.workers import JobReport
 from tiny_data import CLASSES, PREPARATION, toy_store, toy_video
 
-QUIET: Callable[[str], None] = lambda line: None  # noqa: E731
 NETWORKS = {
     "two_stream": {"motion_residual": None, "temporal_convolutions": False},
     "st_resnet_star": {"temporal_pool": "pool5"},
@@ -84,24 +82,23 @@ def nothing_to_prepare(monkeypatch: pytest.MonkeyPatch) -> None:
 def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The stems of the videos that are really scored, in order."""
     seen: list[str] = []
-    score = evaluation.score_video
+    score = scoring.score_video
 
     def spy(net: STResNet, video: StoredVideo, **options: object) -> object:
         seen.append(video.path.stem)
         return score(net, video, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(evaluation, "score_video", spy)
+    monkeypatch.setattr(scoring, "score_video", spy)
     return seen
 
 
 def compared(world: Path, out: Path, **options: object) -> Comparison:
     settings: dict[str, object] = {
-        "folds": [1],
+        "fold": 1,
         "store": world / "store",
         "protocols": (CENTRE_CROP,),
-        "say": QUIET,
     }
-    return compare([world / "run"], world / "toy.csv", out, **{**settings, **options})  # type: ignore[arg-type]
+    return evaluate([world / "run"], world / "toy.csv", out=out, **{**settings, **options})  # type: ignore[arg-type]
 
 
 def test_a_run_s_networks_are_the_rows_of_one_table(world: Path, tmp_path: Path) -> None:
@@ -135,9 +132,9 @@ def test_a_run_s_networks_are_the_rows_of_one_table(world: Path, tmp_path: Path)
 
 
 def test_evaluation_and_prediction_agree_bit_for_bit(world: Path) -> None:
-    result = evaluate(
-        world / "run" / "two_stream", world / "toy.csv", store=world / "store", say=QUIET
-    )
+    found = evaluate(world / "run" / "two_stream", world / "toy.csv", store=world / "store")
+    (result,) = found.main.results
+    assert found.accuracy() == result.accuracy("fused")
     net = load_model(world / "run" / "two_stream")
     net.to(memory_format=torch.channels_last)
     for place, name in enumerate(result.names):
@@ -165,7 +162,7 @@ def test_finished_videos_are_not_scored_again(
 def test_a_stopped_evaluation_goes_on(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    score, seen = evaluation.score_video, []
+    score, seen = scoring.score_video, []
 
     def until_the_third(net: STResNet, video: StoredVideo, **options: object) -> object:
         if len(seen) == 3:
@@ -173,12 +170,12 @@ def test_a_stopped_evaluation_goes_on(
         seen.append(video)
         return score(net, video, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(evaluation, "score_video", until_the_third)
+    monkeypatch.setattr(scoring, "score_video", until_the_third)
     with pytest.raises(KeyboardInterrupt):
         compared(world, tmp_path)
     assert len(read_scores(tmp_path / "scores" / "two_stream.centre-crop.fold1.npz").names) == 3
     seen.clear()
-    monkeypatch.setattr(evaluation, "score_video", score)
+    monkeypatch.setattr(scoring, "score_video", score)
     went_on = compared(world, tmp_path)
     undisturbed = compared(world, tmp_path / "new")
     for row in ("appearance", "motion", "fused"):
@@ -199,7 +196,7 @@ def test_scores_survive_a_kill_within_half_a_minute(
 
     monkeypatch.setattr(score_cache, "save_arrays", spy)
     net = load_model(world / "run" / "two_stream")
-    score_videos(net, videos_of(world), protocol=CENTRE_CROP, kept=tmp_path / "a.npz", say=QUIET)
+    score_videos(net, videos_of(world), protocol=CENTRE_CROP, cache=tmp_path / "a.npz")
     assert written == [1, 2, 2]
 
 
@@ -218,7 +215,7 @@ def test_another_network_video_or_label_counts(
     videos = replace(videos_of(world), store=store)
 
     def score() -> EvaluationResult:
-        return score_videos(net, videos, protocol=CENTRE_CROP, kept=kept, say=QUIET)
+        return score_videos(net, videos, protocol=CENTRE_CROP, cache=kept)
 
     score()
     clip, flow = toy_video("rises", seed=7)
@@ -243,15 +240,14 @@ def test_another_network_video_or_label_counts(
 def test_folds_are_tested_by_their_own_networks(world: Path, tmp_path: Path) -> None:
     for fold in (1, 2):
         save_network(tmp_path / f"fold{fold}" / "star", seed=fold, temporal_pool="pool5")
-    comparison = compare(
+    comparison = evaluate(
         [str(tmp_path / "fold{fold}" / "star")],
         world / "toy.csv",
-        tmp_path / "out",
-        folds=[1, 2],
+        out=tmp_path / "out",
+        fold=[1, 2],
         store=world / "store",
         protocols=(CENTRE_CROP,),
         calibrated=True,
-        say=QUIET,
     )
     said = write_report(comparison, tmp_path / "out")
     fused = said["table"][2]
@@ -266,15 +262,16 @@ def test_folds_are_tested_by_their_own_networks(world: Path, tmp_path: Path) -> 
     assert (tmp_path / "out" / "scores" / "star.training.centre-crop.fold2.npz").exists()
 
 
-def test_fewer_chunks_give_a_curve(world: Path, tmp_path: Path) -> None:
-    lines: list[str] = []
-    comparison = compared(world, tmp_path, chunks=[25, 6, 3, 6], say=lines.append)
+def test_fewer_chunks_give_a_curve(
+    world: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    comparison = compared(world, tmp_path, chunks=[25, 6, 3, 6])
     assert all(len(entry.results) == 1 for entry in comparison.curve)
     assert [entry.protocol.chunks for entry in comparison.curve] == [6, 25]
     assert {entry.model for entry in comparison.curve} == {"st_resnet_star"}
     assert [entry.protocol for entry in comparison.entries] == [CENTRE_CROP, CENTRE_CROP]
-    assert any("[3] chunks" in line for line in lines)
-    page = render(summarise(comparison), comparison)
+    assert "left out: 3 chunks" in caplog.text
+    page = render(summarise(comparison), comparison.store)
     assert "Accuracy against the number of chunks" in page
     assert "Accuracy against time" in page
     with pytest.raises(UsageError, match="chunks 0"):
@@ -294,7 +291,7 @@ def test_models_are_found_and_told_apart(world: Path, tmp_path: Path) -> None:
         find_models([run], [1, 2])
     with pytest.raises(UsageError, match="--folds"):
         find_models(["fold{fold}"], [None])
-    with pytest.raises(UsageError, match="different networks"):
+    with pytest.raises(UsageError, match="different sets of networks"):
         find_models([], [None])
 
 
@@ -313,10 +310,9 @@ def test_a_network_that_was_trained_on_tested_videos_is_told(world: Path, tmp_pa
     (tmp_path / "run" / "split.csv").write_text(
         "split,name,label,source\ntrain,falls/0,falls,\ntest,falls/1,falls,\n"
     )
-    comparison = compare(
-        [tmp_path / "run"], world / "toy.csv", tmp_path, folds=[1], store=world / "store",
-        protocols=(CENTRE_CROP,), say=QUIET,
-    )  # fmt: skip
+    comparison = evaluate(
+        tmp_path / "run", world / "toy.csv", fold=1, store=world / "store", protocols=CENTRE_CROP
+    )
     (warning,) = comparison.warnings
     assert "trained on 1 of the 4 test videos" in warning
     assert "falls/0" in markdown(summarise(comparison))
@@ -349,5 +345,5 @@ def test_the_command_line_reports_and_lists_failures(world: Path, tmp_path: Path
 
 
 def test_nothing_to_score_is_an_error(world: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="none of the 4 test videos"):
+    with pytest.raises(DatasetError, match=r"none of the 4 videos.*falls/0: audio only"):
         compared(world, tmp_path, store=tmp_path / "empty")

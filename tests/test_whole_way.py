@@ -22,6 +22,7 @@ from stresnet.data.video.decode import read_video
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.fully_convolutional import score_video
+from stresnet.evaluation.report import write_report
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import predict
 from stresnet.training.distil import distil
@@ -231,7 +232,7 @@ def test_training_and_test_videos_are_apart(run: Path) -> None:
 def test_prediction_and_evaluation_agree_bit_for_bit(data: Path, run: Path) -> None:
     """Same preparation, same protocol: from the file, from an array, from the store."""
     net = load_model(run / "st_resnet_star")
-    report = evaluate(net, data, store=run.parent / "store")
+    (report,) = evaluate(net, data, store=run.parent / "store").main.results
     item = open_dataset(data).test[0]
     stored = score_video(net, StoredVideo(store_path(run.parent / "store", item.name)))
     place = report.names.index(item.name)
@@ -248,10 +249,10 @@ def test_prediction_and_evaluation_agree_bit_for_bit(data: Path, run: Path) -> N
 
 
 def test_a_report_is_written_and_read_back(data: Path, run: Path, tmp_path: Path) -> None:
-    report = evaluate(run / "st_resnet", data, store=run.parent / "store")
-    report.save(tmp_path)
+    report = evaluate(run / "st_resnet", data, store=run.parent / "store", out=tmp_path)
+    write_report(report, tmp_path)
     written = json.loads((tmp_path / "report.json").read_text())
-    with np.load(tmp_path / "scores.npz", allow_pickle=False) as scores:
+    with np.load(tmp_path / "scores" / "st_resnet.paper.npz", allow_pickle=False) as scores:
         right = (scores["fused"].argmax(1) == scores["truth"]).mean()
     assert written["rows"]["fused"]["top1"] == right == report.accuracy()
     assert set(written["rows"]) == {"appearance", "motion", "fused"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from stresnet.cli.app import say
-from stresnet.errors import UsageError
+from stresnet.cli.options import numbers
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from stresnet.evaluation.score_files import ScoreTable
 
 
@@ -27,10 +32,13 @@ def fuse(
         ),
     ],
     weights: Annotated[
-        str | None, typer.Option(help="One a file, as in 1,1.5; default: all alike.")
+        str | None, typer.Option(help="One for each file, as in 1,1.5; default: all equal.")
     ] = None,
     normalise: Annotated[
-        str, typer.Option(help="raw, softmax or l2 (the paper, with IDT); one, or one a file.")
+        str,
+        typer.Option(
+            help="raw, softmax or l2 (the paper's, with IDT): one for all files, or one for each."
+        ),
     ] = "raw",
     out: Annotated[
         Path | None, typer.Option(help="File for the fused scores: .npz, .csv or .json.")
@@ -44,39 +52,25 @@ def fuse(
     kinds = normalise.split(",")
     fused = fuse_tables(
         tables,
-        weights=None if weights is None else numbers(weights, "--weights"),
+        weights=None if weights is None else numbers(weights, float, "--weights"),
         normalise=kinds * len(tables) if len(kinds) == 1 else kinds,  # type: ignore[arg-type]
     )
     if out is not None:
         write_scores(fused, out)
         say(f"{len(fused.names)} videos: {out}")
-    if fused.truth is not None:
-        Console().print(accuracy_table([*tables, fused], fused))
-    elif out is None:
-        say("nothing to tell: no file has the true classes, and there is no --out")
+    if fused.truth is None:
+        if out is None:
+            say("nothing to show: no file has the true classes, and there is no --out")
+        return
+    Console().print(accuracy_table([*tables, replace(fused, origin="fused")], fused.truth))
 
 
-def numbers(text: str, option: str) -> list[float]:
-    """`1,1.5` -> [1.0, 1.5].
-
-    Raises:
-        UsageError: a part is no number.
-    """
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise UsageError(f"{option} is {text!r}; expected numbers, as in 1,1.5") from error
-
-
-def accuracy_table(tables: list[ScoreTable], fused: ScoreTable) -> Table:
-    """What each file reaches on the fused videos, and all together."""
+def accuracy_table(tables: Sequence[ScoreTable], truth: NDArray[np.int64]) -> Table:
+    """Return the accuracies of several score files on the same videos."""
     from stresnet.evaluation.metrics import mean_class_accuracy, top_k_accuracy
 
-    shown = Table("", "accuracy", "mean of classes", title=f"{len(fused.names)} videos")
-    truth = fused.truth
-    if truth is not None:
-        for table in tables:
-            values = (f(table.scores, truth) for f in (top_k_accuracy, mean_class_accuracy))
-            name = "fused" if table is fused else escape(table.origin)
-            shown.add_row(name, *(f"{100 * value:.1f} %" for value in values))
+    shown = Table("", "accuracy", "mean of classes", title=f"{len(truth)} videos")
+    for table in tables:
+        values = (f(table.scores, truth) for f in (top_k_accuracy, mean_class_accuracy))
+        shown.add_row(escape(table.origin), *(f"{100 * value:.1f} %" for value in values))
     return shown

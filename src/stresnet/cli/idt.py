@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -126,7 +125,8 @@ def evaluate(
     table = idt_scores(encoded)
     place = out or encoded / "scores.npz"
     write_scores(table, place)
-    Console().print(accuracy_table([table], replace(table)))
+    if table.truth is not None:
+        Console().print(accuracy_table([table], table.truth))
     say(f"{len(table.names)} videos: {place}")
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+
+from stresnet.errors import UsageError
 
 Model = Annotated[
     str,
@@ -47,3 +50,21 @@ Precision = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(help="Processes; default: one a processor core.")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads for the flow.")]
+
+Number = TypeVar("Number", int, float)
+
+
+def numbers(text: str, kind: Callable[[str], Number], option: str) -> list[Number]:
+    """Read a list of numbers that an option is given, such as `1,2,3`.
+
+    Args:
+        kind: int or float.
+
+    Raises:
+        UsageError: a part is not such a number.
+    """
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError as error:
+        expected = "whole numbers, as in 1,2,3" if kind is int else "numbers, as in 1,1.5"
+        raise UsageError(f"{option} is {text!r}; expected {expected}") from error

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stresnet.cli.app import say, say_failures
-from stresnet.cli.evaluate import whole_numbers
-from stresnet.cli.options import Lists
+from stresnet.cli.options import Lists, numbers
 from stresnet.cli.prepare import duration, say_forecast
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def reproduce(
         out=out or Path("runs") / benchmark,
         lists=lists,
         recipe=recipe,
-        splits=tuple(dict.fromkeys(whole_numbers(splits, "--splits"))),
+        splits=tuple(dict.fromkeys(numbers(splits, int, "--splits"))),
         weights=weights,
         motion_weights=motion_weights,
         store=store,

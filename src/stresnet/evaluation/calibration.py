@@ -1,15 +1,16 @@
-"""Whether a score of 80 % is right 80 % of the time, and one number that mends it.
+"""Whether a score of 80 % is right 80 % of the time, and one number that corrects it.
 
 Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017): the expected calibration error
-over bins of equal width, and temperature scaling, which divides all scores by one number. It is to
-be fitted on videos that are not tested; classes stay in their order, so accuracy does not change.
+over bins of equal width, and temperature scaling, which divides all scores by one number. The
+temperature is fitted on training videos, never on tested ones. It does not change the order of the
+classes, and so not the accuracy.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +19,20 @@ import numpy as np
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError, UsageError
-from stresnet.evaluation.evaluate import require_known, score_videos
 from stresnet.evaluation.metrics import Indices, Scores, softmax
 from stresnet.evaluation.protocols import Protocol
+from stresnet.evaluation.scoring import require_known, score_videos
 from stresnet.model import STResNet
+from stresnet.progress import OnProgress, silent
 
-MOST_VIDEOS = 200  # that a temperature is fitted on
 BINS = 15  # Guo et al., section 2
-COLDEST, HOTTEST = 0.05, 20.0  # temperatures; where all fitted videos are right, it has no bound
+COLDEST, HOTTEST = (
+    0.05,
+    20.0,
+)  # temperatures; without a bound where all videos are right
+MOST_VIDEOS = 200  # that a temperature is fitted on
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,16 @@ class Bin:
     accuracy: float
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """Temperatures for the fused scores, one for each fold, and the videos they were fitted on."""
+
+    temperatures: tuple[float, ...]
+    videos: tuple[tuple[str, ...], ...]
+
+
 def reliability(scores: Scores, truth: Indices, *, bins: int = BINS) -> tuple[Bin, ...]:
-    """The bins that have videos, by rising confidence, of unnormalised scores (N, K)."""
+    """Return the bins that hold videos, by rising confidence, of unnormalised scores (N, K)."""
     probabilities = softmax(scores)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
@@ -62,10 +77,10 @@ def calibration_error(filled: tuple[Bin, ...]) -> float:
 
 
 def fit_temperature(scores: Scores, truth: Indices) -> float:
-    """The T for which softmax(scores / T) makes the truth most likely, from 0.05 to 20.
+    """Return the T for which softmax(scores / T) makes the truth most likely, from 0.05 to 20.
 
-    The likelihood is concave in 1/T, and best where the score that the probabilities expect equals
-    the score of the truth, both averaged over the videos; bisection finds that place.
+    The likelihood is concave in 1/T. It is best where the score that the probabilities expect
+    equals the score of the truth, both averaged over the videos; bisection finds that T.
 
     Raises:
         UsageError: there are no videos.
@@ -85,27 +100,11 @@ def fit_temperature(scores: Scores, truth: Indices) -> float:
     return float(np.exp((cold + hot) / 2))
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Temperatures for the fused scores, one a fold, and the videos they were fitted on."""
-
-    temperatures: tuple[float, ...]
-    videos: tuple[tuple[str, ...], ...]
-
-    @classmethod
-    def together(cls, folds: Sequence[Calibration]) -> Calibration:
-        """Those of several folds as one."""
-        return cls(
-            tuple(temperature for fold in folds for temperature in fold.temperatures),
-            tuple(videos for fold in folds for videos in fold.videos),
-        )
-
-
 def calibration_sample(split: Split, *, most: int = MOST_VIDEOS, seed: int = 0) -> list[VideoItem]:
-    """At most `most` training videos, by a hash of seed and name: any machine draws the same.
+    """Draw at most `most` training videos by a hash of seed and name, the same on any machine.
 
     Raises:
-        DatasetError: the data has no training videos, or tests on some.
+        DatasetError: the data has no training videos, or tests on some of them.
     """
     tested = {item.name for item in split.test}
     if twice := [item.name for item in split.train if item.name in tested]:
@@ -130,22 +129,27 @@ def calibrate(
     *,
     protocol: Protocol,
     precision: str = "auto",
-    kept: Path | None = None,
-    say: Callable[[str], None] = print,
-) -> Calibration:
+    cache: Path | None = None,
+    workers: int | None = None,
+    on_progress: OnProgress = silent,
+) -> tuple[float, tuple[str, ...]]:
     """Fit the temperature of the fused scores on a sample of the training videos.
 
-    A network is surer on what it was trained on, so this temperature is rather too low; that is the
-    price of leaving the test videos alone.
+    A network is surer of what it was trained on, so this temperature is rather too low; that is the
+    price of leaving the test videos alone. Arguments as of `evaluate`.
+
+    Returns:
+        The temperature, and the names of the videos.
 
     Raises:
-        DatasetError: there are no training videos to use, or they have classes the network does
-            not know.
+        DatasetError: there are no training videos to use, or they have classes that the network
+            does not know.
     """
     sample = calibration_sample(split)
     require_known({item.label for item in sample}, net, "the training side")
-    say(f"calibration: {len(sample)} training videos")
-    videos = ensure_prepared(sample, store)
-    result = score_videos(net, videos, protocol=protocol, precision=precision, kept=kept, say=say)
-    temperature = fit_temperature(result.scores["fused"], result.truth)
-    return Calibration((temperature,), (result.names,))
+    logger.info(f"calibration: {len(sample)} training videos")
+    videos = ensure_prepared(sample, store, workers=workers, on_progress=on_progress)
+    result = score_videos(
+        net, videos, protocol=protocol, precision=precision, cache=cache, on_progress=on_progress
+    )
+    return fit_temperature(result.scores["fused"], result.truth), result.names

@@ -1,4 +1,4 @@
-"""What `compare` measured: networks and protocols, each on every fold, beside each other."""
+"""What `evaluate` returns: networks and protocols beside each other, each on every fold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Entry:
 
     Attributes:
         model: what the report calls it.
-        network: which of the paper's networks it is, or what of it Table 4 has with IDT.
+        network: which of the paper's networks it is; or the name of its row in Table 4, with IDT.
         results: one for each fold.
     """
 
@@ -34,7 +34,7 @@ class Entry:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The videos of all folds, one after the other."""
+        """The videos of all folds, one fold after the other."""
         return tuple(name for result in self.results for name in result.names)
 
     @property
@@ -46,14 +46,18 @@ class Entry:
         """(N, K) for `names`."""
         return np.concatenate([result.scores[row] for result in self.results])
 
+    def accuracy(self, row: str = "fused") -> float:
+        """Top-1 accuracy, in [0, 1]: the mean over the folds."""
+        return float(np.mean([result.accuracy(row) for result in self.results]))
+
     @property
     def rows(self) -> tuple[str, ...]:
-        """Which scores there are, of `result.ROWS`."""
+        """Which of `ROWS` it has scores of."""
         return tuple(row for row in ROWS if row in self.results[0].scores)
 
     @property
     def seconds(self) -> float | None:
-        """That a video takes: the median; None where it is not known."""
+        """The median time of a video; None where it is unknown."""
         seconds = np.concatenate([result.seconds for result in self.results])
         return float(np.median(seconds)) if seconds.size else None
 
@@ -63,12 +67,12 @@ class Comparison:
     """All that was measured.
 
     Attributes:
-        folds: None alone where the data has no folds, or its first one was taken.
+        folds: the tested folds; None alone stands for the data's only or first one.
         curve: the main network with fewer chunks, then as it is; empty where not asked for.
         calibration: of the main network, where asked for.
-        idt: improved dense trajectories alone, and the main network with them, where given.
         store: folder of the prepared videos.
         warnings: why the numbers may flatter.
+        idt: improved dense trajectories alone, and the main network with them, where given.
     """
 
     data: str
@@ -86,8 +90,12 @@ class Comparison:
         last = self.entries[-1].model
         return next(entry for entry in self.entries if entry.model == last)
 
+    def accuracy(self, row: str = "fused") -> float:
+        """Top-1 accuracy of the main network, in [0, 1]."""
+        return self.main.accuracy(row)
+
     @property
     def failures(self) -> dict[str, str]:
         """Videos that could not be scored, with the reason."""
-        results = (result for entry in self.entries for result in entry.results)
+        results = [result for entry in self.entries for result in entry.results]
         return {name: reason for result in results for name, reason in result.failures.items()}

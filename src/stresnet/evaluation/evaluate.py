@@ -1,155 +1,180 @@
-"""Score every test video of a data set by the paper's protocol, or another.
+"""Networks, protocols and folds on one data set: the rows of Table 3 beside each other.
 
-data -> PreparedVideos -> score_videos -> EvaluationResult    (compare.py: many networks and folds)
+    evaluate -> score_videos -> score_video -> InferenceNetwork        for each network and protocol
+
+The networks of a fold are scored one after the other on the same prepared videos. The last network
+under the first protocol is the main one: the report shows more of it.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from datetime import timedelta
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from stresnet.data.prepare.ensure import PreparedVideos, ensure_prepared
+from stresnet.data.prepare.ensure import ensure_prepared
+from stresnet.data.prepare.preparation import require_same_preparation
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.store.location import default_store
-from stresnet.errors import DatasetError, StoreError
-from stresnet.evaluation.fully_convolutional import score_video
+from stresnet.errors import DatasetError, UsageError
+from stresnet.evaluation.calibration import Calibration, calibrate
+from stresnet.evaluation.comparison import Comparison, Entry
+from stresnet.evaluation.models import FOLD, Fold, Network, find_models, network_kind
 from stresnet.evaluation.protocols import PAPER, Protocol
-from stresnet.evaluation.result import ROWS, EvaluationResult
-from stresnet.evaluation.score_cache import ScoreCache, Scored, fingerprint
-from stresnet.model import STResNet, load_model
+from stresnet.evaluation.result import EvaluationResult
+from stresnet.evaluation.scoring import require_known, score_videos
+from stresnet.evaluation.with_idt import add_idt, read_idt
+from stresnet.model import STResNet
+from stresnet.model.stream import POOL_WINDOW
+from stresnet.progress import OnProgress, silent
 
-SAY_EVERY = 20  # videos
+logger = logging.getLogger(__name__)
 
 
 def evaluate(
-    model: STResNet | str | Path,
+    models: STResNet | str | Path | Sequence[str | Path],
     data: str | Path,
     *,
-    fold: int | None = None,
+    fold: int | Sequence[int] | None = None,
     lists: str | Path | None = None,
     seed: int = 0,
     store: str | Path | None = None,
-    protocol: Protocol = PAPER,
-    precision: str = "auto",
+    out: str | Path | None = None,
+    protocols: Protocol | Sequence[Protocol] = PAPER,
+    chunks: Sequence[int] = (),
+    calibrated: bool = False,
+    with_idt: str | Path | None = None,
     device: str = "auto",
-    kept: Path | None = None,
-    say: Callable[[str], None] = print,
-) -> EvaluationResult:
-    """Score the test videos of a data set with the paper's protocol.
+    precision: str = "auto",
+    workers: int | None = None,
+    on_progress: OnProgress = silent,
+) -> Comparison:
+    """Score one or several networks on the test videos of one or several folds.
 
     Args:
-        model: a network with class names, or a model folder.
-        data, fold, lists, seed: as in `open_dataset`; the split's test videos are scored. Where the
-            test videos are drawn, the seed must be that of training.
-        store: folder of prepared videos, filled as needed. None: see `default_store`.
-        protocol: one of `stresnet.evaluation.protocols`.
-        precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
+        models: a network with class names; or models by name, each of them a model folder or the
+            folder of a run, which stands for all its networks, with `{fold}` in the path where
+            there are several folds.
+        data, lists, seed: as in `open_dataset`. Where the test videos are drawn, the seed must be
+            that of training.
+        fold: to test on, one or several; None is the data's first, or only one.
+        store: folder of prepared videos; what is missing is prepared. None: the data's own.
+        out: keeps the scores of finished videos in `out`/scores, one .npz for each network,
+            protocol and fold; an interrupted call resumes from them.
+        protocols: one or several of `stresnet.evaluation.protocols`.
+        chunks: other numbers of chunks to score the main network with, for a curve.
+        calibrated: fit a temperature on training videos; see `calibrate`.
+        with_idt: score file of improved dense trajectories, with `{fold}` in its path where there
+            are several folds; see `with_idt.py`.
         device: "auto", "cpu", "cuda" or "cuda:N"; a network that is given stays where it is.
-        kept: an .npz that keeps the scores of finished videos, to go on after a stop.
-        say: receives one plain line at each step of the way.
+        precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
+        workers: processes that prepare videos; None is one for each processor core.
+        on_progress: called after each video that is prepared or scored; each network, protocol and
+            fold counts from 1 again.
 
     Raises:
-        DatasetError: the data cannot be used, or has classes the model does not know.
-        WeightsError: the model's folder cannot be used.
-        UsageError, EnvironmentProblem: there is no such device or precision.
+        UsageError: an argument makes no sense, or one model would be tested on several folds.
+        DatasetError: the data cannot be used, has classes that a model does not know, or was
+            prepared otherwise than a model's training videos.
+        WeightsError: a model cannot be used.
+        EnvironmentProblem: there is no such device, or disk or memory are full.
     """
-    net = model if isinstance(model, STResNet) else load_model(model, device=device)
-    split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
-    require_known({item.label for item in split.test}, net, str(data))
-    videos = ensure_prepared(split.test, Path(store) if store else default_store(data))
-    return score_videos(net, videos, protocol=protocol, precision=precision, kept=kept, say=say)
-
-
-def require_known(labels: Iterable[str], net: STResNet, data: str) -> None:
-    """Raise `DatasetError`, naming them, if there are labels the network does not know."""
-    if unknown := sorted(set(labels) - set(net.class_names)):
-        raise DatasetError(
-            f"{data}: has the classes {', '.join(unknown)}; "
-            f"the model knows {', '.join(net.class_names)}",
-            remedy="evaluate on the classes that the model was trained on",
-        )
-
-
-def score_videos(
-    net: STResNet,
-    videos: PreparedVideos,
-    *,
-    protocol: Protocol = PAPER,
-    precision: str = "auto",
-    kept: Path | None = None,
-    say: Callable[[str], None] = print,
-) -> EvaluationResult:
-    """Score prepared videos whose labels the network knows; arguments as of `evaluate`.
-
-    Raises:
-        DatasetError: not one video could be scored.
-    """
-    label_of = {name: index for index, name in enumerate(net.class_names)}
-    file = ScoreCache(kept, fingerprint(net, protocol, precision=precision), net.class_names)
-    failures = dict(videos.failures)
-    scored: list[Scored] = []
-    sources: list[str] = []
-    work = _Work(len(videos.items) - len(failures), say)
-    try:
-        for item, stored in videos.usable():
-            try:
-                seal = stored.seal
-                found = file.get(item.name, seal)
-                label = label_of[item.label]
-                if found is None:
-                    began = time.perf_counter()
-                    scores = score_video(net, stored, precision=precision, protocol=protocol)
-                    seconds = time.perf_counter() - began
-                    found = Scored(item.name, label, seal, seconds, scores)
-                    file.add(found)
-                    work.done(seconds)
-                else:
-                    found = replace(found, label=label)
-                    work.done(None)
-            except StoreError as error:
-                failures[item.name] = str(error)
-                continue
-            scored.append(found)
-            sources.append(item.source_key)
-    except BaseException:
-        file.write()
-        raise
-    file.write(scored)
-    if not scored:
-        raise DatasetError(f"none of the {len(videos.items)} test videos could be scored")
-    return EvaluationResult(
-        class_names=net.class_names,
-        names=tuple(video.name for video in scored),
-        truth=np.array([video.label for video in scored], dtype=np.int64),
-        scores={row: np.stack([getattr(video.scores, row) for video in scored]) for row in ROWS},
-        failures=failures,
-        sources=tuple(sources),
-        seconds=np.array([video.seconds for video in scored]),
+    if any(count < 1 for count in chunks):
+        raise UsageError(f"chunks {', '.join(map(str, chunks))}; expected numbers from 1")
+    folds: Sequence[Fold] = (
+        [fold] if fold is None or isinstance(fold, int) else list(dict.fromkeys(fold)) or [None]
     )
+    protocols = [protocols] if isinstance(protocols, Protocol) else list(protocols)
+    found = find_models(models, folds)
+    main = found.labels[-1]
+    of_idt = read_idt(str(with_idt), folds) if with_idt else []
+    data = Path(data)
+    store = default_store(data) if store is None else Path(store)
+    lists = None if lists is None else Path(lists)
+    splits = {each: open_dataset(data, fold=each, lists=lists, seed=seed) for each in folds}
+    logger.info(f"{', '.join(found.labels)} on {data.name}")
+
+    def cache(label: str, protocol: Protocol, fold: Fold) -> Path | None:
+        of_fold = "" if fold is None else f".fold{fold}"
+        name = f"{label}.{protocol.name}{of_fold}.npz"
+        return None if out is None else Path(out) / "scores" / name
+
+    results: dict[tuple[str, Protocol], list[EvaluationResult]] = {}
+    kinds: dict[str, Network] = {}
+    fitted: list[tuple[float, tuple[str, ...]]] = []
+    warnings: list[str] = []
+    for each, split in splits.items():
+        nets = {label: found.load(label, each, device) for label in found.labels}
+        for label, net in nets.items():  # whatever is wrong, before the long work
+            require_known({item.label for item in split.test}, net, str(data))
+            if warning := found.warning(label, each, split.test):
+                logger.warning(warning)
+                warnings.append(warning)
+            kinds[label] = network_kind(net)
+        videos = ensure_prepared(split.test, store, workers=workers, on_progress=on_progress)
+        for label, net in nets.items():
+            stored = (video for _, video in videos.usable())
+            require_same_preparation(net.preparation, stored, model=label)
+        for label, net in nets.items():
+            for protocol in _wanted(net, protocols, chunks if label == main else ()):
+                logger.info(f"{label}, {protocol.name}{'' if each is None else f', fold {each}'}")
+                result = score_videos(
+                    net,
+                    videos,
+                    protocol=protocol,
+                    precision=precision,
+                    cache=cache(label, protocol, each),
+                    on_progress=on_progress,
+                )
+                results.setdefault((label, protocol), []).append(result)
+        if calibrated:
+            fitted.append(
+                calibrate(
+                    nets[main],
+                    split,
+                    store,
+                    protocol=protocols[0],
+                    precision=precision,
+                    cache=cache(f"{main}.training", protocols[0], each),
+                    workers=workers,
+                    on_progress=on_progress,
+                )
+            )
+    entries = [
+        Entry(label, kinds[label], protocol, tuple(of_folds))
+        for (label, protocol), of_folds in results.items()
+    ]
+    _require_one_list_of_classes(entries)
+    on_curve = {protocols[0].with_chunks(count) for count in chunks} | {protocols[0]}
+    curve = [entry for entry in entries if entry.model == main and entry.protocol in on_curve]
+    comparison = Comparison(
+        data=data.resolve().name,
+        folds=tuple(folds),
+        entries=tuple(entry for entry in entries if entry.protocol in protocols),
+        curve=tuple(sorted(curve, key=lambda entry: entry.protocol.chunks)) if chunks else (),
+        calibration=Calibration(*zip(*fitted, strict=True)) if fitted else None,
+        store=store,
+        warnings=tuple(warnings),
+    )
+    return add_idt(comparison, of_idt) if of_idt else comparison
 
 
-class _Work:
-    """Says now and then how far it is and how long it will take."""
+def _wanted(net: STResNet, protocols: Sequence[Protocol], chunks: Sequence[int]) -> list[Protocol]:
+    """Each protocol once, and the first with other numbers of chunks."""
+    least = POOL_WINDOW if net.config["temporal_pool"] else 1
+    if few := [count for count in chunks if count < least]:
+        logger.warning(
+            f"left out: {', '.join(map(str, few))} chunks; the network's pool over time takes "
+            f"{least} or more"
+        )
+    others = [protocols[0].with_chunks(count) for count in sorted(chunks) if count >= least]
+    return list(dict.fromkeys([*protocols, *others]))
 
-    def __init__(self, videos: int, say: Callable[[str], None]) -> None:
-        self._videos, self._say = videos, say
-        self._finished, self._scored, self._seconds = 0, 0, 0.0
 
-    def done(self, seconds: float | None) -> None:
-        """A video is done; None: it was done before."""
-        self._finished += 1
-        if seconds is None:
-            return
-        self._scored += 1
-        self._seconds += seconds
-        if self._scored % SAY_EVERY == 0:
-            left = (self._videos - self._finished) * self._seconds / self._scored
-            self._say(
-                f"scored {self._finished} of {self._videos} videos, "
-                f"ETA {timedelta(seconds=round(left))}"
+def _require_one_list_of_classes(entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        if any(result.class_names != entry.class_names for result in entry.results):
+            raise DatasetError(
+                f"{entry.model}: its networks of different folds know different classes",
+                remedy=f"give networks trained on one data set, with {FOLD} in their path",
             )

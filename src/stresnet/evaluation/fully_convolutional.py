@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from stresnet.data.loading.dataset import FramesAndFlow
+from stresnet.errors import EnvironmentProblem
 from stresnet.evaluation.protocols import PAPER, Protocol, views
 from stresnet.inference import frozen
 from stresnet.model import STResNet
@@ -49,11 +50,19 @@ def score_video(
     Raises:
         UsageError: the protocol has too few chunks for the network's pool over time.
         StoreError: the video is damaged.
+        EnvironmentProblem: the device ran out of memory.
     """
-    tested = frozen(net, precision=precision)
     passes = []
-    for view in views(video, protocol, size=net.config["input_size"]):
-        streams = tested(view.rgb[None].to(tested.device), view.flow[None].to(tested.device))
-        passes.append(torch.stack([scores.mean((0, 1)) for scores in streams]))  # of (1,T',K)
+    try:
+        tested = frozen(net, precision=precision)
+        for view in views(video, protocol, size=net.config["input_size"]):
+            streams = tested(view.rgb[None].to(tested.device), view.flow[None].to(tested.device))
+            passes.append(torch.stack([scores.mean((0, 1)) for scores in streams]))  # of (1,T',K)
+    except torch.OutOfMemoryError as error:
+        raise EnvironmentProblem(
+            f"{net.device}: out of memory for {protocol.chunks} chunks of a video of "
+            f"{video.width}x{video.height} pixels",
+            remedy="end other programs on the device, or choose --precision bf16 or --device cpu",
+        ) from error
     appearance, motion = torch.stack(passes).mean(0).cpu().numpy()
     return VideoScores(appearance, motion)

@@ -2,11 +2,13 @@
 
 Section 4.2 joins ST-ResNet* with a classifier of improved dense trajectories: both scores are
 L2-normalised for each video and averaged. Streams of one network are averaged as they are
-(section 4.1), and many programs give probabilities; a file may be taken each way.
+(section 4.1), and many programs give probabilities; a file may be taken each way. Scores that are
+on different scales when they are averaged follow the larger one; a warning says so.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Literal, get_args
@@ -19,10 +21,13 @@ from stresnet.evaluation.metrics import softmax
 from stresnet.evaluation.score_files import ScoreTable
 
 Normalisation = Literal["raw", "softmax", "l2"]
+SPREADS = 10.0  # how many times as far the scores of one file may be spread as another's
+
+logger = logging.getLogger(__name__)
 
 
 def normalised(scores: NDArray[np.float64], how: Normalisation) -> NDArray[np.float64]:
-    """(N, K) as it is, as probabilities, or with every video's scores of length one."""
+    """Return scores (N, K) as they are, as probabilities, or with a length of one per video."""
     if how == "softmax":
         return softmax(scores)
     if how == "l2":
@@ -37,10 +42,10 @@ def fuse(
     weights: Sequence[float] | None = None,
     normalise: Normalisation | Sequence[Normalisation] = "raw",
 ) -> ScoreTable:
-    """The weighted mean of scores of the same videos in the same order.
+    """Return the weighted mean of scores of the same videos in the same order.
 
     Args:
-        weights: one a table, not negative; None weighs all alike.
+        weights: one for each table, not negative; None weighs all alike.
         normalise: "raw", "softmax" or "l2" (section 4.2), for all tables or one each.
 
     Raises:
@@ -55,7 +60,8 @@ def fuse(
     known = get_args(Normalisation)
     if len(kinds) != len(tables) or not set(kinds) <= set(known):
         raise UsageError(
-            f"normalisations {', '.join(kinds)}; expected {', '.join(known)}, one for all or each"
+            f"normalisations {', '.join(kinds)}; expected {', '.join(known)}: one for all files, "
+            "or one for each"
         )
     if shares.shape != (len(tables),) or not (shares >= 0).all() or not 0 < shares.sum() < np.inf:
         raise UsageError(
@@ -73,6 +79,8 @@ def fuse(
                 f"expected {first.scores.shape[1]} as in {first.origin}"
             )
     parts = [normalised(table.scores, kind) for table, kind in zip(tables, kinds, strict=True)]
+    for warning in scale_warnings(tables, kinds, parts):
+        logger.warning(warning)
     return ScoreTable(
         origin="fusion of " + ", ".join(table.origin for table in tables),
         names=first.names,
@@ -82,10 +90,64 @@ def fuse(
     )
 
 
+def scale_warnings(
+    tables: Sequence[ScoreTable],
+    kinds: Sequence[Normalisation],
+    parts: Sequence[NDArray[np.float64]],
+) -> list[str]:
+    """Return what is odd about the scales of scores that are to be averaged.
+
+    Args:
+        parts: the scores of `tables`, normalised as `kinds` say.
+    """
+    warnings = []
+    for table, kind in zip(tables, kinds, strict=True):
+        if kind == "softmax" and _are_probabilities(table.scores):
+            warnings.append(
+                f"{table.origin} holds probabilities already: a second softmax makes all classes "
+                "nearly equal. Use --normalise raw for it"
+            )
+        elif _softmax_twice(table.scores):
+            warnings.append(
+                f"{table.origin} holds numbers that look like a softmax of probabilities: a "
+                "softmax was probably applied twice before they were written"
+            )
+    probable = [_are_probabilities(part) for part in parts]
+    spreads = [float(part.std(axis=1).mean()) for part in parts]
+    widest, narrowest = int(np.argmax(spreads)), int(np.argmin(spreads))
+    if any(probable) and not all(probable):
+        one, other = probable.index(True), probable.index(False)
+        warnings.append(
+            f"{tables[one].origin} is averaged as probabilities, and {tables[other].origin} is "
+            "not: the mean follows the larger numbers. Use --normalise softmax for files that hold "
+            "unnormalised scores and raw for those that hold probabilities, or l2 for all"
+        )
+    elif spreads[widest] > SPREADS * spreads[narrowest]:
+        warnings.append(
+            f"the scores of {tables[widest].origin} are spread {spreads[widest]:.2g} around their "
+            f"mean, those of {tables[narrowest].origin} {spreads[narrowest]:.2g}: the mean follows "
+            "the former. Use --normalise l2 or softmax to bring them to one scale"
+        )
+    return warnings
+
+
+def _are_probabilities(scores: NDArray[np.float64]) -> bool:
+    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
+
+
+def _softmax_twice(scores: NDArray[np.float64]) -> bool:
+    """Whether probabilities are the softmax of probabilities, some of which are nearly certain."""
+    if scores.shape[1] < 2 or not _are_probabilities(scores) or not (scores > 0).all():
+        return False
+    logarithms = np.log(scores)  # those of softmax(q): q, less a number for each video
+    first = logarithms + (1 - logarithms.sum(axis=1, keepdims=True)) / scores.shape[1]
+    return bool((first > -1e-3).all() and first.max() > 0.9)
+
+
 def _require_same(
     kind: str, first: ScoreTable, ours: Sequence[str], other: ScoreTable, theirs: Sequence[str]
 ) -> None:
-    """Name what is missing, else the first that stands in another place."""
+    """Name what is missing, or else the first that stands in another place."""
     for here, names, there, found in (
         (first, ours, other, set(theirs)),
         (other, theirs, first, set(ours)),

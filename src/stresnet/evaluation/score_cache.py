@@ -1,8 +1,8 @@
-"""Scores of finished videos on disk, so that a stopped evaluation goes on where it was.
+"""Scores of finished videos on disk, so that an interrupted evaluation resumes.
 
-The file is the score file itself (see score_files.py), with three arrays more: how long each video
-took, the seal of each prepared video, and the fingerprint of all else that the scores depend on.
-What has another seal or fingerprint is scored anew.
+The file is the score file itself (see score_files.py) with three more arrays: how long each video
+took, the seal of each prepared video, and the fingerprint of everything else that the scores depend
+on. A video with another seal or fingerprint is scored again.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stresnet.device import resolve_precision
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.evaluation.protocols import Protocol
 from stresnet.evaluation.score_files import save_arrays
 from stresnet.model import STResNet
 
-FORMAT = 2
+FORMAT = 3
 SAVE_SECONDS = 30.0  # between two writes: what a kill can cost
 
 
@@ -40,15 +39,20 @@ class Scored:
 
 
 def fingerprint(net: STResNet, protocol: Protocol, *, precision: str) -> str:
-    """SHA-256 of everything but the video that its scores depend on."""
-    said = {
+    """SHA-256 of everything but the video that its scores depend on.
+
+    Args:
+        precision: a resolved one, not "auto".
+    """
+    settings = {
         "format": FORMAT,
         "config": net.config,
         "class_names": net.class_names,
         "protocol": asdict(protocol),
-        "precision": resolve_precision(precision, net.device),
+        "precision": precision,
+        "device": net.device.type,
     }
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, tensor in sorted(net.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
@@ -56,10 +60,10 @@ def fingerprint(net: STResNet, protocol: Protocol, *, precision: str) -> str:
 
 
 class ScoreCache:
-    """A score file that grows; None as its path keeps nothing.
+    """A score file that grows; with None as its path, nothing is kept.
 
     Args:
-        fingerprint: of the evaluation; a file with another one is begun anew.
+        fingerprint: of the evaluation; a file with another one is replaced.
     """
 
     def __init__(self, path: Path | None, fingerprint: str, class_names: tuple[str, ...]) -> None:
@@ -70,18 +74,18 @@ class ScoreCache:
         self._written = time.monotonic()
 
     def get(self, name: str, seal: str) -> Scored | None:
-        """A finished video, if it is still the same."""
+        """Return a finished video, if it is still the same."""
         found = self._scored.get(name)
         return found if found is not None and found.seal == seal else None
 
     def add(self, scored: Scored) -> None:
-        """Keep a video; on disk within half a minute, and at the next `write`."""
+        """Keep a video; it is on disk within half a minute, and after the next `write`."""
         self._scored[scored.name] = scored
         if time.monotonic() - self._written > SAVE_SECONDS:
-            self.write(self._scored.values())
+            self.write()
 
     def write(self, scored: Iterable[Scored] | None = None) -> None:
-        """Put these videos, in this order, on disk; None: all that there are.
+        """Write these videos in this order; by default, all that are known.
 
         Raises:
             EnvironmentProblem: the disk is full or the folder cannot be written.
@@ -104,20 +108,21 @@ class ScoreCache:
         )
 
     def _read(self) -> dict[str, Scored]:
+        """What the file holds of this evaluation; nothing if it is damaged."""
         if self._path is None or not self._path.exists():
             return {}
+        names = ("names", "truth", "seals", "seconds", "appearance", "motion")
         try:
             # np.load leaves a damaged file open if it is given a path.
             with self._path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 if str(file["fingerprint"]) != self._fingerprint:
                     return {}
-                columns = [file[name] for name in ("names", "truth", "seals", "seconds",
-                                                   "appearance", "motion")]  # fmt: skip
+                rows = list(zip(*(file[name] for name in names), strict=True))
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
             return {}
         return {
             str(name): Scored(
                 str(name), int(label), str(seal), float(seconds), VideoScores(appearance, motion)
             )
-            for name, label, seal, seconds, appearance, motion in zip(*columns, strict=True)
+            for name, label, seal, seconds, appearance, motion in rows
         }

@@ -15,12 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.comparison import Comparison
 from stresnet.evaluation.fusion import Normalisation, fuse
-from stresnet.evaluation.model_folders import FOLD
-from stresnet.evaluation.result import EvaluationResult
+from stresnet.evaluation.models import FOLD
 from stresnet.evaluation.score_files import ScoreTable, read_scores
 
 IDT = "improved dense trajectories (IDT)"  # as Table 4 calls it
@@ -31,7 +31,7 @@ TWO_CLASSES = (
 
 
 def idt_scores(encoded: Path) -> ScoreTable:
-    """Scores of the test videos of a folder that `stresnet idt train` has trained in.
+    """Return the scores of the test videos of a folder that `stresnet idt train` has trained in.
 
     Raises:
         DatasetError, StoreError: the folder cannot be used.
@@ -55,7 +55,7 @@ def idt_scores(encoded: Path) -> ScoreTable:
 
 
 def read_idt(place: str, folds: Sequence[int | None]) -> list[ScoreTable]:
-    """The score file of each fold; `place` holds `{fold}` where there are several.
+    """Read the score file of each fold; `place` holds `{fold}` where there are several.
 
     Raises:
         UsageError: several folds would share a file, or there is no fold to put in.
@@ -72,7 +72,7 @@ def read_idt(place: str, folds: Sequence[int | None]) -> list[ScoreTable]:
 
 
 def add_idt(comparison: Comparison, tables: Sequence[ScoreTable]) -> Comparison:
-    """The comparison with two more entries: IDT alone, and its main network with IDT.
+    """Return the comparison with two more entries: IDT alone, and its main network with IDT.
 
     Args:
         tables: of scores with IDT, one for each fold.
@@ -81,19 +81,28 @@ def add_idt(comparison: Comparison, tables: Sequence[ScoreTable]) -> Comparison:
         DatasetError: a table lacks a video or a class of the network's, or has another true class.
     """
     main = comparison.main
-    matched = [_matched(result, table) for result, table in zip(main.results, tables, strict=True)]
     normalise = rule(main.class_names)
     alone, fused = [], []
-    for result, table in zip(main.results, matched, strict=True):
-        alone.append(_with_scores(result, table))
-        fused.append(_with_scores(result, fuse([_table(result), table], normalise=normalise)))
+    for result, table in zip(main.results, tables, strict=True):
+        network = ScoreTable(
+            "the network",
+            result.names,
+            result.scores["fused"].astype(np.float64),
+            result.class_names,
+            result.truth,
+        )
+        matched = _matched(network, table)
+        both = fuse([network, matched], normalise=normalise)
+        # How long those scores took is not known here.
+        alone.append(replace(result, scores=_fused(matched), seconds=np.zeros(0)))
+        fused.append(replace(result, scores=_fused(both), seconds=np.zeros(0)))
     names = (("IDT", IDT), (f"{main.model} + IDT", f"{main.network} + IDT"))
     entries = tuple(
-        replace(main, model=model, network=network, results=tuple(results))
-        for (model, network), results in zip(names, (alone, fused), strict=True)
+        replace(main, model=model, network=network_name, results=tuple(results))
+        for (model, network_name), results in zip(names, (alone, fused), strict=True)
     )
-    told = (TWO_CLASSES,) if normalise == "softmax" else ()
-    return replace(comparison, idt=entries, warnings=(*comparison.warnings, *told))
+    warnings = (TWO_CLASSES,) if normalise == "softmax" else ()
+    return replace(comparison, idt=entries, warnings=(*comparison.warnings, *warnings))
 
 
 def of_table_4(network: str) -> bool:
@@ -102,48 +111,35 @@ def of_table_4(network: str) -> bool:
 
 
 def rule(class_names: Sequence[str]) -> Normalisation:
-    """How scores are normalised before they are averaged."""
+    """Return how scores are normalised before they are averaged."""
     return "l2" if len(class_names) > 2 else "softmax"
 
 
-def _table(result: EvaluationResult) -> ScoreTable:
-    scores = result.scores["fused"].astype(np.float64)
-    return ScoreTable("the network", result.names, scores, result.class_names, result.truth)
+def _fused(table: ScoreTable) -> dict[str, NDArray[np.float32]]:
+    return {"fused": table.scores.astype(np.float32)}
 
 
-def _matched(result: EvaluationResult, table: ScoreTable) -> ScoreTable:
-    """The table's rows and columns in the order of the report's; others are left out."""
-    rows = _places("video", result.names, table.names, table)
-    if not table.class_names:
-        columns = list(range(table.scores.shape[1]))
-    else:
-        columns = _places("class", result.class_names, table.class_names, table)
-        # A class that no video of the network's has would be left out silently.
-        _places("class", table.class_names, result.class_names, _table(result))
+def _matched(network: ScoreTable, table: ScoreTable) -> ScoreTable:
+    """Return the table's rows and columns in the network's order; other videos are left out."""
+    rows = _places("video", network.names, table.names, table.origin)
+    columns = list(range(table.scores.shape[1]))
+    if table.class_names:
+        columns = _places("class", network.class_names, table.class_names, table.origin)
+        # A class that the network does not have would be left out silently.
+        _places("class", table.class_names, network.class_names, network.origin)
     truth = None
     if table.truth is not None:
         truth = np.array([columns.index(label) for label in table.truth[rows]], dtype=np.int64)
-    return ScoreTable(
-        table.origin,
-        result.names,
-        table.scores[np.ix_(rows, columns)],
-        result.class_names,
-        truth,
-    )
+    scores = table.scores[np.ix_(rows, columns)]
+    return ScoreTable(table.origin, network.names, scores, network.class_names, truth)
 
 
-def _places(kind: str, wanted: Sequence[str], there: Sequence[str], table: ScoreTable) -> list[int]:
+def _places(kind: str, wanted: Sequence[str], there: Sequence[str], origin: str) -> list[int]:
     place_of = {name: place for place, name in enumerate(there)}
     if missing := [name for name in wanted if name not in place_of]:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise DatasetError(
-            f"{table.origin}: {kind} {missing[0]!r}{more} is missing",
+            f"{origin}: {kind} {missing[0]!r}{more} is missing",
             remedy="make both scores of the same videos and classes: the same data and fold",
         )
     return [place_of[name] for name in wanted]
-
-
-def _with_scores(result: EvaluationResult, table: ScoreTable) -> EvaluationResult:
-    """The same videos with other scores; how long those took is not known here."""
-    scores = {"fused": table.scores.astype(np.float32)}
-    return replace(result, scores=scores, seconds=np.zeros(0))

@@ -1,21 +1,21 @@
 """Which places and chunks of a video speak for a class: its exact class activation map.
 
-What is explained is the margin of class c: its unnormalised score above the mean of the other
-classes', for two classes the log-odds. (A score alone also holds what raises every class, which no
+The margin of class c is explained: its unnormalised score above the mean of the other classes'. For
+two classes it is their log-odds. (A score alone also holds what raises every class, which no
 softmax sees.)
 
-Behind conv5_x each stream rectifies, averages over space, perhaps takes a maximum over time, and
-classifies linearly. All but the bias is homogeneous of degree one, so Euler's theorem splits the
-margin, whatever the pool over time (none, "pool5", "conv5"), over the places (i, j) of conv5_x's
-maps x and the chunks t:
+After conv5_x each stream rectifies, averages over space, perhaps takes a maximum over time, and
+classifies linearly. Everything but the bias is homogeneous of degree one. So Euler's theorem splits
+the margin, for any pool over time (none, "pool5", "conv5"), into parts of the places (i, j) of
+conv5_x's maps x and of the chunks t:
 
     margin = bias + sum_{t,i,j} e(t,i,j),     e(t,i,j) = sum_k x_k(t,i,j) d margin / d x_k(t,i,j)
 
 Without a pool over time this is the class activation map of Zhou et al. (CVPR 2016). A maximum over
-time gives a channel's evidence to the one chunk it took. Grad-CAM (Selvaraju et al., ICCV 2017)
-would average the gradient over each map, and so over chunks of which the maximum took none, and cut
-off what speaks against the class; it does not add up. The product taken place by place is what
-Draelos and Carin (2020) call HiResCAM.
+time gives a channel's evidence to the one chunk that it took. Grad-CAM (Selvaraju et al., ICCV
+2017) would average the gradient over each map, and so over chunks that the maximum did not take,
+and cut off what speaks against the class; its parts do not add up. Draelos and Carin (2020) call
+the product taken place by place HiResCAM.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stresnet.data.loading.dataset import FramesAndFlow, testing_size
+from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.evaluation.protocols import PAPER, views
 from stresnet.model import STResNet
@@ -53,32 +54,44 @@ class Evidence:
     maps: NDArray[np.float64]
 
 
+def class_index(net: STResNet, label: str) -> int:
+    """Return the place of a class among the network's.
+
+    Raises:
+        UsageError: the network has no class of that name.
+    """
+    if label not in net.class_names:
+        known = ", ".join(net.class_names[:10]) + (", ..." if len(net.class_names) > 10 else "")
+        raise UsageError(f"the network has no class {label!r}", remedy=f"choose from: {known}")
+    return net.class_names.index(label)
+
+
 def margin_weights(classes: int, index: int) -> NDArray[np.float32]:
-    """(K,) weights whose product with the scores is the margin of class `index`."""
+    """Return (K,) weights whose product with the scores is the margin of class `index`."""
     weights = np.full(classes, -1 / max(classes - 1, 1), np.float32)
     weights[index] = 1
     return weights
 
 
 def margin_of(scores: VideoScores, index: int) -> float:
-    """The margin of class `index` in the fused scores."""
+    """Return the margin of class `index` in the fused scores."""
     return float(scores.fused @ margin_weights(len(scores.fused), index))
 
 
 def fixed(net: STResNet) -> STResNet:
-    """A copy for looking into: no dropout, running moments, gradients for inputs only."""
+    """Return a copy to look into: no dropout, running moments, gradients for inputs only."""
     return copy.deepcopy(net).eval().requires_grad_(False)
 
 
 def evidence(net: STResNet, video: FramesAndFlow, index: int) -> Evidence:
-    """Split up the margin of class `index`, seen by the paper's protocol, mirror image included.
+    """Split up the margin of class `index` under the paper's protocol, mirror image included.
 
     Raises:
         StoreError: the video is damaged.
     """
     net = fixed(net)
     weights = torch.from_numpy(margin_weights(net.config["num_classes"], index))
-    weights = weights.to(net.appearance.mean.device) / len(STREAMS)
+    weights = weights.to(net.device) / len(STREAMS)
     conv5 = _taps(net)
     seen = []
     for view in views(video, PAPER, size=net.config["input_size"]):
@@ -89,7 +102,7 @@ def evidence(net: STResNet, video: FramesAndFlow, index: int) -> Evidence:
         seen.append(
             torch.stack([(x * g).sum(1) for x, g in zip(conv5, gradients, strict=True)]).detach()
         )
-    seen[1] = seen[1].flip(-1)  # the mirror image's map, turned back
+    seen[1] = seen[1].flip(-1)  # of the mirror image
     biases = [stream.classifier.bias @ weights for stream in (net.appearance, net.motion)]
     return Evidence(
         bias=torch.stack(biases).double().cpu().numpy(),
@@ -98,7 +111,7 @@ def evidence(net: STResNet, video: FramesAndFlow, index: int) -> Evidence:
 
 
 def _taps(net: STResNet) -> list[Tensor]:
-    """A list that each forward pass appends conv5_x's sums to, appearance first, as leaves."""
+    """Return a list; each forward pass appends conv5_x's sums as leaves: appearance, motion."""
     leaves: list[Tensor] = []
 
     def tap(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -111,14 +124,14 @@ def _taps(net: STResNet) -> list[Tensor]:
 
 
 def cell_centres(net: STResNet, height: int, width: int) -> tuple[Floats, Floats]:
-    """Rows (h,) and columns (w,) of the cells' centres in a frame, as fractions of its sides.
+    """Return rows (h,) and columns (w,) of the cells' centres, as fractions of the frame's sides.
 
     A centre is that of the receptive field: He et al.'s network sees around pixel 32 i + 2,
     torchvision's around 32 i, well left of and above the middle of the i-th 32 pixels. Columns are
-    averaged with the mirror image's, which lie as far to the right; that makes them symmetric.
+    averaged with the mirror image's, which lie as far to the right, so that they are symmetric.
 
     Args:
-        height, width: of the video's frames, px.
+        height, width: of the video's frames, in pixels.
     """
     stream = net.appearance
     stride = receptive_fields(net)["conv5_x"].stride
@@ -131,7 +144,7 @@ def cell_centres(net: STResNet, height: int, width: int) -> tuple[Floats, Floats
 
 
 def between(knots: Places, places: Places) -> Floats:
-    """(n, k) weights of linear interpolation from k knots to n places, the ends held.
+    """Return (n, k) weights of linear interpolation from k knots to n places; the ends are held.
 
     Knots never decrease. Equal ones share their weight.
     """
@@ -143,7 +156,7 @@ def between(knots: Places, places: Places) -> Floats:
 
 
 def over_pixels(maps: Floats, rows: Floats, columns: Floats, height: int, width: int) -> Floats:
-    """(...,h,w) at `cell_centres` -> (...,height,width), a value a pixel."""
+    """(...,h,w) at `cell_centres` -> (...,height,width), one value for each pixel."""
     down = between(rows, (np.arange(height) + 0.5) / height)
     right = between(columns, (np.arange(width) + 0.5) / width)
     return np.asarray(down @ maps @ right.T)

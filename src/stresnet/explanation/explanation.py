@@ -1,19 +1,32 @@
-"""What was found out about why a video gets its class, and its numbers for JSON."""
+"""Why a video gets its class, as numbers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.store.reader import StoredVideo
+from stresnet.data.loading.dataset import FramesAndFlow
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.evaluation.metrics import softmax
 from stresnet.explanation.class_activation_map import STREAMS
 
 DIGITS = 5  # significant, of a number in JSON
+
+
+class TimedVideo(FramesAndFlow, Protocol):
+    """Frames and flow with their times: a prepared video, on disk or in memory."""
+
+    @property
+    def times(self) -> NDArray[np.float64]: ...
+    @property
+    def fps(self) -> float: ...
+    @property
+    def duration(self) -> float: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -43,18 +56,18 @@ class Explanation:
 
     Attributes:
         source: the video's path, or "array".
-        label: the class that is explained.
         class_names: K names.
         scores: unnormalised, (K,) of each stream.
         margin: of the class.
-        bias: (2,) what each stream's classifier gives without seeing anything.
-        maps: (2,T,h,w) evidence for the class of each stream, chunk and place; below zero:
-            against it.
+        bias: (2,) of each stream's classifier.
+        maps: (2,T,h,w) evidence of each stream, chunk and place for the class, or against it if
+            below zero.
         centres: (T,) frame that each chunk is centred on; short videos repeat some.
-        rows, columns: (h,), (w,) where the places lie, in fractions of the frame's sides.
-        edges: (I+1,) frames between the I intervals that were hidden.
+        rows, columns: (h,), (w,) the places, in fractions of the frame's sides.
+        edges: (I+1,) frames that bound the I intervals that were hidden in turn.
         losses: (2,I) what the margin loses while one is hidden (see `occlusion.losses`).
-        video: the prepared video.
+        device: what the network was computed on.
+        video: the frames and flow that were explained.
     """
 
     source: str
@@ -69,7 +82,8 @@ class Explanation:
     columns: NDArray[np.float64]
     edges: NDArray[np.int64]
     losses: NDArray[np.float64]
-    video: StoredVideo
+    device: str
+    video: TimedVideo
 
     @property
     def of_chunks(self) -> NDArray[np.float64]:
@@ -93,7 +107,7 @@ class Explanation:
         return self.margin - float(self.of_streams.sum())
 
     def peak(self, stream: int) -> Peak:
-        """The strongest place of stream 0 (appearance) or 1 (motion).
+        """Return the strongest place of stream 0 (appearance) or 1 (motion).
 
         Chunks of the same frame count together.
         """
@@ -116,12 +130,13 @@ class Explanation:
         return frames, np.add.reduceat(of_chunks, first, axis=0)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: every number of this explanation, times in seconds."""
+        """Return every number as plain values for JSON, times in seconds."""
         times = self.video.times
         ends = [*times, times[0] + self.video.duration]
         return {
             "source": self.source,
             "label": self.label,
+            "device": self.device,
             "warnings": list(self.video.warnings),
             "duration": _short(self.video.duration),
             "scores": [

@@ -1,5 +1,7 @@
-"""Occlusion in time (Zeiler and Fergus, ECCV 2014, in space): what a score loses when nothing
-happens for a while."""
+"""Occlusion in time: what a score loses while nothing happens for a moment.
+
+Zeiler and Fergus (ECCV 2014) hide parts of a picture; here an interval of the video stands still.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ SEEN_ONCE = replace(PAPER, name="paper, not mirrored", mirrored=False)  # half t
 class Occluded:
     """A video that stands still from frame `first` to before frame `last`.
 
-    The frame before the interval stays, the one after it where there is none before; all flow from
-    or to a hidden frame is zero.
+    It shows the frame before the interval, or the one after it if there is none before; all flow
+    from or to a hidden frame is zero.
     """
 
     def __init__(self, video: FramesAndFlow, first: int, last: int) -> None:
@@ -43,7 +45,7 @@ class Occluded:
 
 
 def interval_edges(num_frames: int, intervals: int) -> Indices:
-    """(I+1,) frames that cut a video into `intervals` parts, no more than it has frames.
+    """Return (I+1,) frames that cut a video into `intervals` parts, or one part for each frame.
 
     A single frame cannot be cut: (1,), no interval.
     """
@@ -51,12 +53,13 @@ def interval_edges(num_frames: int, intervals: int) -> Indices:
     return np.arange(parts + 1, dtype=np.int64) * num_frames // max(parts, 1)
 
 
-def losses(net: STResNet, video: FramesAndFlow, index: int, edges: Indices) -> NDArray[np.float64]:
-    """(2,I) what the margin of class `index` loses, stream by stream, while an interval is hidden.
+def losses(
+    net: STResNet, video: FramesAndFlow, index: int, edges: Indices, *, precision: str = "auto"
+) -> NDArray[np.float64]:
+    """(2,I) what each stream's margin of class `index` loses while an interval is hidden.
 
-    Both streams count half, as in the fused score, and what motion gave to appearance counts as
-    appearance's. Less than zero: the interval spoke against the class. Seen without the mirror
-    image.
+    Both streams count half, as in the fused score, and what motion gives to appearance counts as
+    appearance's. Below zero, the interval spoke against the class. Mirror images are left out.
 
     Raises:
         StoreError: the video is damaged.
@@ -64,7 +67,7 @@ def losses(net: STResNet, video: FramesAndFlow, index: int, edges: Indices) -> N
     weights = margin_weights(net.config["num_classes"], index) / 2
 
     def margins(seen: FramesAndFlow) -> NDArray[np.float64]:
-        scores = score_video(net, seen, protocol=SEEN_ONCE)
+        scores = score_video(net, seen, protocol=SEEN_ONCE, precision=precision)
         return np.array([scores.appearance @ weights, scores.motion @ weights], np.float64)
 
     if len(edges) < 2:

@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from stresnet.explanation.class_activation_map import STREAMS
 from stresnet.explanation.explanation import Explanation
 from stresnet.explanation.pictures import contact_sheet, overlay
 from stresnet.files import atomic_write
+from stresnet.pages import render_page
 
 OVERLAY, SHEET, NUMBERS, PAGE = (
     "overlay.mp4",
@@ -40,22 +40,15 @@ def save_explanation(explanation: Explanation, folder: str | Path) -> None:
             writer.add(picture, time)
     with atomic_write(folder / SHEET) as path:
         path.write_bytes(encode_rgb(contact_sheet(explanation)))
-    said = explanation.as_dict()
+    numbers = explanation.as_dict()
     with atomic_write(folder / NUMBERS) as path:
-        path.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
+        path.write_text(json.dumps(numbers, ensure_ascii=False), encoding="utf-8")
     with atomic_write(folder / PAGE) as path:
-        path.write_text(render(explanation, said), encoding="utf-8")
+        path.write_text(render(explanation, numbers), encoding="utf-8")
 
 
-def render(explanation: Explanation, said: dict[str, Any]) -> str:
-    """The page, which shows its neighbours and loads nothing else."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("stresnet", "assets"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def render(explanation: Explanation, numbers: dict[str, Any]) -> str:
+    """Draw the page, which shows its neighbours and loads nothing else."""
     frames, of_frames = explanation.of_frames
     video = explanation.video
     duration = video.duration or 1.0  # a single frame has none
@@ -63,8 +56,9 @@ def render(explanation: Explanation, said: dict[str, Any]) -> str:
     middles = (times[frames] + duration / video.num_frames / 2) / duration
     half = 0.4 / len(explanation.centres)
     cuts = np.append(times, duration)[explanation.edges] / duration
-    return environment.get_template("explanation.html.j2").render(
-        said=said,
+    return render_page(
+        "explanation",
+        explanation=numbers,
         files={"overlay": OVERLAY, "sheet": SHEET, "numbers": NUMBERS},
         streams=STREAMS,
         chunks=chart([(middle - half, middle + half) for middle in middles], of_frames),
@@ -73,7 +67,7 @@ def render(explanation: Explanation, said: dict[str, Any]) -> str:
 
 
 def chart(spans: Sequence[tuple[float, float]], values: NDArray[np.float64]) -> dict[str, Any]:
-    """Bars (2,n) on one zero line, both streams side by side in each span of [0, 1]."""
+    """Return bars (2,n) on one zero line, both streams side by side in each span of [0, 1]."""
     top, bottom = max(float(values.max(initial=0)), 0.0), min(float(values.min(initial=0)), 0.0)
     scale = CHART_HEIGHT / ((top - bottom) or 1.0)
     bars = [
@@ -83,7 +77,7 @@ def chart(spans: Sequence[tuple[float, float]], values: NDArray[np.float64]) -> 
             "width": round(CHART_WIDTH * (end - start) * 0.45, 1),
             "y": round((top - max(value, 0.0)) * scale, 1),
             "height": round(abs(value) * scale, 1),
-            "said": f"{name} {value:+.3f}",
+            "text": f"{name} {value:+.3f}",
         }
         for place, (name, row) in enumerate(zip(STREAMS, values, strict=True))
         for (start, end), value in zip(spans, row, strict=True)

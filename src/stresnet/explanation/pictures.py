@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.data.loading.sampling import testing_centres
-from stresnet.data.store.reader import StoredVideo
 from stresnet.drawing import (
     APPEARANCE,
     MOTION,
@@ -23,13 +22,12 @@ from stresnet.drawing import (
     heat,
     resized,
 )
+from stresnet.evaluation.report.pictures import flow_pictures
 from stresnet.explanation.class_activation_map import STREAMS, between, over_pixels
 from stresnet.explanation.explanation import Explanation
-from stresnet.flow import grey, to_pixels
-from stresnet.flow.colour import to_colour
+from stresnet.flow import grey
 
 BLOCK = 16  # frames in memory at a time
-COLOUR_PX = 4.0  # px per frame at which a flow picture's colour is full
 OPACITY = 0.75  # of the strongest evidence
 AGAINST: Colour = (40, 90, 255)
 INK, GROUND = 160, 24  # grey levels of lines and of what has no picture
@@ -105,12 +103,6 @@ def timeline(explanation: Explanation, width: int) -> Picture:
         draw_text(lane, name, 0, 0, size=10, background=None)
         lanes.append(lane)
     return np.concatenate(lanes)
-
-
-def flow_pictures(video: StoredVideo, indices: NDArray[np.int64]) -> Picture:
-    """(n,H,W,3) the flow from each frame to the next; the last frame's is the one before."""
-    fields = np.minimum(indices, max(video.num_frames - 2, 0))
-    return to_colour(to_pixels(video.flow(fields)), COLOUR_PX)
 
 
 def _attention(explanation: Explanation, frames: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -62,10 +62,27 @@ def encode_frames(
 class EncodedVideo:
     """Consecutive coded frames, at least one, as a video for the network."""
 
-    def __init__(self, coded: Sequence[EncodedFrame]) -> None:
+    def __init__(self, coded: Sequence[EncodedFrame], warnings: Sequence[str] = ()) -> None:
         self._coded = tuple(coded)
+        self.warnings = tuple(warnings)
         self.num_frames = len(self._coded)
         self.height, self.width = self._coded[0].size
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """(N,) seconds, as of the video."""
+        return np.array([frame.time for frame in self._coded])
+
+    @property
+    def fps(self) -> float:
+        """Mean frames per second; 0 for a single frame, which has no rate."""
+        length = self._coded[-1].time - self._coded[0].time
+        return (self.num_frames - 1) / length if length > 0 else 0.0
+
+    @property
+    def duration(self) -> float:
+        """Seconds, with each frame shown for the mean time; 0 for a single frame."""
+        return self.num_frames / self.fps if self.fps else 0.0
 
     def frames(self, indices: Indices) -> Bytes:
         """(n,) -> (n,H,W,3) RGB."""

@@ -11,7 +11,7 @@ import numpy as np
 from stresnet.data.loading.dataset import InMemoryVideo
 from stresnet.data.prepare.estimate import Forecast, dry_run
 from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.evaluation.model_folders import OF_A_RUN
+from stresnet.evaluation.models import OF_A_RUN
 from stresnet.evaluation.protocols import PAPER
 from stresnet.model.stream import POOL_WINDOW
 from stresnet.reproduction.job import Job

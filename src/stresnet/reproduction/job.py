@@ -11,7 +11,7 @@ from stresnet.data.splits.official import FOLDS
 from stresnet.data.splits.open import Split, VideoItem, hmdb51, official_lists, ucf101
 from stresnet.data.store.location import default_store
 from stresnet.errors import UsageError
-from stresnet.evaluation.model_folders import FOLD
+from stresnet.evaluation.models import FOLD
 from stresnet.evaluation.paper_numbers import BenchmarkName
 from stresnet.model.model_folder import CONFIG
 from stresnet.training.recipes import Recipe, recipe_named

@@ -22,9 +22,9 @@ from typing import Any
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.open import check
 from stresnet.errors import UsageError
-from stresnet.evaluation.compare import compare
+from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.paper_numbers import benchmark_of
-from stresnet.evaluation.report.files import write_report
+from stresnet.evaluation.report import write_report
 from stresnet.files import atomic_write
 from stresnet.model.model_folder import CONFIG
 from stresnet.reproduction.job import Job
@@ -105,15 +105,15 @@ def train_split(job: Job, number: int, say: Say) -> None:
 def evaluate_splits(job: Job, say: Say) -> None:
     """Every network on every split, by the paper's protocol in float32."""
     report = job.out / "report"
-    comparison = compare(
-        [job.run_folder()],
+    comparison = evaluate(
+        job.run_folder(),
         job.root,
-        report,
-        folds=job.splits,
+        out=report,
+        fold=job.splits,
         lists=job.lists_folder,
         store=job.store_folder,
         device=job.device,
-        say=say,
+        precision="fp32",
     )
     write_report(comparison, report)
 

@@ -22,8 +22,10 @@ from stresnet.data.video.probe import probe
 from stresnet.drawing import Picture
 from stresnet.errors import StresnetError, VideoError
 from stresnet.evaluation.protocols import PAPER
+from stresnet.evaluation.report.pictures import flow_pictures
 from stresnet.explanation import Explanation, explain_stored
-from stresnet.explanation.pictures import BLOCK, flow_pictures, overlay
+from stresnet.explanation.explanation import TimedVideo
+from stresnet.explanation.pictures import BLOCK, overlay
 from stresnet.files import atomic_write
 from stresnet.flow import AUTHORS, FAST
 from stresnet.model import load_model
@@ -196,7 +198,7 @@ def _draw(folder: Path, found: Timeline, seen: Explanation, on_progress: OnProgr
     )
 
 
-def _flow_frames(stored: StoredVideo) -> Iterator[tuple[Picture, float]]:
+def _flow_frames(stored: TimedVideo) -> Iterator[tuple[Picture, float]]:
     """The flow from each frame to the next, as colours, and the frame's time in seconds."""
     for first in range(0, stored.num_frames, BLOCK):
         indices = np.arange(first, min(first + BLOCK, stored.num_frames))

@@ -1,53 +1,32 @@
-"""Where a network errs: which classes it takes for which, and which videos it finds hardest."""
+"""Where a network errs: which classes it confuses, and which videos it finds hardest."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stresnet.evaluation.metrics import Indices, Scores, softmax
+from stresnet.evaluation.metrics import Indices, Scores, confusion, softmax
 
 PAIRS = 10
 HARDEST = 8
 
 
-@dataclass(frozen=True)
-class ConfusedPair:
-    """Videos of one class that were taken for another.
-
-    Attributes:
-        share: of the class's videos, in [0, 1].
-        example: index of the video that was taken for the other class most surely.
-    """
-
-    true: int
-    predicted: int
-    videos: int
-    share: float
-    example: int
-
-
-@dataclass(frozen=True)
-class HardVideo:
-    """A video and the probability of its true class."""
-
-    index: int
-    true: int
-    predicted: int
-    of_truth: float
-    of_predicted: float
-
-
 def confused_pairs(
-    scores: Scores, truth: Indices, counts: NDArray[np.int64], *, most: int = PAIRS
-) -> list[ConfusedPair]:
-    """The pairs with most videos first; among equals, those that are more of their class.
+    scores: Scores,
+    truth: Indices,
+    names: Sequence[str],
+    class_names: Sequence[str],
+    *,
+    most: int = PAIRS,
+) -> list[dict[str, Any]]:
+    """Return pairs of a true and a predicted class with the most videos first.
 
-    Args:
-        counts: (K, K) of `confusion`.
+    Among equals, those come first that are a larger `share` of the true class's videos. The
+    `example` is the video that was mistaken most surely.
     """
+    counts = confusion(scores, truth)
     wrong = counts - np.diag(np.diag(counts))
     share = wrong / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     true, predicted = np.nonzero(wrong)
@@ -56,22 +35,36 @@ def confused_pairs(
     pairs = []
     for a, b in zip(true[order].tolist(), predicted[order].tolist(), strict=True):
         videos = np.flatnonzero((truth == a) & (best == b))
-        example = int(videos[probabilities[videos, b].argmax()])
-        pairs.append(ConfusedPair(a, b, int(wrong[a, b]), float(share[a, b]), example))
+        pairs.append(
+            {
+                "true": class_names[a],
+                "predicted": class_names[b],
+                "videos": int(wrong[a, b]),
+                "share": float(share[a, b]),
+                "example": names[videos[probabilities[videos, b].argmax()]],
+            }
+        )
     return pairs
 
 
-def hardest_videos(scores: Scores, truth: Indices, *, most: int = HARDEST) -> list[HardVideo]:
-    """The videos whose true class is least probable, the hardest first."""
+def hardest_videos(
+    scores: Scores,
+    truth: Indices,
+    names: Sequence[str],
+    class_names: Sequence[str],
+    *,
+    most: int = HARDEST,
+) -> list[dict[str, Any]]:
+    """Return the videos whose true class is least probable, the hardest first."""
     probabilities, best = softmax(scores), scores.argmax(axis=1)
     of_truth = probabilities[np.arange(len(truth)), truth]
     return [
-        HardVideo(
-            int(index),
-            int(truth[index]),
-            int(best[index]),
-            float(of_truth[index]),
-            float(probabilities[index, best[index]]),
-        )
-        for index in np.argsort(of_truth, kind="stable")[:most]
+        {
+            "name": names[index],
+            "true": class_names[truth[index]],
+            "predicted": class_names[best[index]],
+            "of_truth": float(of_truth[index]),
+            "of_predicted": float(probabilities[index, best[index]]),
+        }
+        for index in np.argsort(of_truth, kind="stable")[:most].tolist()
     ]

@@ -1,0 +1,112 @@
+"""Whether a network is shown videos that were prepared like those it was trained on.
+
+Every store and every model folder records its `preparation`: the short side of the frames, the
+parameters of TV-L1, and what the flow's bytes mean. A network that is shown flow of another kind
+fails without an error, so evaluation compares the two, and prediction prepares a video as the
+model says.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from stresnet.data.store.reader import FLOW_FORMAT, StoredVideo, differences
+from stresnet.errors import DatasetError, StoreError, UsageError, WeightsError
+from stresnet.flow import AUTHORS, TVL1Parameters
+
+SHORT_SIDE = 256  # pixels; also of a network that does not record how its videos were prepared
+_NOT_IN_PIXELS = ("imported_fps",)
+
+logger = logging.getLogger(__name__)
+
+
+def require_same_preparation(
+    trained: Mapping[str, Any], videos: Iterable[StoredVideo], *, model: str = "the model"
+) -> None:
+    """Refuse videos that were prepared otherwise than those a network was trained on.
+
+    Stores that cannot be read are left to whoever reads them next.
+
+    Args:
+        trained: the network's `preparation`. What it does not record cannot differ.
+        model: what messages call the network.
+
+    Raises:
+        DatasetError: a video was prepared otherwise; the keys and both values are named.
+    """
+    expected = {key: value for key, value in trained.items() if key not in _NOT_IN_PIXELS}
+    found: list[tuple[StoredVideo, list[str]]] = []
+    for video in videos:
+        try:
+            recorded = {key: video.index.preparation.get(key) for key in expected}
+            if differing := differences(recorded, expected):
+                found.append((video, differing))
+        except StoreError:
+            continue
+    if not found:
+        return
+    video, differing = found[0]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    raise DatasetError(
+        f"{video.path}{more} was not prepared like the videos that {model} was trained on: "
+        f"{'; '.join(differing)}",
+        remedy="give the --store that it was trained on, or one made in the same way"
+        + (" (this one was imported)" if video.imported else ""),
+    )
+
+
+def flow_parameters(trained: Mapping[str, Any], *, model: str = "the model") -> TVL1Parameters:
+    """Return how to compute the flow that a network was trained on.
+
+    Where that is not known, because the flow was imported or nothing is recorded, it is the
+    authors' (`AUTHORS`); a warning says so if it was imported.
+
+    Raises:
+        WeightsError: the network expects flow that cannot be computed here.
+    """
+    if not trained:
+        return AUTHORS
+    recorded = {key: trained[key] for key in FLOW_FORMAT if key in trained}
+    if differing := differences(recorded, {key: FLOW_FORMAT[key] for key in recorded}):
+        raise WeightsError(
+            f"{model} was trained on flow that is stored differently: {'; '.join(differing)}",
+            remedy="use the version of stresnet that trained it",
+        )
+    if "imported_from" in trained:
+        logger.warning(
+            f"{model} was trained on flow imported from {trained['imported_from']}, made in a way "
+            "that is not recorded; using TV-L1 with the authors' parameters"
+        )
+        return AUTHORS
+    known = {f"tv_l1_{field.name}": field.name for field in fields(TVL1Parameters)}
+    given = {key: value for key, value in trained.items() if key.startswith("tv_l1_")}
+    if unknown := [key for key in given if key not in known]:
+        raise WeightsError(
+            f"{model} was trained on flow computed with {', '.join(unknown)}, unknown here",
+            remedy="use the version of stresnet that trained it",
+        )
+    try:
+        return TVL1Parameters(**{known[key]: value for key, value in given.items()})
+    except (TypeError, UsageError) as error:
+        raise WeightsError(
+            f"{model}: its config.json has no usable flow parameters ({error})",
+            remedy="fetch the model again",
+        ) from error
+
+
+def short_side(trained: Mapping[str, Any], *, model: str = "the model") -> int:
+    """Return the short side, in pixels, of the frames that a network was trained on.
+
+    Raises:
+        WeightsError: what the network records is not a number of pixels.
+    """
+    side = trained.get("short_side", SHORT_SIDE)
+    if not isinstance(side, int) or side < 1:
+        raise WeightsError(
+            f"{model}: short_side is {side!r} in its config.json, expected a number of pixels",
+            remedy="fetch the model again",
+        )
+    return side
