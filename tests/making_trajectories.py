@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.splits.open import Split, VideoItem
+from stresnet.data.splits.split import Split, VideoItem
 from stresnet.idt.feature_file import feature_path, write_features
 from stresnet.idt.layout import COLUMNS, NUM_COLUMNS
 

@@ -9,7 +9,7 @@ pytest.importorskip("sklearn")
 
 from making_stores import contents
 from making_trajectories import made_up, made_up_data, write_made_up
-from stresnet.data.splits.open import Split, VideoItem
+from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError, StoreError, UsageError
 from stresnet.idt.classifier import load_classifier, score_tested, train
 from stresnet.idt.codebook import KINDS, learn_codebook, load_codebook, sampled

@@ -50,6 +50,8 @@ def test_a_list_is_relative_to_its_folder(folder: Path) -> None:
     listed.write_text(f"# comment\na/one.mp4\n\n  b \n{folder}/b/*.avi\n", encoding="utf-8")
     absolute = f"{folder}/b/two.avi".lstrip("/")
     assert names(listed) == ["a/one.mp4", "two.avi", absolute]
+    (folder / "# comment").write_bytes(b"x")  # a file of that name is a file
+    assert names(listed) == ["# comment", "a/one.mp4", "two.avi", absolute]
     listed.write_text("\n", encoding="utf-8")
     with pytest.raises(DatasetError, match="lists no video"):
         find_inputs(str(listed))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ import torch
 import stresnet.data.video.camera as camera
 from making_videos import moving_texture
 from stresnet.data.video.camera import camera_frames
+from stresnet.data.video.container import CODECS
 from stresnet.data.video.decode import Frame
 from stresnet.errors import EnvironmentProblem, UsageError, VideoError
 from stresnet.evaluation.fully_convolutional import VideoScores
@@ -202,3 +204,22 @@ def test_devices_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera, "DEVICES", {sys.platform: ("lavfi", "testsrc=size=96x64")})
     with pytest.raises(VideoError, match="coded with"):
         next(camera_frames("0"))
+
+
+@pytest.mark.parametrize("address", ["0", "rtsp://127.0.0.1/"])
+def test_cameras_are_opened_with_the_allow_lists_of_files(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    opened = {}
+
+    def refuse(place: str, mode: str, *, options: dict[str, str], **_: object) -> None:
+        opened.update(options)
+        raise av.error.InvalidDataError(1, "refused")
+
+    monkeypatch.setattr(camera, "DEVICES", {sys.platform: ("v4l2", "/dev/video{number}")})
+    monkeypatch.setattr(av, "open", refuse)
+    with pytest.raises(VideoError, match="no such camera"):
+        next(camera_frames(address))
+    assert set(opened) == {"format_whitelist", "codec_whitelist", "protocol_whitelist"}
+    assert opened["codec_whitelist"].split(",") == list(CODECS)
+    assert ("file" in opened["protocol_whitelist"].split(",")) == (address == "0")

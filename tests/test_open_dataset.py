@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stresnet.data.splits.open import (
-    VideoItem,
-    check,
-    csv_list,
-    folder_per_class,
-    hmdb51,
-    open_dataset,
-    ucf101,
-)
+from stresnet.data.splits.official import hmdb51, ucf101
+from stresnet.data.splits.open import csv_list, folder_per_class, open_dataset
+from stresnet.data.splits.split import VideoItem, check
 from stresnet.errors import DatasetError, UsageError
 
 
@@ -71,13 +65,79 @@ def test_what_is_no_video_is_skipped(tmp_path: Path) -> None:
     assert split.class_names == ("run", "walk")
 
 
-@pytest.mark.parametrize("held_out", ["test", "val", "validation"])
-def test_folders_train_and_test(tmp_path: Path, held_out: str) -> None:
-    write(tmp_path, "train/run/a.mp4", "train/walk/b.mp4", f"{held_out}/run/a.mp4")
+@pytest.mark.parametrize("train", ["train", "Train", "TRAINING"])
+@pytest.mark.parametrize("held_out", ["test", "Val", "valid", "VALIDATION", "dev", "Testing"])
+def test_folders_train_and_test(tmp_path: Path, train: str, held_out: str) -> None:
+    write(tmp_path, f"{train}/run/a.mp4", f"{train}/walk/b.mp4", f"{held_out}/run/a.mp4")
     split = folder_per_class(tmp_path)
     assert split.class_names == ("run", "walk")
-    assert names(split.train) == ["train/run/a.mp4", "train/walk/b.mp4"]
+    assert names(split.train) == [f"{train}/run/a.mp4", f"{train}/walk/b.mp4"]
     assert names(split.test) == [f"{held_out}/run/a.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [("train", "no folder of test"), ("Training", "no folder of test"), ("val", "no folder of training")],
+)
+def test_a_part_of_a_split_alone_says_what_is_missing(
+    tmp_path: Path, there: str, missing: str
+) -> None:
+    write(tmp_path, f"{there}/run/a.mp4", f"{there}/walk/b.mp4")
+    with pytest.raises(DatasetError, match=f"holds {there}, but {missing}"):
+        folder_per_class(tmp_path)
+
+
+def test_parts_that_are_not_used_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    write(tmp_path, *(f"{part}/run/a.mp4" for part in ("train", "test", "val")))
+    folder_per_class(tmp_path)
+    assert "not used beside train: val" in caplog.text
+
+
+def test_classes_are_called_what_they_are_called(tmp_path: Path) -> None:
+    """A class may have the name of a part, if other classes have not."""
+    write(tmp_path, *(f"{label}/{n}.mp4" for label in ("train", "plane") for n in range(2)))
+    assert folder_per_class(tmp_path).class_names == ("plane", "train")
+
+
+def test_the_same_folders_in_every_folder_are_the_classes(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{who}/{what}/a.mp4" for who in ("ann", "bob") for what in ("run", "walk")))
+    with pytest.raises(DatasetError, match=r"\(ann, bob\) holds the same folders \(run, walk\)"):
+        folder_per_class(tmp_path)
+    write(tmp_path / "one", *(f"{label}/videos/{n}.mp4" for label in ("x", "y") for n in range(2)))
+    assert folder_per_class(tmp_path / "one").class_names == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    "ours",
+    ["runs/train/run.json", "report/report.json", "out/explanation.json", "store/d-1/x/0.mp4.zip"],
+)
+def test_what_this_program_wrote_is_no_class(tmp_path: Path, ours: str) -> None:
+    write(tmp_path, *(f"{label}/{n}.mp4" for label in ("run", "walk") for n in range(5)))
+    before = folder_per_class(tmp_path)
+    write(tmp_path, ours, f"{Path(ours).parent}/hardest/a.mp4")
+    assert folder_per_class(tmp_path) == before
+
+
+def test_files_that_are_left_out_are_counted_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    other = (tmp_path / "elsewhere.mp4").absolute()
+    root = write(tmp_path / "root", "run/a.wmv", "run/b.FLV", "walk/c.vob", "walk/d.ogv")
+    write(root, "run/.a.mp4", "walk/e.rm", "walk/f.rm", "walk/.git/g.mp4")
+    other.write_bytes(b"x")
+    (root / "run/link.mp4").symlink_to(other)
+    (root / "run/deep").symlink_to(tmp_path, target_is_directory=True)
+    (root / "swim").symlink_to(tmp_path, target_is_directory=True)
+    split = folder_per_class(root)
+    assert len(split.train + split.test) == 4
+    (line,) = [record.message for record in caplog.records if "left out" in record.message]
+    for part in ("1 hidden files", "1 hidden folders", "2 files .rm", "1 links out of"):
+        assert part in line
+    assert "2 links to folders" in line
 
 
 def test_empty_classes_are_kept_for_the_check_to_name(tmp_path: Path) -> None:
@@ -315,3 +375,8 @@ def test_what_is_not_recognised_is_refused(tmp_path: Path) -> None:
         open_dataset(tmp_path / "nowhere")
     with pytest.raises(DatasetError, match=r"neither a folder nor a .csv"):
         open_dataset(folder / "run/a.mp4")
+
+
+def test_a_negative_seed_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="seed is -1; expected 0 or more"):
+        open_dataset(tmp_path, seed=-1)

@@ -16,7 +16,8 @@ from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.data.prepare.ensure import PreparedVideos
 from stresnet.data.prepare.many import store_path
-from stresnet.data.splits.open import VideoItem, open_dataset
+from stresnet.data.splits.open import open_dataset
+from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.decode import read_video
 from stresnet.errors import DatasetError, UsageError

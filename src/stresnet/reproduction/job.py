@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stresnet.data.splits.official import FOLDS
-from stresnet.data.splits.open import Split, VideoItem, hmdb51, official_lists, ucf101
+from stresnet.data.splits.official import FOLDS, hmdb51, ucf101
+from stresnet.data.splits.open import official_lists
+from stresnet.data.splits.split import Split, VideoItem
 from stresnet.data.store.location import default_store
 from stresnet.errors import UsageError
 from stresnet.evaluation.models import FOLD

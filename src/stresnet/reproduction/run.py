@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from stresnet.data.prepare.ensure import ensure_prepared
-from stresnet.data.splits.open import check
+from stresnet.data.splits.split import check
 from stresnet.errors import UsageError
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.paper_numbers import benchmark_of

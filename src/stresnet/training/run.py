@@ -24,7 +24,8 @@ import torch
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, Modality
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.many import PREPARATION, store_path
-from stresnet.data.splits.open import Split, VideoItem, check, open_dataset
+from stresnet.data.splits.open import open_dataset
+from stresnet.data.splits.split import Split, VideoItem, check
 from stresnet.data.store.location import default_store
 from stresnet.data.store.reader import StoredVideo
 from stresnet.files import remove_stale_partials

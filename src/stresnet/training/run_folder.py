@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from stresnet.data.splits.open import Split, VideoItem
+from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import UsageError
 from stresnet.files import atomic_write
 from stresnet.training.recipes import Recipe

@@ -108,7 +108,7 @@ class _Videos:
 def _words(path: Path) -> Iterator[list[str]]:
     """The words of each line that has any."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
             f"{path}: cannot be read ({error})", remedy="name the folder of the official lists"

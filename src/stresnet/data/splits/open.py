@@ -6,27 +6,21 @@ Classes have names everywhere; they are sorted, and their indices are the progra
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from stresnet.data.splits.official import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
-from stresnet.data.splits.split import Split, VideoItem, check, draw_split, in_short, make_split
-from stresnet.data.video.inputs import videos_below
+from stresnet.data.splits.split import Split, VideoItem, draw_split, in_short, make_split
+from stresnet.data.video.inputs import VIDEO_ENDINGS, FoundFiles
 from stresnet.errors import DatasetError, UsageError
 
-__all__ = [
-    "Split",
-    "VideoItem",
-    "check",
-    "csv_list",
-    "folder_per_class",
-    "hmdb51",
-    "official_lists",
-    "open_dataset",
-    "ucf101",
-]
-
-HELD_OUT = ("test", "val", "validation")  # folders beside `train`, the first that is there
+TRAINING = ("train", "training")  # folders that are parts of a split, the first that is there
+HELD_OUT = (
+    *("test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"),
+    *("holdout", "held_out"),
+)
+OUR_MARKS = ("run.json", "report.json", "explanation.json")
 TEST_FRACTION = 0.2
 Reader = Callable[[Path, Path, int], Split]  # (videos, lists, fold)
 LISTS_OF: Mapping[Reader, tuple[str, str]] = {
@@ -34,6 +28,8 @@ LISTS_OF: Mapping[Reader, tuple[str, str]] = {
     hmdb51: ("HMDB51", HMDB51_LISTS.format(1)),
 }
 LAYOUTS = "CLASS/video, {train,test}/CLASS/video, or a CSV list with columns path and label"
+
+logger = logging.getLogger(__name__)
 
 
 def open_dataset(
@@ -46,8 +42,10 @@ def open_dataset(
 
     Raises:
         DatasetError: `data` is none of these, or cannot be used.
-        UsageError: `fold` or `lists` is given for data without folds.
+        UsageError: `fold` or `lists` is given for data without folds, or the seed is negative.
     """
+    if seed < 0:
+        raise UsageError(f"the seed is {seed}; expected 0 or more")
     if data.is_file():
         if data.suffix.lower() != ".csv":
             raise DatasetError(f"{data}: is neither a folder nor a .csv list", remedy=_use_layout())
@@ -85,29 +83,65 @@ def official_lists(root: Path, lists: Path | None, reader: Reader) -> Path:
 
 
 def folder_per_class(root: Path, *, test_fraction: float = TEST_FRACTION, seed: int = 0) -> Split:
-    """Videos in root/CLASS/, or root/{train,test}/CLASS/ where these are there, at any depth.
+    """Read root/CLASS/, or root/{train,test}/CLASS/ where these are there; videos at any depth.
 
     Without a folder `train`, `test_fraction` of each class is drawn for testing, video by video.
-    Clips cut from one source then end on both sides and the measured accuracy flatters: give such
-    clips a column `source` in a CSV list instead, and the draw keeps sources together. `val` or
-    `validation` beside `train` serves as `test` where there is none.
+    Clips cut from one source then land on both sides, and the measured accuracy is too high: give
+    such clips a column `source` in a CSV list, and the draw keeps sources together. The names of
+    training and test folders are `TRAINING` and `HELD_OUT`, in any case.
 
-    Hidden files, and files whose ending is not a video's, are skipped; folders that are symbolic
-    links are not entered, and links to files are followed only if they stay inside `root`.
+    What this program wrote into `root` is not a class. Files that are left out are counted in one
+    line of the log, see `FoundFiles`.
 
     Raises:
         DatasetError: `root` is not such a folder.
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: there is no such folder", remedy="check the spelling")
-    folders = {folder.name for folder in _subfolders(root)}
-    held_out = next((name for name in HELD_OUT if name in folders), None)
-    if "train" in folders and held_out is not None:
-        train, train_classes = _labelled(root / "train", root)
-        test, test_classes = _labelled(root / held_out, root)
-        return make_split(train, test, train_classes + test_classes)
-    items, classes = _labelled(root, root)
-    return draw_split(items, test_fraction, seed, classes)
+    files = FoundFiles()
+    parts = _parts_of_split(root)
+    if parts is None:
+        items, classes = _labelled(root, root, files)
+        _require_classes_above(root, classes)
+        split = draw_split(items, test_fraction, seed, classes)
+    else:
+        train, train_classes = _labelled(parts[0], root, files)
+        test, test_classes = _labelled(parts[1], root, files)
+        split = make_split(train, test, train_classes + test_classes)
+    files.log(root)
+    return split
+
+
+def _parts_of_split(root: Path) -> tuple[Path, Path] | None:
+    """The folders of training and of test videos, or None where the folders are classes."""
+    folders = {folder.name.casefold(): folder for folder in _subfolders(root)}
+    training = [folders[name] for name in TRAINING if name in folders]
+    held_out = [folders[name] for name in HELD_OUT if name in folders]
+    if training and held_out:
+        others = {*folders.values()} - {training[0], held_out[0]}
+        if unused := ", ".join(sorted(folder.name for folder in others)):
+            logger.info("%s: not used beside %s: %s", root, training[0].name, unused)
+        return training[0], held_out[0]
+    if folders and not {*folders} - {*TRAINING, *HELD_OUT}:
+        found = ", ".join(folder.name for folder in folders.values())
+        missing = "no folder of test videos" if training else "no folder of training videos"
+        raise DatasetError(
+            f"{root}: holds {found}, but {missing} beside it",
+            remedy="add the folder test or val, or train; or name the folder that holds the "
+            "classes, and test videos are drawn from them",
+        )
+    return None
+
+
+def _require_classes_above(root: Path, classes: Sequence[str]) -> None:
+    """Refuse folders that are parts of a data set, each with the same classes in it."""
+    inner = [{folder.name for folder in _subfolders(root / name)} for name in classes]
+    if len(inner) > 1 and len(inner[0]) > 1 and all(names == inner[0] for names in inner):
+        raise DatasetError(
+            f"{root}: every folder ({in_short(classes)}) holds the same folders "
+            f"({in_short(sorted(inner[0]))}), so these are the classes rather than those",
+            remedy=_use_layout(),
+        )
 
 
 def csv_list(
@@ -191,17 +225,31 @@ def _csv_item(list_path: Path, row: Mapping[str, str]) -> VideoItem:
     return VideoItem(path, row["label"], name.as_posix(), row.get("source") or None)
 
 
-def _labelled(folder: Path, root: Path) -> tuple[list[VideoItem], list[str]]:
+def _labelled(folder: Path, root: Path, files: FoundFiles) -> tuple[list[VideoItem], list[str]]:
     """The videos of each class folder in `folder`, and the classes; names are relative to root."""
-    classes = _subfolders(folder)
+    items, classes = [], []
+    for place in _subfolders(folder):
+        if _is_our_own(place):
+            logger.info("%s: written by stresnet, not a class", place)
+            continue
+        found = files.add(place, root)
+        classes.append(place.name)
+        items += [VideoItem(path, place.name, path.relative_to(root).as_posix()) for path in found]
+    for path in folder.iterdir():
+        if path.is_symlink() and path.is_dir():
+            files.left_out["links to folders"] += 1
     if not classes:
         raise DatasetError(f"{folder}: holds no class folders", remedy=_use_layout())
-    items = [
-        VideoItem(path, class_folder.name, path.relative_to(root).as_posix())
-        for class_folder in classes
-        for path in videos_below(class_folder, root)
-    ]
-    return items, [class_folder.name for class_folder in classes]
+    return items, classes
+
+
+def _is_our_own(folder: Path) -> bool:
+    """Whether a folder is, or holds, a run, a report or a store."""
+    places = (folder, *_subfolders(folder))
+    if any((place / mark).is_file() for mark in OUR_MARKS for place in places):
+        return True
+    zips = (path.stem.lower() for path in folder.rglob("*.zip"))
+    return any(name.endswith(VIDEO_ENDINGS) for name in zips)
 
 
 def _perhaps_lists(root: Path, lists: Path | None) -> Sequence[Path]:

@@ -1,27 +1,31 @@
-"""What SOURCE on the command line means: video files, a camera, or a stream of the network."""
+"""What the command line is given: video files, folders, patterns, lists, a camera or a stream."""
 
 from __future__ import annotations
 
 import glob
+import logging
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stresnet.data.video.container import printable
 from stresnet.errors import DatasetError, UsageError
 
 VIDEO_ENDINGS = (
-    *(".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm"),
-    *(".3gp", ".m2ts", ".mpeg", ".mpg", ".mts", ".ts"),
+    *(".avi", ".divx", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".qt", ".webm"),
+    *(".3g2", ".3gp", ".m1v", ".m2t", ".m2ts", ".m2v", ".mpe", ".mpeg", ".mpg", ".mts", ".ts"),
+    *(".asf", ".f4v", ".flv", ".ogm", ".ogv", ".vob", ".wmv"),
 )
 LIST_ENDINGS = (".txt", ".lst")
 STREAM_SCHEMES = ("rtsp", "rtsps")
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class VideoInput:
-    """A video file, and what its outputs are called: a relative path with `/`."""
+    """A video file, and the name of its outputs: a relative path with `/`."""
 
     path: Path
     name: str
@@ -38,29 +42,103 @@ class LiveInput:
         return self.address.isdecimal()
 
 
-def find_inputs(source: str, *, allow_network: bool = False) -> LiveInput | tuple[VideoInput, ...]:
-    """The videos that a source stands for, in order.
+@dataclass
+class FoundFiles:
+    """The files below some folders.
 
-    A file is itself; a folder, the videos at any depth of it; a pattern with `*`, `?` or `**`, what
-    matches; a `.txt` file, its lines, each a file, folder or pattern relative to the list's folder
-    (empty lines and those from `#` are left out). A number is a camera ("./0" is a file). Nothing
-    is opened here: a file that is not there is found out when it is read.
+    Attributes:
+        videos: those that have a video's ending, in no order.
+        left_out: how many others there are, by the reason.
+    """
+
+    videos: list[Path] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def add(self, folder: Path, root: Path) -> list[Path]:
+        """Look through a folder at any depth; return the videos in it.
+
+        Hidden files and folders are left out, and so are links to folders and links that lead out
+        of `root`.
+        """
+        found = []
+        for parent, folders, names in os.walk(folder):
+            for name in [*folders]:
+                if problem := _problem_of_folder(Path(parent, name)):
+                    folders.remove(name)
+                    self.left_out[problem] += 1
+            for name in names:
+                if problem := _problem_of_file(Path(parent, name), root):
+                    self.left_out[problem] += 1
+                else:
+                    found.append(Path(parent, name))
+        self.videos += found
+        return found
+
+    def log(self, place: Path) -> None:
+        """Say in one line how many files were left out, and why."""
+        if self.left_out:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in self.left_out.items())
+            logger.info("%s: left out: %s", printable(place), reasons)
+
+
+def _problem_of_folder(path: Path) -> str:
+    if path.name.startswith("."):
+        return "hidden folders"
+    return "links to folders" if path.is_symlink() else ""
+
+
+def _problem_of_file(path: Path, root: Path) -> str:
+    if path.name.startswith("."):
+        return "hidden files"
+    if path.suffix.lower() not in VIDEO_ENDINGS:
+        return f"files {path.suffix.lower()}" if path.suffix else "files without an ending"
+    if not path.is_file():
+        return "broken links or devices"
+    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+        return "links out of the folder"
+    return ""
+
+
+def find_videos(place: Path) -> list[tuple[Path, str]]:
+    """Find a video file, or the videos at any depth of a folder: (path, name), sorted by name.
+
+    Raises:
+        DatasetError: there is no such place, or no video in it.
+    """
+    if place.is_file():
+        return [(place, place.name)]
+    files = FoundFiles()
+    found = sorted((path.relative_to(place).as_posix(), path) for path in files.add(place, place))
+    files.log(place)
+    if not found:
+        raise DatasetError(f"{place}: there are no videos here", remedy="check the spelling")
+    return [(path, name) for name, path in found]
+
+
+def find_inputs(given: str, *, allow_network: bool = False) -> LiveInput | tuple[VideoInput, ...]:
+    """Find the videos that an argument stands for, in order.
+
+    A file is itself. A folder stands for the videos at any depth of it, a pattern with `*`, `?` or
+    `**` for what matches, a `.txt` file for its lines, each a file, folder or pattern relative to
+    the list's folder; empty lines are skipped, and so are lines that begin with `#`, unless they
+    name a file. A number is a camera ("./0" is a file). No video is opened here: a missing file is
+    noticed when it is read.
 
     Args:
         allow_network: rtsp:// addresses may be opened.
 
     Raises:
         UsageError: an address that may not be opened.
-        DatasetError: no video is there, or a list cannot be read.
+        DatasetError: there is no video, or a list cannot be read.
     """
-    if source.isdecimal():
-        return LiveInput(source)
-    if "://" in source:
-        return _stream(source, allow_network)
-    path = Path(source)
+    if given.isdecimal():
+        return LiveInput(given)
+    if "://" in given:
+        return _stream(given, allow_network)
+    path = Path(given)
     if path.suffix.lower() in LIST_ENDINGS:
         return _listed(path)
-    return _videos(source)
+    return _videos(given)
 
 
 def _stream(address: str, allow_network: bool) -> LiveInput:
@@ -83,60 +161,30 @@ def _listed(path: Path) -> tuple[VideoInput, ...]:
             f"{printable(path)}: cannot be read as a list of videos ({error})",
             remedy="give a UTF-8 text file with one path a line",
         ) from error
-    entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    entries = [line.strip() for line in lines if line.strip()]
+    entries = [
+        entry for entry in entries if not entry.startswith("#") or (path.parent / entry).exists()
+    ]
     if not entries:
         raise DatasetError(
             f"{printable(path)}: lists no video", remedy="write one path on each line"
         )
-    return tuple(
-        video for entry in entries for video in _videos(str(path.parent / Path(entry)), entry)
-    )
+    return tuple(video for entry in entries for video in _videos(str(path.parent / entry), entry))
 
 
-def _videos(source: str, name: str = "") -> tuple[VideoInput, ...]:
-    path = Path(source)
+def _videos(given: str, name: str = "") -> tuple[VideoInput, ...]:
+    path = Path(given)
     if path.is_dir():
         return tuple(VideoInput(video, name) for video, name in find_videos(path))
-    if path.exists() or not glob.has_magic(source):
+    if path.exists() or not glob.has_magic(given):
         return (VideoInput(path, _inside(name or path.name)),)
-    matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 Path's takes no "/a/*"
+    matches = sorted(glob.glob(given, recursive=True))  # noqa: PTH207 Path's takes no "/a/*"
     found = [Path(match) for match in matches]
     if not found:
-        raise DatasetError(f"{source}: matches no file", remedy="check the pattern")
+        raise DatasetError(f"{given}: matches no file", remedy="check the pattern")
     return tuple(VideoInput(match, _inside(match)) for match in found if match.is_file())
 
 
 def _inside(path: str | Path) -> str:
-    """A relative path that leads nowhere but down."""
+    """Return a relative path that leads nowhere but down."""
     return "/".join(part for part in Path(path).parts if part not in ("..", ".", Path(path).anchor))
-
-
-def find_videos(place: Path) -> list[tuple[Path, str]]:
-    """A video file, or the videos at any depth of a folder: (path, name) each, sorted by name.
-
-    Raises:
-        DatasetError: there is no such place, or no video in it.
-    """
-    if place.is_file():
-        return [(place, place.name)]
-    found = sorted(
-        (path.relative_to(place).as_posix(), path) for path in videos_below(place, place)
-    )
-    if not found:
-        raise DatasetError(f"{place}: there are no videos here", remedy="check the spelling")
-    return [(path, name) for name, path in found]
-
-
-def videos_below(folder: Path, root: Path) -> Iterator[Path]:
-    """Video files at any depth of `folder`, no hidden ones and none that lie outside `root`."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(parent, name)
-            is_video = path.suffix.lower() in VIDEO_ENDINGS and not name.startswith(".")
-            if is_video and path.is_file() and _stays_inside(path, root):
-                yield path
-
-
-def _stays_inside(path: Path, root: Path) -> bool:
-    return not path.is_symlink() or path.resolve().is_relative_to(root.resolve())
