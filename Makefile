@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check install
 
 DATA ?= folds.csv
-.PHONY: setup setup-dev demo test test-slow bench bench-flow bench-inference bench-training bench-idt bench-timeline bench-ablations docs \
+.PHONY: setup setup-dev demo test test-fast test-slow bench bench-flow bench-inference bench-training bench-idt bench-timeline bench-ablations docs \
 	lint format lock clean
 
 setup: $(VENV)/ready
@@ -29,7 +29,11 @@ demo: setup
 	$(BIN)/stresnet demo --out demo
 
 test: setup-dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --cov --cov-report=
+	@echo "coverage: $$($(BIN)/coverage report) % of lines"
+
+test-fast: setup-dev
+	$(BIN)/pytest -m 'law and not slow' --numprocesses auto
 
 test-slow: setup-dev
 	$(BIN)/pytest -m slow

@@ -1,6 +1,43 @@
-"""One OpenMP thread for all tests: its threads do not survive a fork, and their number decides the
-last bits of a sum."""
+"""Settings of all tests, and which of them state the laws (`make test-fast`)."""
 
 import os
 
+import pytest
+
+# Its threads do not survive a fork, and their number decides the last bits of a sum.
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch
+
+# Files whose tests need no worker process, no training run and no command line.
+LAWS = {
+    # the paper
+    "test_augmentation",
+    "test_motion_residual",
+    "test_protocols",
+    "test_quantize",
+    "test_receptive_field",
+    "test_recipes",
+    "test_residual_unit",
+    "test_sampling",
+    "test_st_resnet",
+    "test_stream",
+    "test_sub_batch_norm",
+    "test_temporal_convolution",
+    # flow, and what surrounds the network
+    "test_device",
+    "test_files",
+    "test_flow_colour",
+    "test_flow_flo",
+    "test_inference",
+    "test_metrics",
+    "test_open_dataset",
+    "test_prefetch",
+    "test_splits",
+    "test_tv_l1",
+    "test_weights",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in LAWS:
+            item.add_marker("law")
