@@ -15,6 +15,7 @@ import stresnet.workers as workers
 from stresnet.data.prepare.many import PREPARATION
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Source, StoredVideo
+from stresnet.data.store.verified import FILE
 from stresnet.data.store.writer import write_store
 from stresnet.data.video.decode import Video
 from stresnet.errors import StresnetError
@@ -65,8 +66,8 @@ def moving_store(
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below `folder`, hidden ones too."""
-    files = (path for path in folder.rglob("*") if path.is_file())
+    """Every file below `folder`, hidden ones too, but not what is known of this very disk."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != FILE)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

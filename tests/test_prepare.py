@@ -16,6 +16,7 @@ import pytest
 import stresnet.data.prepare.one as prepare_video_module
 import stresnet.files as files_module
 import stresnet.workers as workers_module
+from making_stores import contents
 from making_videos import moving_texture, write_video
 from stresnet.data.prepare.many import (
     PREPARATION,
@@ -42,12 +43,6 @@ CLIP = moving_texture(6, 64, 80, step=(3, 0))
 def write_clip(path: Path, *, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_video(path, moving_texture(6, 64, 80, seed=seed))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below `folder`, hidden ones too."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 # --- one video ----------------------------------------------------------------------------------

@@ -69,10 +69,12 @@ class Done:
     Attributes:
         skipped: there was nothing to do.
         warnings: what was lost, one sentence each.
+        value: anything else, for `on_done`.
     """
 
     skipped: bool = False
     warnings: tuple[str, ...] = ()
+    value: Any = None
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,14 @@ def run_jobs(
     failures: Path,
     deadline: float | None = DEADLINE,
     on_progress: OnProgress = silent,
+    on_done: Callable[[str, Done], None] = lambda name, done: None,
 ) -> JobReport:
     """Run the named jobs in worker processes; list those that fail in the CSV file `failures`.
 
     Args:
         deadline: as of `map_in_processes`.
-        on_progress: gets the jobs finished, with the shares (0 to 1) that running jobs `report`.
+        on_progress: gets the jobs finished, with the shares (0 to 1) that running jobs report.
+        on_done: called with the name and the result of each job that did not fail.
 
     Raises:
         EnvironmentProblem: a job met one, as a full disk; the others could only meet it too.
@@ -132,6 +136,8 @@ def run_jobs(
             if isinstance(outcome, EnvironmentProblem):
                 raise outcome
             outcomes[name] = outcome
+            if isinstance(outcome, Done):
+                on_done(name, outcome)
             shares.pop(name, None)
             show(name)
     in_order = [(name, outcomes[name]) for name in jobs]

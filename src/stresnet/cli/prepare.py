@@ -40,6 +40,10 @@ def prepare(
             "the layout's."
         ),
     ] = Format.STORE,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read every byte, also of files that look unchanged."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell how many files, hours and gigabytes.")
     ] = False,
@@ -66,7 +70,9 @@ def prepare(
         raise typer.Exit(1 if forecast.failures else 0)
 
     with progress("prepare") as on_progress:
-        report = prepare_all(found, out, workers=workers, shard=part, on_progress=on_progress)
+        report = prepare_all(
+            found, out, workers=workers, shard=part, verify=verify, on_progress=on_progress
+        )
     say_report(report, "prepared", out, part)
     failed = bool(report.failures)
     if format is not Format.STORE:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.prepare.many import WHOLE, PrepareJob, Shard, prepare_jobs
+from stresnet.data.prepare.many import WHOLE, PrepareJob, Shard, known_done, prepare_jobs
 from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
@@ -73,8 +73,10 @@ def dry_run(
     workers, threads = worker_count(workers, len(jobs))
     lengths: list[tuple[PrepareJob, VideoInfo]] = []
     failures: list[tuple[str, str]] = []
+    known = known_done(jobs, out)
+    unknown = [job for job in jobs if job.name not in known]
     for job, outcome in map_in_processes(
-        _length_unless_done, jobs, workers=workers, deadline=DEADLINE
+        _length_unless_done, unknown, workers=workers, deadline=DEADLINE
     ):
         if isinstance(outcome, StresnetError):
             failures.append((job.name, str(outcome)))

@@ -2,24 +2,26 @@
 
     jobs --(one process each: prepare_video)--> out/CLASS/clip.avi.zip, failures.csv
 
-Run again, it goes on where it was: what is intact, of the same source and prepared the same way is
-left alone, all else is made anew.
+Safe to interrupt: what is intact, of the same source and prepared the same way is kept, everything
+else is made again. Files that have not changed since they were last compared are not read again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from stresnet.data.prepare.one import PREPARATION, preparation, prepare_frames, prepare_video
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
+from stresnet.data.store.verified import Look, Recorder, Verified, read_verified
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.probe import probe
 from stresnet.errors import StoreError, UsageError
@@ -91,6 +93,7 @@ def prepare(
     short_side: int = 256,
     shard: Shard = WHOLE,
     deadline: float | None = DEADLINE,
+    verify: bool = False,
     on_progress: OnProgress = silent,
 ) -> JobReport:
     """Prepare many videos in worker processes, each at `store_path(out, name)`.
@@ -106,6 +109,7 @@ def prepare(
         workers: videos at a time; None is one for each processor core.
         shard: the part of the videos to prepare; its failures go to a file of its own.
         deadline: seconds without a decoded frame after which a video counts as hung, and fails.
+        verify: read every byte of videos and stores, also where they look unchanged.
         on_progress: gets the number of videos finished, with the shares of those being prepared.
 
     Raises:
@@ -113,19 +117,45 @@ def prepare(
         EnvironmentProblem: the disk is full, or `out` cannot be written.
     """
     jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
-    workers, threads = worker_count(workers, len(jobs))
-    require_writable(out)
-    remove_stale_partials(job.store for job in jobs)
-    report = run_jobs(
-        partial(prepare_unless_done, threads=threads),
-        {job.name: job for job in jobs},
-        workers=workers,
-        failures=out / shard.failures_file,
-        deadline=deadline,
-        on_progress=on_progress,
+    known = {} if verify else known_done(jobs, out)
+    to_do = {job.name: job for job in jobs if job.name not in known}
+    workers, threads = worker_count(workers, len(to_do))
+    if to_do:
+        require_writable(out)
+        remove_stale_partials(job.store for job in to_do.values())
+    with Recorder(out) as recorder:
+        report = run_jobs(
+            partial(prepare_unless_done, threads=threads),
+            to_do,
+            workers=workers,
+            failures=out / shard.failures_file,
+            deadline=deadline,
+            on_progress=on_progress,
+            on_done=lambda name, done: recorder.add(name, done.value),
+        )
+    if report.failures:
+        remove_stale_partials(job.store for job in to_do.values())  # of workers that were killed
+    skipped = {*known, *report.skipped}
+    warnings = [(name, line) for name, found in known.items() for line in found.warnings]
+    return replace(
+        report,
+        skipped=tuple(job.name for job in jobs if job.name in skipped),
+        warnings=tuple(sorted([*warnings, *report.warnings])),
     )
-    remove_stale_partials(job.store for job in jobs)  # of those that were killed
-    return report
+
+
+def known_done(jobs: Iterable[PrepareJob], out: Path) -> dict[str, Verified]:
+    """The jobs that were found done before, and whose files have not changed since."""
+    record = read_verified(out)
+    found = ((job, record.get(job.name)) for job in jobs)
+    return {
+        job.name: verified
+        for job, verified in found
+        if verified
+        and verified.preparation == job.preparation_digest
+        and verified.store == Look.of(job.store)
+        and verified.source == Look.of(job.video)
+    }
 
 
 @dataclass(frozen=True)
@@ -138,10 +168,16 @@ class PrepareJob:
     parameters: TVL1Parameters
     short_side: int
 
-    def is_done(self) -> bool:
-        """Whether the store is there, whole, of this video's content and prepared this way.
+    @property
+    def preparation_digest(self) -> str:
+        """Equal for jobs whose results may be mixed."""
+        said = json.dumps(preparation(self.parameters, short_side=self.short_side), sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
-        Where the video is gone, its store is taken at its word.
+    def is_done(self) -> bool:
+        """Whether the store exists, is intact, and was prepared this way from this video.
+
+        All of both files is read. Where the video is gone, its store is believed.
 
         Raises:
             VideoError: the video cannot be read.
@@ -152,13 +188,12 @@ class PrepareJob:
         try:
             stored.verify()
             if stored.imported:
-                return True  # on purpose, and from pictures: there is no content to compare
+                return True  # on purpose, and from pictures: there is no content to compare with
             stored.check(preparation(self.parameters, short_side=self.short_side))
         except StoreError:
             return False
         if not self.video.exists():
             return True
-        # By content, since dates and sizes lie.
         return stored.index.source.sha256 == content_sha256(self.video)
 
 
@@ -182,18 +217,22 @@ def prepare_jobs(
 
 def prepare_unless_done(job: PrepareJob, *, threads: int = 1) -> Done:
     """Prepare one video, unless that was done before: what a worker or a cluster runs."""
-    if job.is_done():
-        return Done(skipped=True, warnings=StoredVideo(job.store).warnings)
-    frames = probe(job.video, short_side=job.short_side).frames
-    stored = prepare_video(
-        job.video,
-        job.store,
-        parameters=job.parameters,
-        short_side=job.short_side,
-        threads=threads,
-        on_frames=lambda written: report_progress(min(written / frames, 0.99) if frames else 0.0),
-    )
-    return Done(warnings=stored.warnings)
+    source, store = Look.of(job.video), Look.of(job.store)  # before they are read
+    if skipped := job.is_done():
+        stored = StoredVideo(job.store)
+    else:
+        frames = probe(job.video, short_side=job.short_side).frames
+        stored = prepare_video(
+            job.video,
+            job.store,
+            parameters=job.parameters,
+            short_side=job.short_side,
+            threads=threads,
+            on_frames=lambda done: report_progress(min(done / frames, 0.99) if frames else 0.0),
+        )
+        store = Look.of(job.store)
+    verified = store and Verified(source, store, job.preparation_digest, stored.warnings)
+    return Done(skipped=skipped, warnings=stored.warnings, value=verified)
 
 
 def _require_distinct(jobs: Sequence[PrepareJob]) -> None:

@@ -1,0 +1,164 @@
+"""What was found intact is not read again until it changes; whatever changes is noticed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import stresnet.data.prepare.many as many
+import stresnet.data.store.verified as verified
+import stresnet.workers as workers
+from making_stores import without_processes
+from making_videos import moving_texture, write_video
+from stresnet.data.prepare.many import prepare
+from stresnet.data.store.location import store_path
+from stresnet.flow import TVL1Parameters
+from stresnet.workers import JobReport
+
+QUICK = TVL1Parameters(scales=1, warps=1, iterations=3)
+NAMES = ("run/a.mp4", "walk/b.mp4")
+
+
+class World:
+    """Two videos, prepared; counts the contents that are read."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.videos, self.out = folder / "videos", folder / "out"
+        for seed, name in enumerate(NAMES):
+            (self.videos / name).parent.mkdir(parents=True)
+            write_video(self.videos / name, moving_texture(3, 32, 32, seed=seed))
+        self.read: list[str] = []
+        real = many.PrepareJob.is_done
+
+        def is_done(job: many.PrepareJob) -> bool:
+            self.read.append(job.name)
+            return real(job)
+
+        monkeypatch.setattr(many.PrepareJob, "is_done", is_done)
+
+    def prepare(self, **options: object) -> JobReport:
+        """Prepare both videos; `read` then has those whose contents were looked at."""
+        self.read.clear()
+        videos = [(self.videos / name, name) for name in NAMES]
+        return prepare(videos, self.out, parameters=QUICK, short_side=32, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    without_processes(monkeypatch, workers)
+    monkeypatch.setattr(verified, "SETTLED_SECONDS", 0.0)
+    world = World(tmp_path, monkeypatch)
+    assert world.prepare().done == NAMES
+    assert world.prepare().skipped == NAMES
+    assert world.read == []
+    return world
+
+
+def rewrite_video(path: Path) -> None:
+    """Other pictures under the same name, size and time of change: only `ctime` tells."""
+    before, size = path.stat(), path.stat().st_size
+    content = bytearray(path.read_bytes())
+    content[size // 2] ^= 255
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def copy_over(path: Path) -> None:
+    """A copy in the place of the original, with its times."""
+    shutil.copy2(path, path.with_suffix(".copy"))
+    path.with_suffix(".copy").replace(path)
+
+
+@pytest.mark.parametrize("change", [Path.touch, copy_over, rewrite_video])
+@pytest.mark.parametrize("of", ["source", "store"])
+def test_what_looks_different_is_read_again(world: World, change: object, of: str) -> None:
+    path = world.videos / NAMES[0] if of == "source" else store_path(world.out, NAMES[0])
+    change(path)  # type: ignore[operator]
+    report = world.prepare()
+    assert world.read == [NAMES[0]]
+    assert NAMES[0] in (report.done if change is rewrite_video else report.skipped)
+    assert world.prepare().skipped == NAMES
+    assert world.read == []
+
+
+def test_a_store_that_is_gone_is_made_again(world: World) -> None:
+    store_path(world.out, NAMES[1]).unlink()
+    report = world.prepare()
+    assert (report.done, report.skipped) == (NAMES[1:], NAMES[:1])
+
+
+def test_a_source_that_went_or_came_back_is_noticed(world: World) -> None:
+    video = world.videos / NAMES[0]
+    content = video.read_bytes()
+    video.unlink()
+    assert world.prepare().skipped == NAMES
+    assert world.read == [NAMES[0]]
+    video.write_bytes(content[:-1])
+    world.prepare()
+    assert world.read == [NAMES[0]]
+
+
+def test_other_parameters_are_other_work(world: World) -> None:
+    other = TVL1Parameters(scales=1, warps=1, iterations=4)
+    videos = [(world.videos / name, name) for name in NAMES]
+    assert prepare(videos, world.out, parameters=other, short_side=32).done == NAMES
+    assert world.prepare().done == NAMES
+
+
+def test_verify_reads_everything(world: World) -> None:
+    """A bit that the disk flipped changes neither size nor times: as if it had always been so."""
+    store = store_path(world.out, NAMES[0])
+    damaged = bytearray(store.read_bytes())
+    damaged[500] ^= 1
+    store.write_bytes(damaged)
+    record = verified.read_verified(world.out)
+    look = verified.Look.of(store)
+    assert look
+    recorder = verified.Recorder(world.out)
+    recorder.add(
+        NAMES[0], verified.Verified(record[NAMES[0]].source, look, record[NAMES[0]].preparation)
+    )
+    recorder.__exit__()
+    assert world.prepare().skipped == NAMES
+    assert world.prepare(verify=True).done == NAMES[:1]
+    assert world.read == list(NAMES)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"run/a.mp4": 3}', b"\xff"])
+def test_a_damaged_record_costs_time_and_nothing_else(world: World, content: bytes) -> None:
+    (world.out / verified.FILE).write_bytes(content)
+    assert world.prepare().skipped == NAMES
+    assert world.read == list(NAMES)
+    world.prepare()
+    assert world.read == []
+
+
+def test_a_file_that_was_written_just_now_is_not_trusted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verified, "SETTLED_SECONDS", 3600.0)
+    (world.out / verified.FILE).unlink()
+    for _ in range(2):
+        world.prepare()
+        assert world.read == list(NAMES)
+
+
+def test_where_nothing_is_to_do_the_store_need_not_be_writable(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many, "require_writable", None)
+    assert world.prepare().skipped == NAMES
+
+
+def test_warnings_are_repeated_though_nothing_is_read(world: World) -> None:
+    video = world.videos / "run" / "cut.avi"
+    write_video(video, moving_texture(20, 32, 32))
+    video.write_bytes(video.read_bytes()[: video.stat().st_size * 7 // 8])
+    for _ in range(2):
+        report = prepare([(video, "cut.avi")], world.out, parameters=QUICK, short_side=32)
+        ((name, warning),) = report.warnings
+        assert name == "cut.avi"
+        assert "truncated" in warning
