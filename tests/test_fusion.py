@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +75,34 @@ def test_probabilities_and_one_normalisation_a_file() -> None:
 def test_what_does_not_belong_together_is_named(other: ScoreTable, message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         fuse([A, other])
+
+
+def softmaxed(table: ScoreTable) -> ScoreTable:
+    return replace(table, origin="p.csv", scores=normalised(table.scores, "softmax"))
+
+
+@pytest.mark.parametrize(
+    ("tables", "normalise", "warning"),
+    [
+        ([A, softmaxed(B)], "raw", "p.csv is averaged as probabilities, and a.npz is not"),
+        ([A, B], ["raw", "softmax"], "b.csv is averaged as probabilities, and a.npz is not"),
+        ([A, softmaxed(B)], ["l2", "raw"], "p.csv is averaged as probabilities"),
+        ([A, softmaxed(B)], "softmax", "p.csv holds probabilities already"),
+        ([softmaxed(softmaxed(replace(A, scores=3 * A.scores)))], "raw", "applied twice"),
+        ([A, replace(B, scores=100 * B.scores)], "raw", "the mean follows the former"),
+        ([A, B], "raw", ""),
+        ([A, replace(B, scores=100 * B.scores)], "l2", ""),
+        ([A, replace(B, scores=100 * B.scores)], "softmax", ""),
+        ([softmaxed(A), softmaxed(B)], "raw", ""),
+        ([A, softmaxed(B)], ["softmax", "raw"], ""),
+    ],
+)
+def test_scores_on_different_scales_are_averaged_with_a_warning(
+    tables: list[ScoreTable], normalise: Any, warning: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fuse(tables, normalise=normalise)
+    assert len(caplog.messages) == bool(warning), caplog.messages
+    assert warning in caplog.text
 
 
 def test_classes_without_names_fit_any_of_their_number() -> None:

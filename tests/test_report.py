@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Source, StoredVideo
 from stresnet.data.store.writer import write_store
-from stresnet.errors import DatasetError, UsageError
+from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
 from stresnet.evaluation import score_cache, scoring
 from stresnet.evaluation.comparison import Comparison
 from stresnet.evaluation.evaluate import evaluate
@@ -34,6 +35,7 @@ from stresnet.evaluation.score_files import read_scores
 from stresnet.evaluation.scoring import score_videos
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import predict_stored
+from stresnet.progress import Progress
 from stresnet.workers import JobReport
 from tiny_data import CLASSES, PREPARATION, toy_store, toy_video
 
@@ -347,3 +349,58 @@ def test_the_command_line_reports_and_lists_failures(world: Path, tmp_path: Path
 def test_nothing_to_score_is_an_error(world: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"none of the 4 videos.*falls/0: audio only"):
         compared(world, tmp_path, store=tmp_path / "empty")
+
+
+def test_videos_prepared_otherwise_are_refused_before_anything_is_scored(
+    world: Path, tmp_path: Path, scored: list[str]
+) -> None:
+    net = load_model(world / "run" / "two_stream")
+    trained = {**PREPARATION, "tv_l1_warps": 2}
+    net.save_pretrained(tmp_path / "other", class_names=CLASSES, preparation=trained, card="")
+    with pytest.raises(DatasetError, match=r"other was trained on: tv_l1_warps is 5, expected 2"):
+        evaluate([world / "run", tmp_path / "other"], world / "toy.csv", store=world / "store")
+    assert not scored
+
+
+def test_a_damaged_store_is_named_and_the_others_are_scored(world: Path, tmp_path: Path) -> None:
+    shutil.copytree(world / "store", tmp_path / "store")
+    broken = store_path(tmp_path / "store", "falls/0")
+    content = bytearray(broken.read_bytes())
+    content[len(content) // 3 : len(content) // 3 + 2000] = bytes(2000)
+    broken.write_bytes(content)
+    found = compared(world, tmp_path, store=tmp_path / "store")
+    assert set(found.failures) == {"falls/0"}
+    assert "is damaged" in found.failures["falls/0"]
+    assert found.main.names == ("falls/1", "rises/0", "rises/1")
+
+
+def test_a_network_in_memory_and_where_it_was_computed(world: Path, tmp_path: Path) -> None:
+    net = load_model(world / "run" / "two_stream")
+    seen: list[Progress] = []
+    found = evaluate(
+        net, world / "toy.csv", fold=2, store=world / "store", protocols=CENTRE_CROP,
+        precision="fp32", on_progress=seen.append,
+    )  # fmt: skip
+    assert (found.main.model, found.main.network, len(found.entries)) == (
+        "network", "two-stream", 1,
+    )  # fmt: skip
+    assert [progress.done for progress in seen] == [1, 2, 3, 4]
+    assert {progress.total for progress in seen} == {4}
+    method = write_report(found, tmp_path)["method"]
+    assert (method["device"], method["precision"]) == ("cpu", "fp32")
+    assert (
+        f"on cpu in fp32, from the prepared videos in {world / 'store'}"
+        in (tmp_path / "report.md").read_text()
+    )
+    with pytest.raises(UsageError, match="2 folds"):
+        evaluate(net, world / "toy.csv", fold=[1, 2], store=world / "store")
+
+
+def test_a_device_without_memory_is_named(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("stresnet.inference.network.InferenceNetwork.__call__", full)
+    net = load_model(world / "run" / "two_stream")
+    with pytest.raises(EnvironmentProblem, match=r"out of memory.*25 chunks.*48x48"):
+        evaluate(net, world / "toy.csv", fold=1, store=world / "store")

@@ -14,10 +14,12 @@ from dataclasses import fields
 from typing import Any
 
 from stresnet.data.store.reader import FLOW_FORMAT, StoredVideo, differences
+from stresnet.data.video.container import printable
 from stresnet.errors import DatasetError, StoreError, UsageError, WeightsError
 from stresnet.flow import AUTHORS, TVL1Parameters
 
 SHORT_SIDE = 256  # pixels; also of a network that does not record how its videos were prepared
+SHOWN = 4  # differences in a message
 _NOT_IN_PIXELS = ("imported_fps",)
 
 logger = logging.getLogger(__name__)
@@ -49,12 +51,12 @@ def require_same_preparation(
     if not found:
         return
     video, differing = found[0]
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    left_out = f"; and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
     raise DatasetError(
-        f"{video.path}{more} was not prepared like the videos that {model} was trained on: "
-        f"{'; '.join(differing)}",
-        remedy="give the --store that it was trained on, or one made in the same way"
-        + (" (this one was imported)" if video.imported else ""),
+        f"{printable(video.path)}{others}: not prepared like the videos that {model} was trained "
+        f"on: {'; '.join(differing[:SHOWN])}{left_out}",
+        remedy="give a --store that was made in the same way (imported, if the model's was)",
     )
 
 
