@@ -14,8 +14,8 @@ from stresnet.errors import UsageError
 
 def export(
     model: Model,
-    to: Annotated[str, typer.Option(help="onnx, torch-export or openvino.")],
-    out: Annotated[Path, typer.Option(help="The file: .onnx, .pt2 or .xml (and .bin).")],
+    to: Annotated[str, typer.Option(help="onnx or torch-export.")],
+    out: Annotated[Path, typer.Option(help="The file: .onnx or .pt2.")],
     size: Annotated[
         str | None,
         typer.Option(
@@ -25,17 +25,22 @@ def export(
     clips: Annotated[
         list[Path] | None,
         typer.Option(
-            "--clip", metavar="VIDEO", help="To compare scores on; default: two shipped clips."
+            "--clip",
+            metavar="VIDEO",
+            help="Compare scores on this video; repeatable. Default: two clips that ship.",
         ),
     ] = None,
 ) -> None:
-    """Write a model for other programs; refused unless it gives the same scores."""
+    """Write a model for other programs; refused unless the file gives the same scores."""
     from stresnet.exporting import export_model
 
     sides = None if size is None else height_and_width(size)
-    agreement = export_model(model, to, out, size=sides, clips=clips or (), say=say)
-    written = ", ".join(f"{path} ({path.stat().st_size / 1e6:.1f} MB)" for path in agreement.files)
-    say(f"{written}: greatest difference of a score {agreement.difference:.0e} of the greatest")
+    agreement = export_model(model, to, out, size=sides, clips=clips or ())
+    megabytes = out.stat().st_size / 1e6
+    say(
+        f"{out} ({megabytes:.1f} MB): scores differ by at most {agreement.difference:.0e}, "
+        "relative to the greatest"
+    )
 
 
 def height_and_width(text: str) -> tuple[int, int]:

@@ -1,5 +1,6 @@
-"""A trained network as a file that other programs run: ONNX, torch.export, OpenVINO."""
+"""A trained network as a file that other programs run: ONNX and torch.export."""
 
-from stresnet.exporting.exporting import FORMATS, Agreement, export_model
+from stresnet.exporting.export import Agreement, export_model
+from stresnet.exporting.formats import FORMATS
 
 __all__ = ["FORMATS", "Agreement", "export_model"]

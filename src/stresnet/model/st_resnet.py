@@ -54,9 +54,9 @@ class STResNet(nn.Module):
 
     Attributes:
         config: the arguments above; `STResNet(**net.config)` builds the same network.
-        class_names: K names, where the network came from a model folder.
-        preparation: how its videos were prepared, where the network came from a model folder.
-        card: the model card, where the network came from a model folder.
+        class_names: K names; empty until they are set, or the network comes from a model folder.
+        preparation: how its videos were prepared, if it comes from a model folder.
+        card: the model card, if it comes from a model folder.
 
     Raises:
         UsageError: an argument outside the above.
@@ -145,6 +145,20 @@ class STResNet(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are, and where inputs belong."""
         return self.appearance.classifier.weight.device
+
+    def require_class_names(self) -> tuple[str, ...]:
+        """Return the K class names.
+
+        Raises:
+            UsageError: the network has none, or not K: what it recognises cannot be named.
+        """
+        if len(self.class_names) != self.config["num_classes"]:
+            raise UsageError(
+                f"the network has {len(self.class_names)} class names, expected "
+                f"{self.config['num_classes']}",
+                remedy="set net.class_names, in the order of the logits",
+            )
+        return tuple(self.class_names)
 
     @classmethod
     def from_pretrained(
