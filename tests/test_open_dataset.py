@@ -77,7 +77,11 @@ def test_folders_train_and_test(tmp_path: Path, train: str, held_out: str) -> No
 
 @pytest.mark.parametrize(
     ("there", "missing"),
-    [("train", "no folder of test"), ("Training", "no folder of test"), ("val", "no folder of training")],
+    [
+        ("train", "no folder of test"),
+        ("Training", "no folder of test"),
+        ("val", "no folder of training"),
+    ],
 )
 def test_a_part_of_a_split_alone_says_what_is_missing(
     tmp_path: Path, there: str, missing: str

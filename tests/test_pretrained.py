@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from stresnet.errors import UsageError, WeightsError
 from stresnet.model import STResNet, load_model
+from stresnet.prediction import live, predict, timeline
 
 NAMES = ["archery", "βόλεϊ", "=cmd()"]
 PREPARATION = {"short_side": 256, "flow": {"method": "tv_l1", "bound": 20.0}}
@@ -47,6 +48,23 @@ def test_a_saved_network_is_loaded_as_it_was(tmp_path: Path) -> None:
     torch.testing.assert_close(loaded.state_dict(), net.state_dict(), rtol=0, atol=0)
     rgb, flow = torch.rand(1, 5, 3, 32, 32) * 255, torch.rand(1, 5, 20, 32, 32) * 255
     torch.testing.assert_close(loaded(rgb, flow), net.eval()(rgb, flow), rtol=0, atol=0)
+
+
+def test_a_network_without_names_is_refused_before_the_work() -> None:
+    frames = np.zeros((20, 64, 64, 3), np.uint8)
+    net = STResNet(3, "tiny", input_size=32)
+    for recognise in (
+        lambda: predict(net, frames),
+        lambda: timeline(net, frames),
+        lambda: next(live(net, iter(()))),
+    ):
+        with pytest.raises(UsageError, match="no class names, expected 3"):
+            recognise()
+    net.class_names = ("a", "b")
+    with pytest.raises(UsageError, match="2 class names, expected 3"):
+        predict(net, frames)
+    net.class_names = ("a", "b", "c")
+    assert predict(net, frames).label in net.class_names
 
 
 def test_the_folder_holds_three_files(folder: Path) -> None:

@@ -97,7 +97,7 @@ def _score(
 
 def require_known(labels: Iterable[str], net: STResNet, data: str) -> None:
     """Raise `DatasetError`, naming them, if there are labels that the network does not know."""
-    if unknown := sorted(set(labels) - set(net.class_names)):
+    if unknown := sorted(set(labels) - set(net.require_class_names())):
         raise DatasetError(
             f"{data}: has the classes {', '.join(unknown)}; "
             f"the model knows {', '.join(net.class_names)}",

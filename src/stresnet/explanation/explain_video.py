@@ -124,7 +124,6 @@ def _check(net: STResNet, label: str | None, intervals: int) -> None:
     """Refuse what can be known to be wrong before a video is prepared."""
     if intervals < 0:
         raise UsageError(f"{intervals} intervals, expected 0 or more")
-    if not net.class_names:
-        raise UsageError("the network has no class names", remedy="load it with load_model")
+    net.require_class_names()
     if label is not None:
         class_index(net, label)

@@ -154,7 +154,7 @@ class STResNet(nn.Module):
         """
         if len(self.class_names) != self.config["num_classes"]:
             raise UsageError(
-                f"the network has {len(self.class_names)} class names, expected "
+                f"the network has {len(self.class_names) or 'no'} class names, expected "
                 f"{self.config['num_classes']}",
                 remedy="set net.class_names, in the order of the logits",
             )

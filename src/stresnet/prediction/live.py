@@ -90,6 +90,7 @@ def live(
         What `frames` raises.
     """
     net = model if isinstance(model, STResNet) else load_model(model, device=device)
+    net.require_class_names()
     if not stride > 0 or not 0 < window <= 60 or smooth < 0:
         raise UsageError(
             f"window {window} s, stride {stride} s, smooth {smooth} s; expected above 0, the "

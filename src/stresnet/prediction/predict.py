@@ -78,10 +78,11 @@ def predict(
 
     Raises:
         VideoError: the file cannot be decoded.
-        UsageError: `top_k` or the array make no sense.
+        UsageError: `top_k` or the array make no sense, or the network has no class names.
         WeightsError: the model's folder cannot be used.
     """
     net = model if isinstance(model, STResNet) else load_model(model, device=device)
+    net.require_class_names()
     require_top_k(top_k)
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
         path = Path(scratch) / "video.zip"
@@ -105,10 +106,11 @@ def predict_stored(
     precision: str = "auto",
 ) -> Prediction:
     """Recognise the action in a prepared video; arguments as of `predict`."""
+    names = net.require_class_names()
     scores = score_video(net, stored, protocol=protocol, precision=precision)
     return Prediction(
         source=name,
-        predictions=ranked(net.class_names, scores, top_k),
+        predictions=ranked(names, scores, top_k),
         duration=stored.duration,
         warnings=stored.warnings,
     )

@@ -191,6 +191,7 @@ def timeline(
         WeightsError: the model's folder cannot be used.
     """
     net = model if isinstance(model, STResNet) else load_model(model, device=device)
+    net.require_class_names()
     if settings.background is not None and settings.background not in net.class_names:
         raise UsageError(
             f"background {settings.background!r} is no class of the model",
