@@ -73,6 +73,25 @@ def test_a_changed_source_has_another_folder(monkeypatch, tmp_path):
     assert first != cache_folder()
 
 
+def test_code_of_older_sources_is_removed_beside_them_and_elsewhere_when_unused(
+    monkeypatch, tmp_path
+):
+    old, other = (f"stresnet-{digit * 16}" for digit in "0a")
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(subject, "SOURCES", tmp_path)
+    shared = tmp_path / "shared"
+    for folder in (tmp_path / "__pycache__" / old, shared / old, shared / other):
+        folder.mkdir(parents=True)
+    (shared / "mine").mkdir()
+    os.utime(shared / old, (0, 0))
+    beside = cache_folder()
+    assert [path.name for path in beside.parent.iterdir()] == [beside.name]
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(shared))
+    cache_folder.cache_clear()
+    here = cache_folder()
+    assert {path.name for path in shared.iterdir()} == {here.name, other, "mine"}
+
+
 def unwritable(path: Path) -> Path:
     """A folder below a file cannot be made, whoever asks."""
     path.write_text("")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
@@ -16,6 +18,7 @@ import numba
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 SOURCES = Path(__file__).parent
+UNUSED = 30 * 24 * 3600  # seconds after which machine code of another installation is removed
 
 
 def compiled(loop: Loop) -> Loop:
@@ -60,11 +63,26 @@ def cache_folder() -> Path | None:
         folder = place / f"stresnet-{digest.hexdigest()[:16]}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
+            with tempfile.TemporaryFile(dir=folder):  # which also renews the folder's date
+                _remove_others(folder)
                 return folder
         except OSError:
             continue
     return None
+
+
+def _remove_others(folder: Path) -> None:
+    """Remove the machine code of other states of the sources.
+
+    Beside the sources it can only be of older ones. Elsewhere other installations may use theirs,
+    which is renewed at each use.
+    """
+    is_ours_alone = folder.parent == SOURCES / "__pycache__"
+    oldest = time.time() - (0 if is_ours_alone else UNUSED)
+    for other in folder.parent.glob("stresnet-" + 16 * "[0-9a-f]"):
+        with suppress(OSError):  # another process may be quicker
+            if other != folder and other.stat().st_mtime < oldest:
+                shutil.rmtree(other)
 
 
 def _places() -> Iterator[Path]:

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeAlias
 
+import numba
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import binding, ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
@@ -51,6 +53,15 @@ class LanesModel(models.PrimitiveModel):
 
 
 A_VECTOR = LanesType()
+
+
+@cache
+def has_avx512() -> bool:
+    """Whether numba compiles for a processor with AVX-512, by the rules of its documentation."""
+    config: Any = numba.config  # its attributes are set as it is imported
+    if config.CPU_FEATURES is not None:  # NUMBA_CPU_FEATURES, for example "+avx2,-avx512f"
+        return "+avx512f" in config.CPU_FEATURES.split(",")
+    return bool(config.ENABLE_AVX and binding.get_host_cpu_features().get("avx512f"))
 
 
 def whole_lanes(length: int) -> int:
@@ -199,8 +210,7 @@ def _estimate(name: str, exactly: Callable[[Any, Any], Any]) -> Any:
 
     def instruction(typing: Any, vector: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            _, _, features = context.codegen().magic_tuple()
-            if "+avx512f" not in features:
+            if not has_avx512():
                 return exactly(builder, values[0])
             mask = ir.IntType(LANES)
             kind = ir.FunctionType(VECTOR, [VECTOR, VECTOR, mask])

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from stresnet.errors import UsageError
 from stresnet.flow.parameters import AUTHORS, TVL1Parameters
+from stresnet.workers import cores
 
 
 def tv_l1(
@@ -22,7 +23,7 @@ def tv_l1(
     *,
     parameters: TVL1Parameters = AUTHORS,
     device: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
 ) -> npt.NDArray[np.float32]:
     """Flow from each frame to the next (Zach, Pock, Bischof, DAGM 2007).
 
@@ -31,8 +32,8 @@ def tv_l1(
         parameters: AUTHORS, the default, as the paper's flow was made; OPENCV_CPU; FAST; or your
             own.
         device: None for the compiled CPU kernel; "cpu", "cuda", "cuda:1", ... for torch.
-        threads: pairs worked on at the same time; for the compiled CPU kernel only, and not with a
-            warm start. The result does not depend on it.
+        threads: pairs worked on at the same time; None: as many as there are cores. For the
+            compiled CPU kernel only, and not with a warm start. The result does not depend on it.
 
     Returns:
         (N-1, 2, H, W) float32, x then y, pixels per frame: frame i at x looks like frame i+1
@@ -47,8 +48,10 @@ def tv_l1(
             f"frames are {frames.dtype} of shape {frames.shape}, not uint8 of shape (N, H, W)",
             remedy="convert RGB frames with stresnet.flow.grey",
         )
-    if threads < 1:
-        raise UsageError(f"threads is {threads}, not at least 1", remedy="leave it out for 1")
+    if threads is not None and threads < 1:
+        raise UsageError(
+            f"threads is {threads}, not at least 1", remedy="leave it out for all cores"
+        )
     frames = np.ascontiguousarray(frames)
     # Imported here: processes start sooner without torch and numba, where neither computes flow.
     if device is not None:
@@ -64,7 +67,7 @@ def tv_l1(
             before = flow[i - 1] if i > 0 else None
             flow[i] = flow_of_pair(frames[i], frames[i + 1], parameters, before)
         return flow
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads or cores()) as pool:
         solved = pool.map(partial(flow_of_pair, p=parameters), frames[:-1], frames[1:])
         for i, pair in enumerate(solved):
             flow[i] = pair
