@@ -170,7 +170,7 @@ def test_many_videos_then_again(tmp_path):
     with (out / "failures.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["video"] for row in rows] == ["'=bad.mp4", "none.mp4"]
-    assert "no video" in rows[0]["reason"]
+    assert "not a video" in rows[0]["reason"]
     assert all(StoredVideo(store_path(out, name)).num_frames == 6 for name in names)
     first = contents(out)
 
