@@ -58,6 +58,22 @@ def test_bad_videos_give_exit_code_1(videos, tmp_path):
     assert "bad.avi" in (tmp_path / "store" / "failures.csv").read_text()
 
 
+def test_what_was_lost_is_said_and_counted_and_no_failure(videos, tmp_path):
+    """By prepare, again by prepare that skips it, and by check."""
+    cut = write_video(videos / "cut.avi", moving_texture(20, 64, 80))
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 7 // 8])
+    out = tmp_path / "store"
+    for done in ("3 prepared, 0", "0 prepared, 3"):
+        result = stresnet("prepare", videos, "--out", out)
+        assert result.exit_code == 0
+        assert f"{done} already there, 0 failed, 1 warnings" in result.stderr
+        assert "warning: cut.avi: damaged or truncated" in result.stderr
+    checked = stresnet("check", out)
+    assert checked.exit_code == 0
+    assert "warning: cut.avi.zip: damaged or truncated" in checked.stderr
+    assert "1 of damaged or truncated videos" in checked.stderr
+
+
 def test_many_failures_are_named_in_part(tmp_path):
     (tmp_path / "videos").mkdir()
     for number in range(30):

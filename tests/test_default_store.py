@@ -12,17 +12,20 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import stresnet.data.prepare.ensure as ensure
 import stresnet.data.prepare.many as many
 import stresnet.workers as workers
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
+from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import VARIABLE, default_store, store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.protocols import CENTRE_CROP
 from stresnet.model import STResNet
 from stresnet.training.run import train
+from stresnet.workers import JobReport
 from toy_training import RECIPE
 
 
@@ -100,3 +103,14 @@ def test_the_environment_may_choose_another_place(
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "scratch"))
     assert default_store("clips").parent == tmp_path / "scratch"
+
+
+def test_damage_is_said_wherever_videos_are_used(caplog: pytest.LogCaptureFixture) -> None:
+    """Train and evaluate get their videos here; a broken one is left out, a cut one is used."""
+    lost = JobReport(done=("a.avi",), warnings=(("a.avi", "damaged or truncated: 25 frames"),))
+    items = [VideoItem(Path("a.avi"), "left", "a.avi")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ensure, "prepare", lambda *_, **__: lost)
+        prepared = ensure.ensure_prepared(items, Path("store"))
+    assert prepared.kept(skip_broken=False) == items
+    assert "a.avi: damaged or truncated: 25 frames" in caplog.text

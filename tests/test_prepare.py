@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import stresnet.data.prepare.one as prepare_video_module
-import stresnet.files as files_module
 import stresnet.workers as workers_module
 from making_stores import contents
 from making_videos import moving_texture, write_video
@@ -28,15 +27,12 @@ from stresnet.data.prepare.many import (
 )
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.decode import read_video
-from stresnet.errors import EnvironmentProblem, JobError, StoreError, UsageError, VideoError
-from stresnet.files import remove_stale_partials
+from stresnet.errors import EnvironmentProblem, StoreError, UsageError, VideoError
 from stresnet.flow import TVL1Parameters, to_pixels
 from stresnet.progress import Progress
-from stresnet.workers import map_in_processes, report_progress, write_failures
 
 QUICK = TVL1Parameters(scales=2, warps=2, iterations=10)
 SMALL = {"parameters": QUICK, "short_side": 64}
-HOST = files_module._host()
 CLIP = moving_texture(6, 64, 80, step=(3, 0))
 
 
@@ -259,78 +255,6 @@ def test_ending_the_run_ends_its_workers_and_leaves_nothing_half(tmp_path):
     assert contents(out) == {}
 
 
-# --- isolation ----------------------------------------------------------------------------------
-
-
-def square_or_die(number: int) -> int:
-    report_progress(-number)
-    if number == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if number == 4:
-        raise VideoError("four", remedy="five")
-    if number == 5:
-        raise ZeroDivisionError("nought")
-    return number**2
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_what_kills_a_worker_costs_one_job(workers):
-    news: dict[int, int] = {}
-    jobs = map_in_processes(square_or_die, range(8), workers=workers, on_report=news.__setitem__)
-    outcomes = dict(jobs)
-    assert news == {number: -number for number in range(8)}
-    assert [outcomes[number] for number in (0, 1, 2, 6, 7)] == [0, 1, 4, 36, 49]
-    assert isinstance(outcomes[3], JobError)
-    assert "died (exit code -9)" in str(outcomes[3])
-    assert isinstance(outcomes[4], VideoError)
-    assert outcomes[4].remedy == "five"
-    assert str(outcomes[5]) == "ZeroDivisionError: nought"
-
-
-def mark(path: Path) -> None:
-    path.touch()
-
-
-def test_the_first_jobs_begin_at_once_and_others_when_asked_for(tmp_path):
-    paths = [tmp_path / str(number) for number in range(4)]
-    taken: list[Path] = []
-
-    def jobs():
-        for path in paths:
-            taken.append(path)
-            yield path
-
-    running = map_in_processes(mark, jobs(), workers=2)
-    assert taken == paths[:2]
-    while not (paths[0].exists() and paths[1].exists()):
-        time.sleep(0.01)
-    next(running)
-    assert taken == paths[:2]
-    next(running)
-    next(running)
-    assert taken[:3] == paths[:3]
-    running.close()
-
-
-def test_nothing_to_do_starts_no_process(monkeypatch):
-    monkeypatch.setattr(workers_module, "_Worker", None)
-    assert list(map_in_processes(mark, [], workers=2)) == []
-
-
-# --- failures.csv -------------------------------------------------------------------------------
-
-
-def test_cells_are_never_formulas(tmp_path):
-    path = tmp_path / "failures.csv"
-    names = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", 'a,"b"\nc', os.fsdecode(b"\xff"), "plain"]
-    write_failures(path, [(name, "why") for name in names])
-    with path.open(encoding="utf-8", newline="") as file:
-        cells = [row["video"] for row in csv.DictReader(file)]
-    assert cells == ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "'\rx", 'a,"b"\nc', "\\udcff", "plain"]
-    write_failures(path, [])
-    assert not path.exists()
-
-
 # --- what a full disk and killed runs do --------------------------------------------------------
 
 
@@ -341,31 +265,3 @@ def test_a_full_disk_stops_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(workers_module, "map_in_processes", full)
     with pytest.raises(EnvironmentProblem, match="disk is full"):
         prepare([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "out")
-
-
-def test_only_leftovers_of_the_dead_are_removed(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    while dead.poll() is None:
-        time.sleep(0.01)
-    target = tmp_path / "clip.zip"
-    kept = [
-        tmp_path / f".clip.zip.{os.getpid()}-{HOST}0000.partial",
-        tmp_path / f".other.zip.{dead.pid}-{HOST}0000.partial",
-        tmp_path / ".clip.zip.mine.partial",
-        target,
-    ]
-    leftover = tmp_path / f".clip.zip.{dead.pid}-{HOST}0000.partial"
-    for path in [*kept, leftover]:
-        path.touch()
-    remove_stale_partials([target, tmp_path / "none" / "clip.zip"])
-    assert sorted(tmp_path.iterdir()) == sorted(kept)
-
-
-def test_a_dead_process_that_nobody_collected_counts_as_dead(tmp_path):
-    zombie = subprocess.Popen([sys.executable, "-c", ""])
-    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is still listed
-    leftover = tmp_path / f".clip.zip.{zombie.pid}-{HOST}0000.partial"
-    leftover.touch()
-    remove_stale_partials([tmp_path / "clip.zip"])
-    assert not leftover.exists()
-    zombie.wait()

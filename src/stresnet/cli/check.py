@@ -9,6 +9,7 @@ import typer
 
 from stresnet.cli.app import say, say_failures
 from stresnet.cli.options import Workers
+from stresnet.cli.prepare import say_warnings
 from stresnet.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -26,10 +27,13 @@ def check(
 
     with progress("check") as on_progress:
         report = check_stores(find_stores(store), workers=workers, on_progress=on_progress)
+    say_warnings(report.warnings)
     say_failures(report.failures, "no list; check parts of the store")
     say_findings(report)
     if report.all_well:
-        say(f"{report.videos} prepared videos: all intact, and nothing odd about their flow")
+        lost = len({name for name, _ in report.warnings})
+        cut = f"; {lost} of damaged or truncated videos" if lost else ""
+        say(f"{report.videos} prepared videos: all intact, and nothing odd about their flow{cut}")
     raise typer.Exit(0 if report.all_well else 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,8 +37,8 @@ def prepare(
     format: Annotated[
         Format,
         typer.Option(
-            help="Write them in another layout too, in a folder beside: --out's name, a dash and "
-            "the layout's."
+            help="Write them in this layout, too, in a folder beside the store: its name, a dash, "
+            "the layout's name."
         ),
     ] = Format.STORE,
     verify: Annotated[
@@ -45,10 +46,10 @@ def prepare(
         typer.Option("--verify", help="Read every byte, also of files that look unchanged."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell how many files, hours and gigabytes.")
+        bool, typer.Option("--dry-run", help="Only estimate how many files, hours and gigabytes.")
     ] = False,
 ) -> None:
-    """Decode videos and compute their TV-L1 flow into a store; again to go on after a stop."""
+    """Decode videos and compute their TV-L1 optical flow into a store. Rerun to resume."""
     from stresnet.data.formats.layouts import layout_names
     from stresnet.data.formats.write import export
     from stresnet.data.prepare.estimate import dry_run as foretell
@@ -106,9 +107,16 @@ def say_report(report: JobReport, what: str, folder: Path, shard: Shard) -> None
         f"{len(report.failures)} failed"
         + (f", {len(report.warnings)} warnings" if report.warnings else "")
     )
-    for name, warning in report.warnings[:FAILURES_SHOWN]:
-        say(f"warning: {name}: {warning}")
+    say_warnings(report.warnings)
     say_failures(report.failures, str(folder / shard.failures_file))
+
+
+def say_warnings(warnings: Sequence[tuple[str, str]]) -> None:
+    """Name the videos of which something was lost; the first ones, if there are many."""
+    for name, warning in warnings[:FAILURES_SHOWN]:
+        say(f"warning: {name}: {warning}")
+    if len(warnings) > FAILURES_SHOWN:
+        say(f"and {len(warnings) - FAILURES_SHOWN} more warnings; `stresnet check` has all of one")
 
 
 def say_forecast(forecast: Forecast, out: Path) -> None:

@@ -194,7 +194,9 @@ class PrepareJob:
             return False
         if not self.video.exists():
             return True
-        return stored.index.source.sha256 == content_sha256(self.video)
+        return stored.index.source.sha256 == content_sha256(
+            self.video, on_block=lambda: report_progress(0.0)
+        )
 
 
 def prepare_jobs(

@@ -67,7 +67,7 @@ def prepare_video(
         VideoError: the video cannot be decoded.
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
-    source = Source(video.name, content_sha256(video))
+    source = Source(video.name, content_sha256(video, on_block=lambda: on_frames(0)))
     with _writer(store, source, parameters, short_side) as writer:
         frames = iter_frames(video, short_side=short_side, on_warning=writer.warnings.append)
         _write(frames, writer, parameters, threads, on_frames)

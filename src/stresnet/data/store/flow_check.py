@@ -25,7 +25,7 @@ from stresnet.errors import DatasetError, StresnetError
 from stresnet.flow import grey, to_pixels
 from stresnet.flow.quantize import BOUND
 from stresnet.progress import OnProgress, Progress, silent
-from stresnet.workers import DEADLINE, map_in_processes, worker_count
+from stresnet.workers import map_in_processes, worker_count
 
 FIELDS = 12  # looked at in a video
 PIXELS = 4000  # looked at in a field
@@ -193,17 +193,20 @@ class CheckReport:
     Attributes:
         videos: how many were looked at.
         failures: (name, reason) of those that are damaged or were made otherwise.
+        warnings: (name, what was lost when the video was decoded).
         by_finding: sentence -> names of the videos that show it each on its own.
         together: what only the evidence of all videos together bears out, or nothing.
     """
 
     videos: int
     failures: tuple[tuple[str, str], ...]
+    warnings: tuple[tuple[str, str], ...]
     by_finding: Mapping[str, tuple[str, ...]]
     together: str
 
     @property
     def all_well(self) -> bool:
+        """Whether no store is damaged and no flow is odd; videos may have been cut off."""
         return not (self.failures or self.by_finding or self.together)
 
 
@@ -236,13 +239,15 @@ def check_stores(
     """
     workers, _ = worker_count(workers, len(stores))
     failures: list[tuple[str, str]] = []
+    warnings: list[tuple[str, str]] = []
     seen: dict[str, Evidence] = {}
-    outcomes = map_in_processes(_evidence, stores, workers=workers, deadline=DEADLINE)
+    outcomes = map_in_processes(_checked, stores, workers=workers)
     for finished, ((_, name), outcome) in enumerate(outcomes, start=1):
         if isinstance(outcome, StresnetError):
             failures.append((name, str(outcome)))
         else:
-            seen[name] = outcome
+            seen[name], lost = outcome
+            warnings += [(name, warning) for warning in lost]
         on_progress(Progress(finished, len(stores), name))
 
     by_finding: dict[str, tuple[str, ...]] = {}
@@ -255,12 +260,13 @@ def check_stores(
     return CheckReport(
         videos=len(stores),
         failures=tuple(sorted(failures)),
+        warnings=tuple(sorted(warnings)),
         by_finding=by_finding,
         together="" if together in by_finding else together,
     )
 
 
-def _evidence(named: tuple[Path, str]) -> Evidence:
+def _checked(named: tuple[Path, str]) -> tuple[Evidence, tuple[str, ...]]:
     stored = StoredVideo(named[0])
     stored.verify()
-    return evidence(stored)
+    return evidence(stored), stored.warnings

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ CODECS = (
     "msmpeg4v1", "msmpeg4v2", "msmpeg4", "h263", "flv", "wmv1", "wmv2", "wmv3", "vc1", "mjpeg",
     "dvvideo", "prores", "ffv1", "rawvideo", "gif",
 )  # fmt: skip
+HASHED_BYTES = 16 << 20  # at a time
 MAX_PIXELS = 8192 * 4320  # of a picture (8K); a forged header must not fill the memory
 LEAST_PACKET = 8  # bytes; a header that promises more pictures than the file could hold is wrong
 # Containers whose header tells how long the file is. Others are measured by their last packets.
@@ -77,16 +78,23 @@ def printable(path: Path) -> str:
     )
 
 
-def content_sha256(path: Path) -> str:
+def content_sha256(path: Path, *, on_block: Callable[[], None] = lambda: None) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal digits.
+
+    Args:
+        on_block: called now and then, as a sign of life where a file is large.
 
     Raises:
         VideoError: it is not a regular file, is empty, or cannot be read.
     """
     _require_content(path)
     try:
+        sha256 = hashlib.sha256()
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while block := file.read(HASHED_BYTES):
+                sha256.update(block)
+                on_block()
+        return sha256.hexdigest()
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -1,0 +1,249 @@
+"""Worker processes: what crashes, dies or hangs costs one job, and stopping takes seconds."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import stresnet.workers as workers_module
+from stresnet.errors import JobError, VideoError
+from stresnet.progress import Progress
+from stresnet.workers import Done, map_in_processes, report_progress, run_jobs, write_failures
+
+
+def square_or_die(number: int) -> int:
+    report_progress(-number)
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == 4:
+        raise VideoError("four", remedy="five")
+    if number == 5:
+        raise ZeroDivisionError("nought")
+    return number**2
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_kills_a_worker_costs_one_job(workers: int) -> None:
+    reports: dict[int, int] = {}
+    jobs = map_in_processes(square_or_die, range(8), workers=workers, on_report=reports.__setitem__)
+    outcomes = dict(jobs)
+    assert reports == {number: -number for number in range(8)}
+    assert [outcomes[number] for number in (0, 1, 2, 6, 7)] == [0, 1, 4, 36, 49]
+    assert isinstance(outcomes[3], JobError)
+    assert "died (exit code -9)" in str(outcomes[3])
+    assert isinstance(outcomes[4], VideoError)
+    assert outcomes[4].remedy == "five"
+    assert str(outcomes[5]) == "ZeroDivisionError: nought"
+
+
+def mark(path: Path) -> None:
+    path.touch()
+
+
+def test_the_first_jobs_begin_at_once_and_others_when_asked_for(tmp_path: Path) -> None:
+    paths = [tmp_path / str(number) for number in range(4)]
+    taken: list[Path] = []
+
+    def jobs():  # type: ignore[no-untyped-def]
+        for path in paths:
+            taken.append(path)
+            yield path
+
+    running = map_in_processes(mark, jobs(), workers=2)
+    assert taken == paths[:2]
+    while not (paths[0].exists() and paths[1].exists()):
+        time.sleep(0.01)
+    next(running)
+    assert taken == paths[:2]
+    next(running)
+    next(running)
+    assert taken[:3] == paths[:3]
+    running.close()
+
+
+def test_a_worker_may_be_ahead_of_the_consumer(tmp_path: Path) -> None:
+    paths = [tmp_path / str(number) for number in range(4)]
+    running = map_in_processes(mark, paths, workers=1, ahead=1)
+    while not paths[1].exists():  # though nobody has asked for the first result yet
+        time.sleep(0.01)
+    assert not paths[2].exists()
+    assert [job for job, _ in running] == paths
+
+
+def test_nothing_to_do_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "_Worker", None)
+    assert list(map_in_processes(mark, [], workers=2)) == []
+
+
+# --- workers that die ---------------------------------------------------------------------------
+
+
+def own_pid(number: int) -> int:
+    return os.getpid()
+
+
+def test_a_worker_that_died_idle_costs_nobody() -> None:
+    running = map_in_processes(own_pid, range(3), workers=1)
+    _, first = next(running)
+    os.kill(first, signal.SIGKILL)  # as the system does when memory is short
+    while Path(f"/proc/{first}/stat").read_text().split()[2] != "Z":
+        time.sleep(0.01)
+    outcomes = [outcome for _, outcome in running]
+    assert all(isinstance(outcome, int) for outcome in outcomes)
+    assert first not in outcomes
+
+
+def die_up_to(limit: int, path: Path) -> int:
+    tries = len(path.read_text()) + 1 if path.exists() else 1
+    path.write_text("x" * tries)
+    if tries <= limit:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return tries
+
+
+def die_once(path: Path) -> int:
+    return die_up_to(1, path)
+
+
+def die_always(path: Path) -> int:
+    return die_up_to(99, path)
+
+
+def test_a_job_whose_process_died_is_tried_once_more(tmp_path: Path) -> None:
+    assert list(map_in_processes(die_once, [tmp_path / "a"], workers=1)) == [(tmp_path / "a", 2)]
+    ((_, outcome),) = map_in_processes(die_always, [tmp_path / "b"], workers=1)
+    assert isinstance(outcome, JobError)
+    assert (tmp_path / "b").read_text() == "xx"
+
+
+def test_jobs_handed_over_ahead_survive_the_death_of_their_worker(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "abc"]
+    outcomes = list(map_in_processes(die_once, paths, workers=1, ahead=2))
+    assert outcomes == [(path, 2) for path in paths]
+
+
+# --- workers that hang --------------------------------------------------------------------------
+
+
+def hang_at_two(number: int) -> int:
+    if number == 2:  # as in C code, where no signal handler of Python's runs
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        time.sleep(1000)
+    return number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_job_that_hangs_is_killed_and_counted(workers: int) -> None:
+    began = time.monotonic()
+    outcomes = dict(map_in_processes(hang_at_two, range(4), workers=workers, deadline=4))
+    assert time.monotonic() - began < 60
+    assert [outcomes[number] for number in (0, 1, 3)] == [0, 1, 3]
+    assert isinstance(outcomes[2], JobError)
+    assert "no sign of life for 4 seconds" in str(outcomes[2])
+
+
+def slow_but_alive(number: int) -> int:
+    for _ in range(9):
+        time.sleep(0.5)
+        report_progress(0.5)
+    return number
+
+
+def test_a_sign_of_life_starts_the_deadline_again() -> None:
+    assert list(map_in_processes(slow_but_alive, [7], workers=1, deadline=4)) == [(7, 7)]
+
+
+def short_nap(number: int) -> int:
+    time.sleep(0.1)
+    return number
+
+
+def test_a_consumer_that_takes_its_time_is_not_a_hang() -> None:
+    seen = []
+    for number, outcome in map_in_processes(short_nap, range(3), workers=1, ahead=1, deadline=4):
+        assert outcome == number
+        seen.append(number)
+        time.sleep(4.5 if number == 0 else 0)
+    assert seen == [0, 1, 2]
+
+
+HANG = """
+import signal, sys, time
+from pathlib import Path
+import stresnet.workers as workers
+
+def hang(folder):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    (folder / "hangs").write_text(str(__import__("os").getpid()))
+    time.sleep(1000)
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as the command line does
+    workers.STOP_SECONDS = 0.5
+    list(workers.map_in_processes(hang, [Path(sys.argv[1])], workers=1))
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopping_takes_seconds_though_a_worker_hangs(tmp_path: Path, sent: signal.Signals) -> None:
+    (tmp_path / "hang.py").write_text(HANG)
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "hang.py", tmp_path], stderr=subprocess.DEVNULL
+    )
+    while not (tmp_path / "hangs").exists() or not (tmp_path / "hangs").read_text():
+        assert process.poll() is None
+        time.sleep(0.05)
+    worker = Path("/proc", (tmp_path / "hangs").read_text())
+    process.send_signal(sent)
+    process.wait(timeout=20)
+    until = time.monotonic() + 20
+    while worker.exists() and worker.joinpath("stat").read_text().split()[2] != "Z":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+# --- named jobs ---------------------------------------------------------------------------------
+
+
+def done_or_not(number: int) -> Done:
+    if number == 1:
+        raise VideoError("one")
+    report_progress(0.5)
+    return Done(skipped=number == 2, warnings=("odd",) if number else (), value=number)
+
+
+def test_a_report_names_what_became_of_each_job(tmp_path: Path) -> None:
+    progress: list[Progress] = []
+    values = {}
+    report = run_jobs(
+        done_or_not,
+        {name: number for number, name in enumerate("abcd")},
+        workers=1,
+        failures=tmp_path / "failures.csv",
+        on_progress=progress.append,
+        on_done=lambda name, done: values.setdefault(name, done.value),
+    )
+    assert (report.done, report.skipped) == (("a", "d"), ("c",))
+    assert report.failures == (("b", "one"),)
+    assert report.warnings == (("c", "odd"), ("d", "odd"))
+    assert values == {"a": 0, "c": 2, "d": 3}
+    assert [each.done for each in progress] == [0.5, 1, 2, 2.5, 3, 3.5, 4]
+    assert (tmp_path / "failures.csv").read_text().splitlines() == ["video,reason", "b,one"]
+
+
+def test_cells_are_never_formulas(tmp_path: Path) -> None:
+    path = tmp_path / "failures.csv"
+    names = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", 'a,"b"\nc', os.fsdecode(b"\xff"), "plain"]
+    write_failures(path, [(name, "why") for name in names])
+    with path.open(encoding="utf-8", newline="") as file:
+        cells = [row["video"] for row in csv.DictReader(file)]
+    assert cells == ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "'\rx", 'a,"b"\nc', "\\udcff", "plain"]
+    write_failures(path, [])
+    assert not path.exists()
