@@ -26,10 +26,10 @@ from stresnet.data.splits.split import VideoItem
 from stresnet.data.video.decode import read_video
 from stresnet.data.video.encode import video_writer
 from stresnet.drawing import resized
-from stresnet.evaluation.protocols import PAPER
+from stresnet.evaluation.protocols import PAPER, QUICK
 from stresnet.flow import FAST
 from stresnet.model import load_model
-from stresnet.prediction import QUICK, Timeline, TimelineSettings, predict, timeline
+from stresnet.prediction import Timeline, TimelineSettings, predict, timeline
 
 HEIGHT, WIDTH = 256, 340
 LONGEST_RUN = 4  # clips of a class in a row

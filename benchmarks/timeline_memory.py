@@ -20,7 +20,8 @@ import torch
 from stresnet.data.video.encode import video_writer
 from stresnet.flow import FAST
 from stresnet.model import load_model
-from stresnet.prediction import QUICK, TimelineSettings, timeline
+from stresnet.prediction import TimelineSettings, timeline
+from stresnet.progress import Progress
 
 HEIGHT, WIDTH = 256, 340
 
@@ -37,17 +38,17 @@ def main() -> None:
         video = Path(scratch) / "long.mp4"
         write(video, round(given.minutes * 60 * given.fps), given.fps)
         print(f"encoded: {resident():.0f} MB now, {peak():.0f} MB at most", flush=True)
-        told = 0
+        shown = 0
         began = time.monotonic()
 
-        def on_progress(done: float, total: float) -> None:
-            nonlocal told
-            if done >= told:
-                print(f"{done / 60:5.1f} min: {resident():.0f} MB", flush=True)
-                told += max(round(total / 12), 1)
+        def on_progress(progress: Progress) -> None:
+            nonlocal shown
+            if progress.done >= shown:
+                print(f"{progress.done / 60:5.1f} min: {resident():.0f} MB", flush=True)
+                shown += max(round((progress.total or 0) / 12), 1)
 
         settings = TimelineSettings(stride=given.stride)
-        found = timeline(net, video, settings, flow=FAST, protocol=QUICK, on_progress=on_progress)
+        found = timeline(net, video, settings, flow=FAST, protocol="quick", on_progress=on_progress)
     print(
         f"{found.duration / 60:.1f} min at {given.fps} frames/s, {len(found.times)} windows: peak "
         f"{peak():.0f} MB, {time.monotonic() - began:.0f} s, {torch.get_num_threads()} threads"

@@ -14,6 +14,7 @@ from stresnet.drawing import APPEARANCE, MOTION
 from stresnet.errors import UsageError, VideoError
 from stresnet.prediction import Timeline, TimelineSettings, annotate
 from stresnet.prediction.panel import CLASS_COLOURS, MARGIN, QUIET, STRIP, Panel
+from stresnet.progress import Progress
 
 
 def a_timeline(**settings: object) -> Timeline:
@@ -52,9 +53,9 @@ def test_bars_tell_the_streams_apart_and_change_with_time() -> None:
 def test_an_annotated_video_plays_in_browsers(tmp_path: Path) -> None:
     video = write_video(tmp_path / "clip.mp4", moving_texture(20, 64, 90), fps=5)
     out = tmp_path / "new" / "out.mp4"
-    told: list[tuple[float, float]] = []
+    reports: list[Progress] = []
     annotate(a_timeline(), video, out, short_side=128,
-             on_progress=lambda *seconds: told.append(seconds))  # fmt: skip
+             on_progress=reports.append)  # fmt: skip
     with av.open(out) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
@@ -65,7 +66,7 @@ def test_an_annotated_video_plays_in_browsers(tmp_path: Path) -> None:
     np.testing.assert_allclose(shown.times, original.times, atol=1e-3)
     free = np.s_[:, 40:128, :120]  # left of and below the inset
     assert np.abs(shown.frames[free].astype(int) - original.frames[free]).mean() < 6
-    assert told == [(1.0, 4.0), (2.0, 4.0), (3.0, 4.0)]
+    assert [(report.done, report.total) for report in reports] == [(1, 4), (2, 4), (3, 4)]
     assert [path.name for path in out.parent.iterdir()] == ["out.mp4"]
 
 
@@ -83,7 +84,7 @@ def test_what_cannot_be_annotated(tmp_path: Path) -> None:
     with pytest.raises(VideoError):
         annotate(a_timeline(), broken, tmp_path / "out.mp4")
 
-    def stop(done: float, total: float) -> None:
+    def stop(progress: Progress) -> None:
         raise KeyboardInterrupt
 
     longer = write_video(tmp_path / "longer.mp4", moving_texture(6, 64, 90), fps=3)

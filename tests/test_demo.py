@@ -12,6 +12,7 @@ from stresnet.demonstration import DemoClip, demo, write_page
 from stresnet.evaluation.report.pictures import Strip
 from stresnet.model import load_model
 from stresnet.prediction import ClassScore, Prediction, predict
+from stresnet.progress import Progress
 
 HOSTILE = "<img src=x onerror=alert(1)>.mp4"
 
@@ -64,8 +65,9 @@ def test_what_ships_is_small() -> None:
 
 @pytest.mark.slow
 def test_the_demo_scores_every_clip_and_writes_its_page(tmp_path: Path) -> None:
-    seen: list[str] = []
-    clips = demo(tmp_path, threads=2, on_clip=lambda clip: seen.append(clip.name))
-    assert len(seen) == len(clips) == 8
+    seen: list[Progress] = []
+    clips = demo(tmp_path, threads=2, on_progress=seen.append)
+    assert [progress.done for progress in seen] == list(range(1, len(clips) + 1))
+    assert len(clips) == 8
     assert {clip.truth for clip in clips} == {"fight", "noFight"}
     assert (tmp_path / "index.html").stat().st_size > 100_000

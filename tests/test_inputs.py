@@ -8,7 +8,7 @@ import pytest
 
 from stresnet.data.video.inputs import LiveInput, VideoInput, find_inputs
 from stresnet.errors import DatasetError, UsageError
-from stresnet.prediction.output_paths import output_paths
+from stresnet.prediction.outputs import output_paths
 
 
 @pytest.fixture

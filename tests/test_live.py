@@ -22,13 +22,11 @@ from stresnet.data.video.decode import Frame
 from stresnet.errors import EnvironmentProblem, UsageError, VideoError
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.model import STResNet
-from stresnet.prediction import LiveLabel, live
+from stresnet.prediction import LiveLabel, live, recogniser
+from stresnet.prediction import live_labels as live_module
 from stresnet.prediction.encoded_frames import EncodedFrame
 from stresnet.prediction.latest_queue import LatestQueue
-from stresnet.prediction.live import _Stages
-
-live_module = sys.modules["stresnet.prediction.live"]  # the function hides it
-
+from stresnet.prediction.live_labels import _Stages
 
 TEXTURE = moving_texture(40, 64, 64)
 
@@ -68,7 +66,7 @@ def scored(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> list[int]:
         return VideoScores(scores, scores)
 
     monkeypatch.setattr(live_module, "_warm_up", lambda *_: None)
-    monkeypatch.setattr(live_module, "score_video", score)
+    monkeypatch.setattr(recogniser, "score_video", score)
     return seen
 
 

@@ -20,8 +20,8 @@ import torch
 from typer.testing import CliRunner, Result
 
 from making_videos import moving_texture, write_video
-from stresnet.cli import app, predicting
-from stresnet.cli.predicting import clock
+from stresnet.cli import app
+from stresnet.cli.predict import clock
 from stresnet.data.video.decode import Frame
 from stresnet.model import STResNet
 
@@ -104,7 +104,7 @@ def test_a_background_is_not_reported(world: Path) -> None:
         (["clip.mp4", "--json", "--csv"], "choose one"),
         (["clip.mp4", "--whole", "--srt", "a.srt"], "leave --whole out"),
         (["clip.mp4", "--window", "0"], "window is 0.0 s"),
-        (["clip.mp4", "--timeline", "--background", "up"], "no class"),
+        (["clip.mp4", "--timeline", "--background", "up"], "not a class"),
         (["https://host/clip.mp4"], "not fetched"),
         (["rtsp://host/live"], "--allow-network"),
         (["*.nothing"], "matches no file"),
@@ -122,7 +122,7 @@ def test_what_makes_no_sense_is_said_at_once(
 
 
 def camera(monkeypatch: pytest.MonkeyPatch, frames: Iterator[Frame]) -> None:
-    monkeypatch.setattr(predicting, "camera_frames", lambda address: frames)
+    monkeypatch.setattr("stresnet.data.video.camera.camera_frames", lambda address: frames)
 
 
 def test_a_camera_tells_labels_as_they_change(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,11 +149,11 @@ def test_ctrl_c_ends_a_camera_cleanly_and_stops_files(
         yield
 
     camera(monkeypatch, iter([Frame(np.zeros((64, 64, 3), np.uint8), 0.0)]))
-    monkeypatch.setattr(predicting, "live", interrupted)
+    monkeypatch.setattr("stresnet.prediction.live", interrupted, raising=False)
     told = run(world, "0")
     assert told.exit_code == 0
     assert "ended" in told.stderr
-    monkeypatch.setattr(predicting, "_recognised", interrupted)
+    monkeypatch.setattr("stresnet.prediction.recognise_each", interrupted, raising=False)
     told = run(world, world / "videos" / "sub" / "short.mp4")
     assert told.exit_code == 130
     assert "stopped" in told.stderr

@@ -20,11 +20,10 @@ from stresnet.errors import VideoError
 from stresnet.flow import FAST
 from stresnet.model import STResNet
 from stresnet.prediction import (
-    QUICK,
     Prediction,
     TimelineSettings,
     predict,
-    predict_each,
+    recognise_each,
     timeline,
 )
 from stresnet.prediction import windows as windows_module
@@ -148,12 +147,12 @@ def test_many_videos_come_in_order_and_leaving_ends_the_preparation(
     good = write_video(tmp_path / "good.mp4", moving_texture(3, 64, 64))
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video")
-    pairs = list(predict_each(net, [good, broken, good], flow=FAST, protocol=QUICK))
+    pairs = list(recognise_each(net, [good, broken, good], flow=FAST, protocol="quick", workers=0))
     assert [path for path, _ in pairs] == [good, broken, good]
     first, error, last = (found for _, found in pairs)
     assert isinstance(error, VideoError)
     assert isinstance(first, Prediction)
-    assert first == last == predict(net, good, flow=FAST, protocol=QUICK)
+    assert first == last == predict(net, good, flow=FAST, protocol="quick")
 
     long = write_video(tmp_path / "long.mp4", moving_texture(100, 32, 32))
     written: list[int] = []
@@ -169,7 +168,7 @@ def test_many_videos_come_in_order_and_leaving_ends_the_preparation(
 
     gone = threading.Event()
     monkeypatch.setattr(prepared_ahead, "prepare_video", slow)
-    each = predict_each(net, [good, long], flow=FAST, protocol=QUICK)
+    each = recognise_each(net, [good, long], flow=FAST, protocol="quick", workers=0)
     next(each)
     threading.Timer(0.5, gone.set).start()  # when `close` has begun to wait for the thread
     each.close()

@@ -34,7 +34,7 @@ from stresnet.evaluation.result import EvaluationResult
 from stresnet.evaluation.score_files import read_scores
 from stresnet.evaluation.scoring import score_videos
 from stresnet.model import STResNet, load_model
-from stresnet.prediction import predict_stored
+from stresnet.prediction.recogniser import Recogniser
 from stresnet.progress import Progress
 from stresnet.workers import JobReport
 from tiny_data import CLASSES, PREPARATION, toy_store, toy_video
@@ -140,7 +140,7 @@ def test_evaluation_and_prediction_agree_bit_for_bit(world: Path) -> None:
     net = load_model(world / "run" / "two_stream")
     net.to(memory_format=torch.channels_last)
     for place, name in enumerate(result.names):
-        told = predict_stored(net, StoredVideo(store_path(world / "store", name)), name)
+        told = Recogniser(net).ranking(StoredVideo(store_path(world / "store", name)), name)
         probabilities = torch.from_numpy(result.scores["fused"][place]).double().softmax(0)
         expected = dict(zip(CLASSES, probabilities.tolist(), strict=True))
         assert {each.label: each.score for each in told.predictions} == pytest.approx(

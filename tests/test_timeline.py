@@ -6,7 +6,6 @@ import csv
 import io
 import itertools
 import json
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,8 @@ from stresnet.prediction import (
     Timeline,
     TimelineSettings,
     predict,
+    recognise,
+    recogniser,
     timeline,
     to_csv,
     to_srt,
@@ -34,8 +35,7 @@ from stresnet.prediction import (
 )
 from stresnet.prediction.segments import best_labelling, borders_between, smoothed
 from stresnet.prediction.windows import Window
-
-timeline_module = sys.modules["stresnet.prediction.timeline"]  # the function hides it
+from stresnet.progress import Progress
 
 FPS = 8
 
@@ -58,7 +58,7 @@ def knows_motion(monkeypatch: pytest.MonkeyPatch) -> None:
         scores = np.array([x, -x], np.float32)
         return VideoScores(scores, scores)
 
-    monkeypatch.setattr(timeline_module, "score_video", score)
+    monkeypatch.setattr(recogniser, "score_video", score)
 
 
 def spliced(*seconds: int) -> np.ndarray:
@@ -167,17 +167,17 @@ def test_a_file_has_its_own_times_and_progress(net: STResNet, tmp_path: Path) ->
     frames = spliced(2, 1)
     times = np.concatenate([np.arange(16) / 8, 2 + np.arange(8) / 4])
     video = write_video(tmp_path / "clip.mkv", frames, times=times.tolist())
-    told: list[tuple[float, float]] = []
+    reports: list[Progress] = []
     found = timeline(net, video, TimelineSettings(1.0, 0.25, 0.5, 1.0, background="right"),
-                     flow=FAST, on_progress=lambda *seconds: told.append(seconds))  # fmt: skip
+                     flow=FAST, on_progress=reports.append)  # fmt: skip
     (segment,) = found.segments
     assert segment.label == "left"
     assert (segment.start, segment.end) == pytest.approx((2.0, 4.0), abs=0.4)
     assert found.source == str(video)
-    done = [seconds for seconds, _ in told]
+    done = [report.done for report in reports]
     assert done == sorted(done)
     assert done[-1] == found.duration
-    assert all(total == pytest.approx(4.0, abs=0.3) for _, total in told)
+    assert all(report.total == pytest.approx(4.0, abs=0.3) for report in reports)
     said = json.loads(json.dumps(found.as_dict(windows=True)))
     assert [each["label"] for each in said["segments"]] == ["left"]
     assert said["predictions"][0]["score"] >= 0.5
@@ -186,7 +186,7 @@ def test_a_file_has_its_own_times_and_progress(net: STResNet, tmp_path: Path) ->
 
 @pytest.mark.usefixtures("knows_motion")
 def test_what_progress_raises_ends_the_work(net: STResNet) -> None:
-    def stop(done: float, total: float) -> None:
+    def stop(progress: Progress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -208,8 +208,8 @@ def test_the_slower_stage_alone_sets_the_pace(
         time.sleep(0.1)
         return VideoScores(np.zeros(2, np.float32), np.zeros(2, np.float32))
 
-    monkeypatch.setattr(timeline_module, "_windows", windows)
-    monkeypatch.setattr(timeline_module, "score_video", score)
+    monkeypatch.setattr(recognise, "_windows", windows)
+    monkeypatch.setattr(recogniser, "score_video", score)
     began = time.monotonic()
     timeline(net, np.zeros((2, 8, 8, 3), np.uint8))
     assert time.monotonic() - began < 1.6

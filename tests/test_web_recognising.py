@@ -12,8 +12,9 @@ from making_videos import moving_texture, write_sound, write_video
 from stresnet.errors import VideoError
 from stresnet.model import STResNet
 from stresnet.prediction import predict
+from stresnet.prediction.recogniser import Recogniser
 from stresnet.web.job import FILES, UPLOAD
-from stresnet.web.recognise import Recogniser
+from stresnet.web.recognise import recognise as recognise_clip
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +26,19 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recogniser(model):
-    return Recogniser(model, threads=1, fast=True)
+    return Recogniser(model, protocol="quick")
 
 
-def recognise(recogniser, folder, *, max_seconds=60.0, heard=lambda stage, share: None):
-    return recogniser.recognise(folder, "my.avi", max_seconds=max_seconds, on_progress=heard)
+def recognise(recogniser, folder, *, max_seconds=60.0, fast=True, heard=lambda stage, share: None):
+    return recognise_clip(
+        recogniser,
+        folder,
+        "my.avi",
+        max_seconds=max_seconds,
+        threads=1,
+        fast=fast,
+        on_stage=heard,
+    )
 
 
 def test_a_clip_becomes_numbers_and_videos_that_browsers_play(recogniser, tmp_path):
@@ -56,7 +65,7 @@ def test_a_short_clips_classes_are_those_of_predict(model, tmp_path):
     clip = write_video(tmp_path / "clip.avi", moving_texture(12))
     expected = predict(model, clip).predictions
     clip.rename(tmp_path / UPLOAD)
-    found = recognise(Recogniser(model, threads=1, fast=False), tmp_path)["predictions"]
+    found = recognise(Recogniser(model), tmp_path, fast=False)["predictions"]
     assert [entry["label"] for entry in found] == [entry.label for entry in expected]
     np.testing.assert_array_equal(
         [entry["score"] for entry in found], [entry.score for entry in expected]
@@ -78,12 +87,12 @@ def test_what_is_no_video_is_said_by_the_visitors_name(recogniser, tmp_path, kin
 def test_a_long_clip_is_refused(recogniser, tmp_path, ending):
     frames = moving_texture(60, 16, 16, step=(0, 0))
     write_video(tmp_path / f"clip{ending}", frames).rename(tmp_path / UPLOAD)
-    with pytest.raises(VideoError, match=r"longer than the 1\.5 seconds that are allowed"):
+    with pytest.raises(VideoError, match=r"more than the 1\.5 seconds that are allowed"):
         recognise(recogniser, tmp_path, max_seconds=1.5)
 
 
 def test_a_clip_that_tells_no_length_is_stopped_by_its_frames(recogniser, tmp_path, monkeypatch):
-    monkeypatch.setattr("stresnet.web.recognise.MOST_FRAMES_A_SECOND", 10)
+    monkeypatch.setattr("stresnet.web.recognise.MOST_FRAMES_PER_SECOND", 10)
     write_video(tmp_path / "clip.mkv", moving_texture(33, 16, 16)).rename(tmp_path / UPLOAD)
-    with pytest.raises(VideoError, match=r"longer than the 2 seconds"):
+    with pytest.raises(VideoError, match=r"more than the 2 seconds"):
         recognise(recogniser, tmp_path, max_seconds=2.0)

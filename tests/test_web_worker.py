@@ -87,7 +87,7 @@ def test_when_the_server_is_gone_the_worker_clears_up_and_ends(tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     (scratch / "clip").write_text("private")
-    command = worker_command(tmp_path / "no-model", scratch, threads=1, fast=True)
+    command = worker_command(scratch, model="no-model", threads=1, fast=True)
     assert json.loads(command[-1])["fast"] is True
     # Its server ends before the model is loaded.
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)

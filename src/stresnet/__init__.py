@@ -1,47 +1,134 @@
 """Spatiotemporal Residual Networks (Feichtenhofer, Pinz, Wildes, NIPS 2016) for video.
 
 >>> import stresnet
->>> stresnet.predict("model-folder", "clip.mp4").label
+>>> stresnet.predict("fight", "clip.mp4").label
+
+Every verb of the command line is a function of the same name. Errors are in `stresnet.errors`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from stresnet.lazy import lazy_names
 
 if TYPE_CHECKING:
-    __version__: str
-    from stresnet import flow
+    from stresnet import errors, flow
     from stresnet.classifier import STResNetClassifier as STResNetClassifier
+    from stresnet.data.prepare.many import prepare
+    from stresnet.data.store.flow_check import check_stores as check
+    from stresnet.data.store.reader import StoredVideo
+    from stresnet.demonstration import demo
+    from stresnet.diagnosis import doctor
     from stresnet.evaluation.evaluate import evaluate
+    from stresnet.evaluation.fusion import fuse
+    from stresnet.evaluation.protocols import Protocol
+    from stresnet.evaluation.result import EvaluationResult
+    from stresnet.explanation import Explanation, explain
+    from stresnet.exporting import export_model as export
     from stresnet.model import STResNet, load_model
-    from stresnet.prediction import predict, timeline
+    from stresnet.prediction import (
+        ClassScore,
+        LiveLabel,
+        Prediction,
+        Segment,
+        Timeline,
+        TimelineSettings,
+        annotate,
+        live,
+        predict,
+        recognise_each,
+        timeline,
+    )
+    from stresnet.progress import Progress
+    from stresnet.reproduction import reproduce
+    from stresnet.training.recipe import Recipe
     from stresnet.training.run import train
+    from stresnet.web import serve
 
-# Without STResNetClassifier, which needs an extra: `import *` shall not fail for want of it.
-__all__ = ["STResNet", "evaluate", "flow", "load_model", "predict", "timeline", "train"]
+    __version__: str
 
-_HOME = {
-    "STResNet": "stresnet.model",
-    "STResNetClassifier": "stresnet.classifier",
-    "evaluate": "stresnet.evaluation.evaluate",
-    "load_model": "stresnet.model",
-    "predict": "stresnet.prediction",
-    "timeline": "stresnet.prediction",
-    "train": "stresnet.training.run",
-}
+# Without STResNetClassifier, which needs an extra: `import *` must not fail where it is missing.
+__all__ = [
+    "ClassScore",
+    "EvaluationResult",
+    "Explanation",
+    "LiveLabel",
+    "Prediction",
+    "Progress",
+    "Protocol",
+    "Recipe",
+    "STResNet",
+    "Segment",
+    "StoredVideo",
+    "Timeline",
+    "TimelineSettings",
+    "annotate",
+    "check",
+    "demo",
+    "doctor",
+    "errors",
+    "evaluate",
+    "explain",
+    "export",
+    "flow",
+    "fuse",
+    "live",
+    "load_model",
+    "predict",
+    "prepare",
+    "recognise_each",
+    "reproduce",
+    "serve",
+    "timeline",
+    "train",
+]
 
+_PREDICTION = (
+    "ClassScore",
+    "LiveLabel",
+    "Prediction",
+    "Segment",
+    "Timeline",
+    "TimelineSettings",
+    "annotate",
+    "live",
+    "predict",
+    "recognise_each",
+    "timeline",
+)
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: torch takes seconds, and `--help` needs none."""
-    if name == "flow":
-        return import_module("stresnet.flow")
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:
+    _public_name, __dir__ = lazy_names(
+        __name__,
+        {
+            "EvaluationResult": "stresnet.evaluation.result",
+            "Explanation": "stresnet.explanation",
+            "Progress": "stresnet.progress",
+            "Protocol": "stresnet.evaluation.protocols",
+            "Recipe": "stresnet.training.recipe",
+            "STResNet": "stresnet.model",
+            "STResNetClassifier": "stresnet.classifier",
+            "StoredVideo": "stresnet.data.store.reader",
+            "check": "stresnet.data.store.flow_check:check_stores",
+            "demo": "stresnet.demonstration",
+            "doctor": "stresnet.diagnosis",
+            "errors": "stresnet.errors",
+            "evaluate": "stresnet.evaluation.evaluate",
+            "explain": "stresnet.explanation",
+            "export": "stresnet.exporting:export_model",
+            "flow": "stresnet.flow",
+            "fuse": "stresnet.evaluation.fusion",
+            "load_model": "stresnet.model",
+            "prepare": "stresnet.data.prepare.many",
+            "reproduce": "stresnet.reproduction",
+            "serve": "stresnet.web",
+            "train": "stresnet.training.run",
+            **dict.fromkeys(_PREDICTION, "stresnet.prediction"),
+        },
+    )
 
-        return version("stresnet")
-    if name not in _HOME:
-        raise AttributeError(f"module 'stresnet' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    def __getattr__(name):
+        if name == "__version__":
+            from importlib.metadata import version
 
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, "flow"})
+            return version("stresnet")
+        return _public_name(name)

@@ -1,26 +1,28 @@
-"""`stresnet demo`: the whole way on the real clips that ship with the package, and a page."""
+"""`stresnet demo`: recognise the real clips that ship with the package, and write a page."""
 
 from __future__ import annotations
 
+import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from stresnet.data.prepare.many import prepare_video
+from stresnet.data.prepare.one import prepare_video
 from stresnet.evaluation.report.pictures import Strip, strip
 from stresnet.files import atomic_write
-from stresnet.model import load_model
 from stresnet.pages import render_page
-from stresnet.prediction import ClassScore, Prediction, predict_stored
+from stresnet.prediction import ClassScore, Prediction
+from stresnet.prediction.recogniser import Recogniser
+from stresnet.progress import OnProgress, Progress, silent
+from stresnet.workers import worker_count
 
 PICTURES = 5  # moments of each clip on the page
 
 
 @dataclass(frozen=True)
 class DemoClip:
-    """One recognised clip: its true label, what the network says, and pictures."""
+    """One recognised clip: its true label, the prediction, and pictures."""
 
     name: str
     truth: str
@@ -37,29 +39,35 @@ class DemoClip:
         return next(entry for entry in self.prediction.predictions if entry.label == self.truth)
 
 
-def demo(out: Path, *, threads: int = 1, on_clip: Callable[[DemoClip], None]) -> list[DemoClip]:
+def demo(
+    out: str | Path = "demo",
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    on_progress: OnProgress = silent,
+) -> list[DemoClip]:
     """Recognise every shipped clip with the shipped model, and write `out/index.html`.
 
     Args:
         out: folder for the page.
-        threads: CPU threads for the optical flow.
-        on_clip: called with each clip when it is recognised.
+        device, precision: see `stresnet.device`.
+        threads: CPU threads for the optical flow; None is one for each core.
+        on_progress: called with clips done, clips in all and the clip's name.
     """
     clips: list[DemoClip] = []
+    threads, _ = worker_count(threads, sys.maxsize)
     with as_file(files("stresnet") / "assets") as assets, tempfile.TemporaryDirectory() as scratch:
-        net = load_model("fight")
-        for video in sorted(assets.glob("clips/*/*.mp4")):
-            stored = prepare_video(video, Path(scratch) / f"{video.stem}.zip", threads=threads)
-            clip = DemoClip(
-                name=video.name,
-                truth=video.parent.name,
-                prediction=predict_stored(net, stored, video.name, top_k=len(net.class_names)),
-                strip=strip(stored, PICTURES),
+        videos = sorted(assets.glob("clips/*/*.mp4"))
+        recogniser = Recogniser("fight", device=device, precision=precision)
+        for video in videos:
+            stored = prepare_video(video, Path(scratch, f"{video.stem}.zip"), threads=threads)
+            prediction = recogniser.ranking(stored, video.name)
+            clips.append(
+                DemoClip(video.name, video.parent.name, prediction, strip(stored, PICTURES))
             )
-            clips.append(clip)
-            on_clip(clip)
-        card = net.card
-    write_page(out / "index.html", clips, card)
+            on_progress(Progress(len(clips), len(videos), video.name))
+    write_page(Path(out) / "index.html", clips, recogniser.net.card)
     return clips
 
 

@@ -9,19 +9,24 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stresnet.cli.app import say
-from stresnet.cli.options import Threads
+from stresnet.cli.options import Device, Precision, Threads
+from stresnet.cli.progress import progress
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the page.")] = Path("demo"),
-    threads: Threads = 2,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
 ) -> None:
     """Recognise the real clips that ship with stresnet, and write a page to look at."""
     from stresnet.demonstration import demo as run_demo
 
     table = Table("clip", "true", "appearance", "motion", "both", "recognised")
-    clips = run_demo(out, threads=threads, on_clip=lambda clip: say(f"{clip.name}: done"))
+    with progress("demo") as on_progress:
+        clips = run_demo(
+            out, device=device, precision=precision, threads=threads, on_progress=on_progress
+        )
     for clip in clips:
         of_truth = (clip.of_truth.appearance, clip.of_truth.motion, clip.of_truth.score)
         mark = "[green]yes[/]" if clip.correct else f"[red]no: {clip.prediction.label}[/]"

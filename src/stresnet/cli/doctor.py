@@ -33,17 +33,19 @@ def doctor(
         Path | None,
         typer.Argument(
             metavar="VIDEOS",
-            help="A video, or a folder whose videos are looked at too.",
+            help="Also examine this video, or the videos in this folder.",
             show_default=False,
         ),
     ] = None,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Decode every frame, not only the first ones.")
+        bool, typer.Option("--thorough", help="Decode every frame instead of the first ones.")
     ] = False,
     workers: Workers = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object to stdout.")
+    ] = False,
 ) -> None:
-    """Say what this machine can do, and which videos of a folder cannot be used, and why.
+    """Check that stresnet works on this machine, and which videos cannot be used and why.
 
     Exit code 1 if a video cannot be used, 3 if stresnet itself does not work here.
     """
@@ -69,13 +71,13 @@ def doctor(
 
 
 def say_findings(findings: Sequence[Finding]) -> None:
-    """One line for each, and one for its remedy."""
+    """Print one line for each, and one for its remedy."""
     for finding in findings:
         _say(finding.state, f"{finding.topic}: {finding.says}", finding.remedy)
 
 
 def say_videos(report: VideoReport) -> None:
-    """What cannot be used, what is odd, and all in numbers."""
+    """Print what cannot be used, what is odd, and a summary."""
     for video in report.unusable:
         _say("unusable", f"{video.name}: {video.unusable}", video.remedy)
     for video in report.odd:
@@ -90,11 +92,11 @@ def say_videos(report: VideoReport) -> None:
         _say("", in_numbers(usable))
     if report.passed_over:
         others = ", ".join(f"{count} {ending}" for ending, count in report.passed_over.items())
-        _say("", f"passed over, since their endings are no video's: {others}")
+        _say("", f"not videos, so not looked at: {others}")
 
 
 def in_numbers(videos: Sequence[VideoCondition]) -> str:
-    """Codecs, sizes, rates and length of usable videos."""
+    """Summarise codecs, sizes, rates and length of usable videos."""
     codecs = Counter(video.codec for video in videos)
     by_size = sorted(videos, key=lambda video: video.width * video.height)
     small, large = (f"{video.width}x{video.height}" for video in (by_size[0], by_size[-1]))

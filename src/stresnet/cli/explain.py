@@ -44,7 +44,7 @@ def explain(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of --maximise.")] = 0,
-    threads: Threads = 2,
+    threads: Threads = None,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
@@ -60,7 +60,7 @@ def explain(
     net = load_model(model, device=device)
     if video is not None:
         found = explaining.explain(
-            net, video, label=label, intervals=intervals, threads=threads, precision=precision
+            net, video, label=label, intervals=intervals, threads=threads or 2, precision=precision
         )
         for warning in found.video.warnings:
             logger.warning(f"{video}: {warning}")

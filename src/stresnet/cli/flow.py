@@ -23,12 +23,12 @@ def flow(
     max_px: Annotated[
         float, typer.Option(help="Pixels per frame at which a colour is full.")
     ] = 8.0,
-    threads: Threads = 2,
+    threads: Threads = None,
 ) -> None:
     """Compute a video's TV-L1 flow, to look at it or to use it elsewhere."""
     from stresnet.flow_video import flow_view
 
-    fields = flow_view(video, view=view, flo=flo, max_px=max_px, threads=threads)
+    fields = flow_view(video, view=view, flo=flo, max_px=max_px, threads=threads or 2)
     for written in (view, flo):
         if written is not None:
             say(f"{fields} flow fields: {written}")

@@ -49,7 +49,12 @@ Precision = Annotated[
     str, typer.Option(help="auto (bf16 where the device multiplies it natively), fp32, bf16, fp16.")
 ]
 Workers = Annotated[int | None, typer.Option(help="Processes; default: one a processor core.")]
-Threads = Annotated[int, typer.Option(min=1, help="CPU threads for the flow.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="CPU threads for optical flow. [default: one per core]", show_default=False
+    ),
+]
 
 Number = TypeVar("Number", int, float)
 

@@ -2,141 +2,283 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+import json
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-from stresnet.cli.app import importing, say
+from stresnet.cli.app import logger, say
 from stresnet.cli.options import Device, Model, Precision, Threads
-from stresnet.errors import UsageError, VideoError
+from stresnet.cli.progress import ItemProgress
+from stresnet.errors import StresnetError, UsageError, VideoError
 
-LONG = 10.0  # seconds; longer videos get a timeline unless told otherwise
-IN_TIME, FILES = "Timeline", "Files (a file for one video, a folder for several)"
+if TYPE_CHECKING:
+    from stresnet.prediction import (
+        ClassScore,
+        LiveLabel,
+        Prediction,
+        Segment,
+        Timeline,
+        TimelineSettings,
+    )
+
+TIMELINES, FILES = "Timelines", "Files (a file for one video, a folder for several)"
 
 
 def predict(
     model: Model,
-    sources: Annotated[
+    inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="INPUT...",
             help="Video files, folders, patterns, .txt lists of them; or a camera: 0.",
         ),
     ],
-    top_k: Annotated[int, typer.Option(min=1, help="Classes of a whole video to show.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="A CSV table on stdout.")] = False,
+    top_k: Annotated[int, typer.Option(min=1, help="Classes to show of a whole video.")] = 5,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON array to stdout at the end.")
+    ] = False,
+    as_jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Print a line of JSON to stdout as each video is done.")
+    ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print a CSV table to stdout, row by row.")
+    ] = False,
     timeline: Annotated[
         bool | None,
         typer.Option(
             "--timeline/--whole",
-            help=f"What happens when, or one answer. [default: by length, {LONG:g} s]",
+            help="Predict a timeline, or one label for the whole video. "
+            "[default: a timeline above 10 s]",
             show_default=False,
-            rich_help_panel=IN_TIME,
+            rich_help_panel=TIMELINES,
         ),
     ] = None,
     window: Annotated[
-        float, typer.Option(help="Seconds the network sees at a time.", rich_help_panel=IN_TIME)
+        float, typer.Option(help="Seconds the network sees at a time.", rich_help_panel=TIMELINES)
     ] = 2.0,
     stride: Annotated[
-        float, typer.Option(help="Seconds between two windows.", rich_help_panel=IN_TIME)
+        float,
+        typer.Option(
+            help="Seconds from one window's start to the next.", rich_help_panel=TIMELINES
+        ),
     ] = 0.5,
     smooth: Annotated[
-        float, typer.Option(help="Seconds that scores are averaged over.", rich_help_panel=IN_TIME)
+        float, typer.Option(help="Seconds to average scores over.", rich_help_panel=TIMELINES)
     ] = 1.0,
     min_duration: Annotated[
-        float, typer.Option(help="Seconds that a segment lasts at least.", rich_help_panel=IN_TIME)
+        float, typer.Option(help="Shortest segment, in seconds.", rich_help_panel=TIMELINES)
     ] = 2.0,
     background: Annotated[
         str | None,
-        typer.Option(help="Class whose segments are not reported.", rich_help_panel=IN_TIME),
+        typer.Option(help="Class whose segments are not reported.", rich_help_panel=TIMELINES),
     ] = None,
     srt: Annotated[
-        Path | None, typer.Option(help="Subtitles for players.", rich_help_panel=FILES)
+        Path | None, typer.Option(help="Write subtitles for players.", rich_help_panel=FILES)
     ] = None,
     vtt: Annotated[
-        Path | None, typer.Option(help="Subtitles for browsers.", rich_help_panel=FILES)
+        Path | None, typer.Option(help="Write subtitles for browsers.", rich_help_panel=FILES)
     ] = None,
     annotated: Annotated[
         Path | None,
         typer.Option(
             "--annotate",
-            help="The video with classes, scores and flow drawn in: mp4.",
+            help="Write the video with classes, scores and flow drawn in (mp4).",
             rich_help_panel=FILES,
         ),
     ] = None,
     fast: Annotated[
-        bool, typer.Option("--fast", help="Quicker flow and 8 chunks of 25; always of a camera.")
+        bool,
+        typer.Option(
+            "--fast", help="Faster flow and 8 instead of 25 chunks (always on for cameras)."
+        ),
     ] = False,
     device: Device = "auto",
     precision: Precision = "auto",
-    threads: Threads = 2,
+    threads: Threads = None,
     allow_network: Annotated[
-        bool, typer.Option("--allow-network", help="Let rtsp:// sources be opened.")
+        bool, typer.Option("--allow-network", help="Allow rtsp:// addresses to be opened.")
     ] = False,
 ) -> None:
-    """Recognise what happens in videos, or in front of a camera.
+    """Recognise the actions in videos, or in front of a camera.
 
-    Short videos get ranked classes, long ones segments: from when to when, which class.
+    Short videos get a ranked list of classes; long ones a timeline of labelled segments.
     """
-    from stresnet.data.prepare.prefetched import prepared_ahead
     from stresnet.data.video.inputs import LiveInput, find_inputs
-    from stresnet.flow import AUTHORS, FAST
+    from stresnet.flow import FAST
+    from stresnet.prediction import TimelineSettings, recognise_each, to_csv
+    from stresnet.prediction.outputs import output_paths
 
-    if as_json and as_csv:
-        raise UsageError("--json and --csv both print to stdout", remedy="choose one")
-    outputs = {".srt": srt, ".vtt": vtt, ".mp4": annotated}
-    wanted = {ending: out for ending, out in outputs.items() if out is not None}
-    if wanted and timeline is False:
-        raise UsageError("files are made of timelines", remedy="leave --whole out")
-    found = [find_inputs(source, allow_network=allow_network) for source in sources]
-    cameras = [each for each in found if isinstance(each, LiveInput)]
+    if as_json + as_jsonl + as_csv > 1:
+        raise UsageError("--json, --jsonl and --csv all print to stdout", remedy="choose one")
+    given = {".srt": srt, ".vtt": vtt, ".mp4": annotated}
+    outs = {ending: out for ending, out in given.items() if out is not None}
+    if outs and timeline is False:
+        raise UsageError("files are made from timelines", remedy="leave --whole out")
+    found = [find_inputs(each, allow_network=allow_network) for each in inputs]
     videos = [video for each in found if isinstance(each, tuple) for video in each]
-    asked = wanted or as_csv or timeline is not None or background is not None
-    if cameras and (len(found) > 1 or asked):
-        raise UsageError(
-            "a camera comes alone, and gives lines or --json", remedy="record a file first"
-        )
-    in_time = cache(partial(_gets_timeline, asked=True if wanted else timeline))
-    whole = (video.path for video in videos if not in_time(video.path))
-    flow = FAST if fast else AUTHORS
-    try:
-        with prepared_ahead(whole, flow=flow, threads=threads, isolated=True) as prepared:
-            # Torch, a second of imports, comes while the first video is being prepared.
-            with importing():
-                from stresnet.cli.predicting import Run, predict_live, predict_videos
-                from stresnet.model import load_model
-                from stresnet.prediction import TimelineSettings
-
-            run = Run(
-                settings=TimelineSettings(window, stride, smooth, min_duration, background),
-                in_time=in_time,
-                outputs=wanted,
-                top_k=top_k,
-                style="json" if as_json else "csv" if as_csv else "table",
-                flow=flow,
-                fast=fast,
-                precision=precision,
-                threads=threads,
+    cameras = [each for each in found if isinstance(each, LiveInput)]
+    settings = TimelineSettings(window, stride, smooth, min_duration, background)
+    network: dict[str, Any] = {"device": device, "precision": precision, "threads": threads}
+    if cameras:
+        if len(found) > 1 or outs or as_csv or timeline is not None or background is not None:
+            raise UsageError(
+                "a camera comes alone, and gives lines or --json", remedy="record a file first"
             )
-            if cameras:
-                predict_live(load_model(model, device=device), cameras[0], run)
-            elif predict_videos(load_model(model, device=device), videos, prepared, run):
-                raise typer.Exit(1)
-    except KeyboardInterrupt as error:
-        say("stopped")
-        raise typer.Exit(130) from error
-
-
-def _gets_timeline(video: Path, *, asked: bool | None) -> bool:
-    """As asked, or (None) by the video's length."""
-    from stresnet.data.video.probe import probe
-
-    if asked is not None:
-        return asked
+        _watch(model, cameras[0].address, settings, as_json or as_jsonl, network)
+        raise typer.Exit
+    names = [video.name for video in videos]
+    paths = {ending: output_paths(out, names, ending) for ending, out in outs.items()}
+    show = ItemProgress("seconds")
+    outcomes = recognise_each(
+        model,
+        [video.path for video in videos],
+        timeline=True if outs else timeline,
+        settings=settings,
+        top_k=top_k,
+        flow=FAST if fast else None,
+        protocol="quick" if fast else "paper",
+        on_progress=show,
+        **network,
+    )
+    answers: list[Prediction | Timeline] = []
+    failed = 0
     try:
-        return probe(video).seconds > LONG
-    except VideoError:  # told when it is read
-        return False
+        for number, (_, outcome) in enumerate(outcomes):
+            show.finish()
+            try:
+                if isinstance(outcome, StresnetError):
+                    raise outcome
+                _write(outcome, videos[number].path, [each[number] for each in paths.values()])
+            except VideoError as error:
+                say(f"failed: {error}")
+                failed += 1
+                continue
+            answers.append(outcome)
+            for warning in outcome.warnings:
+                logger.warning(f"{_shown(outcome.source)}: {warning}")
+            if as_jsonl:
+                typer.echo(json.dumps(_plain(outcome, top_k)))
+            elif as_csv:
+                typer.echo(to_csv([outcome], top_k=top_k, header=len(answers) == 1), nl=False)
+            elif not as_json:
+                Console().print(table(outcome))
+    finally:
+        show.finish()
+        outcomes.close()
+        if as_json and (answers or failed):  # also when something ends the command early
+            typer.echo(json.dumps([_plain(each, top_k) for each in answers], indent=1))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _write(found: Prediction | Timeline, video: Path, paths: Sequence[Path]) -> None:
+    """Write the files that were asked for, as their endings say."""
+    from stresnet.files import atomic_write
+    from stresnet.prediction import Timeline, annotate, to_srt, to_vtt
+
+    for path in paths:
+        assert isinstance(found, Timeline)
+        if path.suffix == ".mp4":
+            show = ItemProgress("seconds")
+            try:
+                annotate(found, video, path, on_progress=show)
+            finally:
+                show.finish()
+        else:
+            text = to_srt(found.segments) if path.suffix == ".srt" else to_vtt(found.segments)
+            with atomic_write(path) as partial:
+                partial.write_text(text, encoding="utf-8")
+        say(f"written: {_shown(path)}")
+
+
+def _watch(
+    model: str, address: str, settings: TimelineSettings, as_json: bool, network: dict[str, Any]
+) -> None:
+    """Show what a camera sees, until Ctrl-C or its end."""
+    from stresnet.data.video.camera import camera_frames
+    from stresnet.prediction import live
+
+    say("press Ctrl-C to stop")
+    labels = live(
+        model,
+        camera_frames(address),
+        window=settings.window,
+        stride=settings.stride,
+        smooth=settings.smooth,
+        **network,
+    )
+    console = Console(highlight=False, soft_wrap=True)
+    quiet = as_json or not console.is_terminal
+    last: LiveLabel | None = None
+    with closing(labels), nullcontext() if quiet else console.status("waiting") as status:
+        try:
+            for last in labels:
+                if as_json:
+                    typer.echo(json.dumps(last.as_dict()))
+                elif last.changed:
+                    console.print(escape(f"{clock(last.time)}  {last.label}  {last.score:.0%}"))
+                if status is not None:
+                    status.update(escape(live_line(last)))
+        except KeyboardInterrupt:  # how a camera is left
+            pass
+    say(f"ended: {live_line(last)}" if last else "ended before a window was full")
+
+
+def live_line(now: LiveLabel) -> str:
+    """Describe the state of a camera in one line."""
+    return (
+        f"{clock(now.time)}  {now.label} {now.score:.0%}  {now.frames_per_second:.1f} frames/s, "
+        f"{now.dropped} dropped, {now.delay:.1f} s behind"
+    )
+
+
+def table(found: Prediction | Timeline) -> Table:
+    """Show ranked classes or segments in order, with the scores of both streams and of each."""
+    from stresnet.prediction import Timeline
+
+    ran = f"{found.device}, {found.precision}"
+    rows: Sequence[tuple[tuple[str, ...], ClassScore | Segment]]
+    if isinstance(found, Timeline):
+        columns = ["from", "to", "class"]
+        caption = f"whole video: {found.label} {found.score:.3f}   ({ran})"
+        rows = [((clock(s.start), clock(s.end), escape(s.label)), s) for s in found.segments]
+    else:
+        columns, caption = ["class"], f"({ran})"
+        rows = [((escape(entry.label),), entry) for entry in found.predictions]
+    shown = Table(
+        *columns,
+        "score",
+        "appearance",
+        "motion",
+        title=escape(_shown(found.source)),
+        caption=escape(caption),
+    )
+    for cells, entry in rows:
+        scores = (f"{s:.3f}" for s in (entry.score, entry.appearance, entry.motion))
+        shown.add_row(*cells, *scores)
+    return shown
+
+
+def clock(seconds: float) -> str:
+    """Format seconds as h:mm:ss.s."""
+    tenths = round(seconds * 10)
+    return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
+
+
+def _plain(found: Prediction | Timeline, top_k: int) -> dict[str, Any]:
+    from stresnet.prediction import Timeline
+
+    return found.as_dict(top_k=top_k) if isinstance(found, Timeline) else found.as_dict()
+
+
+def _shown(path: str | Path) -> str:
+    from stresnet.data.video.container import printable
+
+    return printable(Path(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 import rich.progress
@@ -44,3 +44,25 @@ def progress(title: str) -> Iterator[OnProgress]:
                 logger.info(f"{title}: {words}")
 
         yield on_progress
+
+
+class ItemProgress:
+    """An `OnProgress` that shows one bar for each item, from its first report to `finish`."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._item: str | None = None
+        self._bars = ExitStack()
+
+    def __call__(self, progress_: Progress) -> None:
+        if progress_.item != self._item:
+            self.finish()
+            self._item = progress_.item
+            self._show = self._bars.enter_context(progress(f"{progress_.item}, {self._unit}"))
+        if progress_.total:  # else nobody knows how far it is
+            self._show(Progress(progress_.done, progress_.total))
+
+    def finish(self) -> None:
+        """Take the bar away."""
+        self._bars.close()
+        self._item = None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stresnet.cli.app import say
-from stresnet.cli.options import Model, Threads
+from stresnet.cli.options import Device, Model, Precision, Threads
 from stresnet.web.limits import Limits
 from stresnet.web.server import HOST, PORT
 
@@ -18,35 +18,43 @@ LIMITS = "Limits"
 def serve(
     model: Model,
     host: Annotated[
-        str, typer.Option(help="Address to bind to; 0.0.0.0 lets other machines in.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = HOST,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = PORT,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")
+    ] = PORT,
     allow_name: Annotated[
         list[str] | None,
         typer.Option(
-            help="A host name that visitors call this server by; repeat it for several.",
+            help="Host name that visitors use for this server; repeat it for several.",
             show_default=False,
         ),
     ] = None,
     max_seconds: Annotated[
-        float, typer.Option(min=1, help="Length of a clip, seconds.", rich_help_panel=LIMITS)
+        float, typer.Option(min=1, help="Longest clip, in seconds.", rich_help_panel=LIMITS)
     ] = DEFAULT.video_seconds,
     max_mb: Annotated[
-        float, typer.Option(min=0.001, help="Size of a clip, MB.", rich_help_panel=LIMITS)
+        float, typer.Option(min=0.001, help="Largest clip, in MB.", rich_help_panel=LIMITS)
     ] = DEFAULT.upload_bytes / 1e6,
     max_work: Annotated[
-        float, typer.Option(min=1, help="Seconds of work on a clip.", rich_help_panel=LIMITS)
+        float,
+        typer.Option(min=1, help="Longest work on a clip, in seconds.", rich_help_panel=LIMITS),
     ] = DEFAULT.work_seconds,
     keep: Annotated[
         float,
-        typer.Option(min=0.1, help="Minutes that results are kept.", rich_help_panel=LIMITS),
+        typer.Option(min=0.1, help="Minutes to keep results for.", rich_help_panel=LIMITS),
     ] = DEFAULT.keep_seconds / 60,
-    fast: Annotated[bool, typer.Option("--fast", help="Quicker flow and 8 chunks of 25.")] = False,
-    threads: Threads = 2,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Faster flow and 8 instead of 25 chunks.")
+    ] = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
 ) -> None:
-    """Open a web page that tells what happens in a clip: drop a file, or use the camera.
+    """Serve a web page that recognises clips: drop a file, or use the camera.
 
-    Programs send clips to /api/jobs; /api describes it. Ctrl-C ends, and nothing stays on disk.
+    Programs send clips to /api/jobs; /api describes how. Press Ctrl-C to stop; nothing stays on
+    disk.
     """
     from stresnet.web import serve as serve_until_ended
 
@@ -63,9 +71,11 @@ def serve(
             port=port,
             names=allow_name or (),
             limits=limits,
+            device=device,
+            precision=precision,
             threads=threads,
             fast=fast,
-            on_ready=lambda address: say(f"open {address}   (Ctrl-C ends)"),
+            on_ready=lambda address: say(f"open {address}   (press Ctrl-C to stop)"),
         )
     except KeyboardInterrupt as error:
         say("stopped")

@@ -1,14 +1,51 @@
-"""What this machine can do, and which videos it cannot use. `stresnet doctor` says it."""
+"""What works on this machine, and which videos cannot be used. `stresnet doctor` shows it."""
 
-from stresnet.diagnosis.environment import examine_environment
-from stresnet.diagnosis.finding import Finding, State
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stresnet.diagnosis.environment import Finding, State, examine_environment
 from stresnet.diagnosis.videos import VideoCondition, VideoReport, examine_videos
+from stresnet.progress import OnProgress, silent
 
 __all__ = [
+    "Diagnosis",
     "Finding",
     "State",
     "VideoCondition",
     "VideoReport",
+    "doctor",
     "examine_environment",
     "examine_videos",
 ]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `doctor` found; `videos` is None if it was asked about none."""
+
+    environment: tuple[Finding, ...]
+    videos: VideoReport | None
+
+
+def doctor(
+    videos: str | Path | None = None,
+    *,
+    thorough: bool = False,
+    workers: int | None = None,
+    on_progress: OnProgress = silent,
+) -> Diagnosis:
+    """Try what stresnet needs on this machine, and look at videos; arguments of `examine_videos`.
+
+    Raises:
+        DatasetError: there is no such file or folder, or no video in it.
+        UsageError: `workers` is less than 1.
+    """
+    environment = examine_environment()
+    report = None
+    if videos is not None:
+        report = examine_videos(
+            Path(videos), thorough=thorough, workers=workers, on_progress=on_progress
+        )
+    return Diagnosis(environment, report)

@@ -1,58 +1,194 @@
-"""All examinations of the environment, one after the other; one that fails stops no other."""
+"""Whether stresnet works here: versions, FFmpeg, optical flow, the network and its device.
+
+What other tools report is left to them: `pip check` (packages that do not fit together) and
+`python -m torch.utils.collect_env` (hardware, drivers, compilers).
+"""
 
 from __future__ import annotations
 
+import platform
+import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import distributions, version
+from importlib.resources import as_file, files
 
-from stresnet.diagnosis.finding import Finding, broken
-from stresnet.diagnosis.machine import compiler, disks, processor, shared_memory, video_card
-from stresnet.diagnosis.packages import core_packages, extras, opencv, torchvision
-from stresnet.diagnosis.smoke_tests import decoding, encoding, optical_flow
+import numpy as np
 
-Examination = Callable[[], Iterator[Finding]]
+SHOWN = ("stresnet", "torch", "numpy", "av", "numba")
+# CVE-2026-8461: a crafted video runs code. By release series, the first release without it.
+SAFE_FFMPEG = {5: (5, 1, 10), 6: (6, 1, 6), 7: (7, 1, 5), 8: (8, 1, 2)}
+REINSTALL_AV = "pip install --force-reinstall --only-binary av av"
+SHIFT = 3  # px
+GOOD_FLOW = 0.1  # px
 
 
-def examine_environment(folder: Path = Path()) -> tuple[Finding, ...]:
-    """Look at everything that stresnet needs or can use; this takes seconds.
+class State(StrEnum):
+    """How well one thing works."""
 
-    Nothing is written but the optical flow's machine code, where it is not kept yet.
+    FINE = "fine"
+    LIMITED = "limited"  # everything else works
+    BROKEN = "broken"  # stresnet cannot be used before it is fixed
 
-    Args:
-        folder: where results would go.
-    """
-    examinations: Mapping[str, Examination] = {
-        "packages": core_packages,
-        "processor": processor,
-        "video card": video_card,
-        "decoding": decoding,
-        "encoding": encoding,
-        "optical flow": optical_flow,
-        "compiler": compiler,
-        "disk": partial(disks, folder),
-        "shared memory": shared_memory,
-        "opencv": opencv,
-        "torchvision": torchvision,
-        "extras": extras,
-    }
-    return tuple(
-        finding for topic, examine in examinations.items() for finding in examined(topic, examine)
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about `topic`; `remedy` fixes what is limited or broken."""
+
+    topic: str
+    state: State
+    says: str
+    remedy: str = ""
+
+
+def examine_environment() -> tuple[Finding, ...]:
+    """Try everything that stresnet needs, which takes seconds; one failure stops no other check."""
+    return tuple(finding for topic, check in CHECKS.items() for finding in _guarded(topic, check))
+
+
+def _guarded(topic: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Turn any exception into a finding: a broken library may raise anything when imported."""
+    try:
+        yield from check()
+    except Exception as error:
+        lines = str(error).splitlines() or [""]
+        yield Finding(
+            topic,
+            State.BROKEN,
+            f"{type(error).__name__}: {lines[0]}",
+            "reinstall the package that the message names: pip install --force-reinstall PACKAGE",
+        )
+
+
+def versions() -> Iterator[Finding]:
+    """Name the versions that a bug report needs."""
+    shown = ", ".join(f"{name} {version(name)}" for name in SHOWN)
+    yield Finding(
+        "versions",
+        State.FINE,
+        f"Python {platform.python_version()}, {shown} "
+        "(for more: pip check; python -m torch.utils.collect_env)",
     )
 
 
-def examined(topic: str, examine: Examination) -> Iterator[Finding]:
-    """The findings; what goes wrong meanwhile is one itself.
+def ffmpeg() -> Iterator[Finding]:
+    """Decode a clip that ships, and look for a release with a known hole, and for H.264."""
+    import av
 
-    A broken library may raise anything when it is imported, so anything is caught.
-    """
+    from stresnet.data.video.decode import iter_frames
+    from stresnet.data.video.inputs import find_videos
+
+    with as_file(files("stresnet") / "assets" / "clips") as clips:
+        next(iter_frames(find_videos(clips)[0][0]))
+    found = f"{av.ffmpeg_version_info} (PyAV {av.__version__})"
+    numbers = re.match(r"n?(\d+)\.(\d+)(?:\.(\d+))?", av.ffmpeg_version_info)
+    release = tuple(int(number or 0) for number in numbers.groups()) if numbers else None
+    if release is not None and release < SAFE_FFMPEG.get(release[0], (9,)):
+        yield Finding(
+            "FFmpeg", State.BROKEN, f"{found}: a crafted video runs code (CVE-2026-8461)",
+            REINSTALL_AV,
+        )  # fmt: skip
+    elif "libx264" not in av.codecs_available:
+        yield Finding(
+            "FFmpeg", State.LIMITED, f"{found}: cannot write H.264, which browsers play",
+            REINSTALL_AV,
+        )  # fmt: skip
+    else:
+        yield Finding("FFmpeg", State.FINE, f"{found}: decodes; writes H.264")
+
+
+def optical_flow() -> Iterator[Finding]:
+    """Compute the flow of a texture that moves, and say where its machine code is cached."""
+    from stresnet.flow.jit import cache_folder
+
+    topic, folder = "optical flow", cache_folder()
+    reinstall = "pip install --force-reinstall numba llvmlite"
     try:
-        yield from examine()
-    except Exception as error:
-        lines = str(error).splitlines() or [""]
-        yield broken(
+        error = flow_error()
+    except Exception as reason:  # of the compiler, or because cached machine code is damaged
+        yield Finding(
             topic,
-            f"{type(error).__name__}: {lines[0]}",
-            "mend or install again the package that the message names: "
-            "pip install --force-reinstall PACKAGE",
+            State.BROKEN,
+            f"TV-L1 fails ({type(reason).__name__}: {reason})",
+            f"delete {folder}; if that does not help: {reinstall}",
         )
+        return
+    if error > GOOD_FLOW:
+        problem = f"TV-L1 misses a motion of {SHIFT} px by {error:.2f} px"
+        yield Finding(topic, State.BROKEN, problem, reinstall)
+    elif folder is None:
+        yield Finding(
+            topic,
+            State.LIMITED,
+            "TV-L1 works, but its machine code cannot be cached: each process compiles it again",
+            "set NUMBA_CACHE_DIR to a folder that can be written",
+        )
+    else:
+        yield Finding(topic, State.FINE, f"TV-L1 works; its machine code is cached in {folder}")
+
+
+def flow_error() -> float:
+    """Return how far TV-L1 is off, in px, on a texture that moves by `SHIFT` px."""
+    from stresnet.flow import tv_l1
+
+    row, column = np.mgrid[:48, : 64 + SHIFT]
+    texture = 128 + 60 * np.sin(row / 3) * np.cos(column / 4) + 40 * np.sin(column / 7 + row / 5)
+    wide = texture.astype(np.uint8)
+    flow = tv_l1(np.stack([wide[:, SHIFT:], wide[:, :-SHIFT]]))  # (1,2,48,64)
+    return float(np.abs(np.median(flow[0], axis=(1, 2)) - (SHIFT, 0)).max())
+
+
+def network() -> Iterator[Finding]:
+    """Run a small network on the device that "auto" stands for."""
+    import torch
+
+    from stresnet.device import resolve_device
+    from stresnet.inference import frozen
+    from stresnet.model import STResNet
+
+    device = resolve_device("auto")
+    tested = frozen(STResNet(2, "tiny", input_size=32).to(device).eval())
+    with torch.inference_mode():
+        streams = tested(
+            torch.rand(1, 2, 3, 32, 32, device=device), torch.rand(1, 2, 20, 32, 32, device=device)
+        )
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
+    runs = f"runs on {name} ({device}, {tested.precision}, torch {torch.__version__})"
+    if not all(bool(scores.isfinite().all()) for scores in streams):
+        yield Finding(
+            "network", State.BROKEN, f"{runs} with wrong numbers", "reinstall torch, or its driver"
+        )
+    elif device.type == "cpu" and shutil.which("nvidia-smi"):
+        yield Finding(
+            "network",
+            State.LIMITED,
+            f"{runs}, although this machine has an NVIDIA GPU",
+            "install a CUDA build of torch (https://pytorch.org/get-started/locally), or update "
+            "the driver; in a container, use --gpus all",
+        )
+    else:
+        yield Finding("network", State.FINE, runs)
+
+
+def opencv() -> Iterator[Finding]:
+    """Look for several OpenCV distributions: all are called cv2 and overwrite each other."""
+    names = {str(each.metadata["Name"]).lower().replace("_", "-") for each in distributions()}
+    found = sorted(name for name in names if name.startswith("opencv-"))
+    if len(found) > 1:
+        yield Finding(
+            "OpenCV",
+            State.LIMITED,
+            f"{', '.join(found)} overwrite each other",
+            f"pip uninstall -y {' '.join(found)}; pip install 'stresnet[idt]'",
+        )
+
+
+CHECKS: Mapping[str, Callable[[], Iterator[Finding]]] = {
+    "versions": versions,
+    "FFmpeg": ffmpeg,
+    "optical flow": optical_flow,
+    "network": network,
+    "OpenCV": opencv,
+}

@@ -4,7 +4,8 @@
     released-code   the same as the authors' program does it
     ten-crop        25 chunks, four corners and the centre, and their mirror images: the two-stream
                     network of Simonyan and Zisserman (NIPS 2014, section 3.3)
-    centre-crop     25 chunks, the centre only: the cheapest
+    centre-crop     25 chunks, the centre only
+    quick           8 chunks, whole frames, no mirror images: a sixth of the network's work
 
 The network is fully convolutional in space and time under each: all chunks go through it in one
 pass. Videos too short for different chunks repeat some, and those shorter than a chunk are padded
@@ -56,11 +57,10 @@ PAPER = Protocol("paper")
 RELEASED_CODE = Protocol("released-code", as_released=True)
 TEN_CROP = Protocol("ten-crop", crops="five")
 CENTRE_CROP = Protocol("centre-crop", crops="centre", mirrored=False)
-# With FAST flow, for cameras and `--quick`: a sixth of the network's work of PAPER.
 QUICK = Protocol("quick", chunks=8, mirrored=False)
 
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
-    {protocol.name: protocol for protocol in (PAPER, RELEASED_CODE, TEN_CROP, CENTRE_CROP)}
+    {protocol.name: protocol for protocol in (PAPER, RELEASED_CODE, TEN_CROP, CENTRE_CROP, QUICK)}
 )
 
 

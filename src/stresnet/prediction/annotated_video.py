@@ -10,8 +10,8 @@
     │ ▒▒▒▓▓▓▓▓▒▒▒|▒▒▒▒▓▓▓▓▓▓▓ │   the segments, and where we are
     └─────────────────────────┘
 
-The flow is for the eye: it is computed anew at the inset's small size (preset FAST), which costs
-little. The sound is not kept.
+The flow is only for display: it is computed again at the inset's small size (preset FAST), which
+costs little. The sound is not kept.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from stresnet.errors import UsageError
 from stresnet.flow import FAST, grey, tv_l1
 from stresnet.flow.colour import to_colour
 from stresnet.prediction.panel import Panel
-from stresnet.prediction.timeline import MAX_FRAMES, OnProgress, Timeline, unheard
+from stresnet.prediction.recognise import MAX_FRAMES
+from stresnet.prediction.result import Timeline
+from stresnet.progress import OnProgress, Progress, silent
 
 INSET = 0.28  # side of the flow inset, of the frame's
 COLOUR_PX = 2.0  # pixels per frame, in the inset, at which a colour is full
@@ -37,45 +39,48 @@ COLOUR_PX = 2.0  # pixels per frame, in the inset, at which a colour is full
 
 def annotate(
     timeline: Timeline,
-    source: str | Path,
+    video: str | Path,
     out: str | Path,
     *,
     short_side: int = 360,
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = silent,
 ) -> None:
     """Write an mp4 (H.264) of a video with its timeline drawn in; it appears whole or not at all.
 
     Args:
         timeline: of that video.
-        source: the video file.
+        video: its file.
         out: ends in .mp4.
         short_side: of the video in the picture, px, even; below it a panel is added.
-        on_progress: called now and then with seconds done and in all; what it raises ends the work.
+        on_progress: called every second of video with seconds done and in all; an error that it
+            raises ends the work.
 
     Raises:
         VideoError: the file cannot be decoded.
-        UsageError: `out` is the video itself or no .mp4, or `short_side` makes no sense.
+        UsageError: `out` is the video itself or does not end in .mp4, or `short_side` makes no
+            sense.
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
     out = Path(out)
-    if out.resolve() == Path(source).resolve():
+    if out.resolve() == Path(video).resolve():
         raise UsageError(f"{printable(out)}: is the video itself", remedy="choose another name")
     if not 128 <= short_side <= 2160 or short_side % 2:
         raise UsageError(f"short_side is {short_side} px, expected an even 128 to 2160")
-    frames = iter_frames(Path(source), short_side=short_side, max_frames=MAX_FRAMES)
+    frames = iter_frames(Path(video), short_side=short_side, max_frames=MAX_FRAMES)
     panel: Panel | None = None
-    told = 0
+    shown = 0
     with video_writer(out) as writer:
         for frame, inset in _with_inset(frames):
             panel = panel or Panel(timeline, frame.image.shape[1])
             writer.add(_page(frame, inset, panel), frame.time)
-            if int(frame.time) > told:
-                told = int(frame.time)
-                on_progress(min(frame.time, timeline.duration), timeline.duration)
+            if int(frame.time) > shown:
+                shown = int(frame.time)
+                done = min(frame.time, timeline.duration)
+                on_progress(Progress(done, timeline.duration, out.name))
 
 
 def _with_inset(frames: Iterator[Frame]) -> Iterator[tuple[Frame, Picture]]:
-    """Each frame with a small picture of the flow to the next one; the last has that before it."""
+    """Yield each frame with a small picture of the flow to the next one; the last repeats one."""
     first = next(frames)
     inset = np.full((*_inset_size(first.image), 3), 255, np.uint8)
     last = first
@@ -99,7 +104,7 @@ def _inset_size(image: Picture) -> tuple[int, int]:
 
 
 def _page(frame: Frame, inset: Picture, panel: Panel) -> Picture:
-    """A frame, the inset upon it and the panel below."""
+    """Draw a frame, the inset on it and the panel below."""
     image = frame.image.copy()
     height, width = inset.shape[:2]
     image[: height + 2, -width - 2 :] = WHITE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from stresnet.data.video.decode import Frame
 from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
 
 Bytes = NDArray[np.uint8]
+Picture = TypeVar("Picture", bound=Frame)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,48 +37,57 @@ class EncodedFrame:
 
 
 def encode_frames(
-    frames: Iterable[Frame],
+    frames: Iterable[Picture],
     *,
     flow: TVL1Parameters = AUTHORS,
     threads: int = 1,
     at_once: int = 16,
+    steps: Callable[[Picture, Picture], int] | None = None,
 ) -> Iterator[EncodedFrame]:
-    """Add the optical flow to frames, and code both.
+    """Compute the optical flow between frames, and encode both.
 
     Args:
         threads: for the optical flow; the result does not depend on it.
         at_once: frames in memory at a time, at least 1.
+        steps: how many frames apart two frames are; flow is divided by it. None: 1.
     """
     rest = iter(frames)
-    last: NDArray[np.uint8] | None = None  # (1,H,W) grey
+    last: Picture | None = None
+    luma_of_last: NDArray[np.uint8] | None = None  # (1,H,W) grey
     while block := list(islice(rest, at_once)):
         luma = grey(np.stack([frame.image for frame in block]))
-        joined = luma if last is None else np.concatenate([last, luma])
-        fields = to_bytes(tv_l1(joined, parameters=flow, threads=threads))
-        flows = [encode_grey(field.reshape(-1, field.shape[-1])) for field in fields]
-        for frame, coded in zip(block, flows if last is not None else [b"", *flows], strict=True):
-            yield EncodedFrame(frame.time, luma.shape[1:], encode_rgb(frame.image), coded)
-        last = luma[-1:]
+        joined = luma if luma_of_last is None else np.concatenate([luma_of_last, luma])
+        fields = tv_l1(joined, parameters=flow, threads=threads)  # (n,2,H,W)
+        if steps is not None:
+            pairs = pairwise(block if last is None else [last, *block])
+            gaps = np.array([steps(*pair) for pair in pairs], np.float32)
+            fields = fields / gaps[:, None, None, None]
+        flows = [encode_grey(field.reshape(-1, field.shape[-1])) for field in to_bytes(fields)]
+        if last is None:
+            flows.insert(0, b"")
+        for frame, encoded in zip(block, flows, strict=True):
+            yield EncodedFrame(frame.time, luma.shape[1:], encode_rgb(frame.image), encoded)
+        last, luma_of_last = block[-1], luma[-1:]
 
 
 class EncodedVideo:
-    """Consecutive coded frames, at least one, as a video for the network."""
+    """Consecutive encoded frames, at least one, as a video for the network."""
 
-    def __init__(self, coded: Sequence[EncodedFrame], warnings: Sequence[str] = ()) -> None:
-        self._coded = tuple(coded)
+    def __init__(self, frames: Sequence[EncodedFrame], warnings: Sequence[str] = ()) -> None:
+        self._frames = tuple(frames)
         self.warnings = tuple(warnings)
-        self.num_frames = len(self._coded)
-        self.height, self.width = self._coded[0].size
+        self.num_frames = len(self._frames)
+        self.height, self.width = self._frames[0].size
 
     @property
     def times(self) -> NDArray[np.float64]:
         """(N,) seconds, as of the video."""
-        return np.array([frame.time for frame in self._coded])
+        return np.array([frame.time for frame in self._frames])
 
     @property
     def fps(self) -> float:
         """Mean frames per second; 0 for a single frame, which has no rate."""
-        length = self._coded[-1].time - self._coded[0].time
+        length = self._frames[-1].time - self._frames[0].time
         return (self.num_frames - 1) / length if length > 0 else 0.0
 
     @property
@@ -87,7 +98,7 @@ class EncodedVideo:
     def frames(self, indices: Indices) -> Bytes:
         """(n,) -> (n,H,W,3) RGB."""
         out = np.empty((len(indices), self.height, self.width, 3), np.uint8)
-        _decode(decode_rgb, [self._coded[k].rgb for k in indices], out)
+        _decode(decode_rgb, [self._frames[k].rgb for k in indices], out)
         return out
 
     def flow(self, indices: Indices) -> Bytes:
@@ -95,7 +106,7 @@ class EncodedVideo:
         if self.num_frames == 1:
             return still(len(indices), self.height, self.width)
         out = np.empty((len(indices), 2, self.height, self.width), np.uint8)
-        _decode(decode_grey, [self._coded[k + 1].flow for k in indices], out)
+        _decode(decode_grey, [self._frames[k + 1].flow for k in indices], out)
         return out
 
 

@@ -1,4 +1,4 @@
-"""What stands below an annotated video's frames: the class, bars of both streams, the segments."""
+"""The panel below an annotated video's frames: the class, bars of both streams, the segments."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from stresnet.drawing import APPEARANCE, MOTION, WHITE, Colour, Picture, draw_bar, draw_text
 from stresnet.evaluation.metrics import softmax
-from stresnet.prediction.timeline import Timeline
+from stresnet.prediction.result import Timeline
 
 CLASSES_SHOWN = 3
 MARGIN, TITLE, ROW, STRIP = 10, 30, 26, 16  # px
 GROUND: Colour = (24, 24, 28)
 QUIET: Colour = (70, 70, 76)  # where no segment is reported
-# Told apart by colour-blind eyes (Okabe and Ito), without the streams' two.
+# Distinguishable with colour blindness (Okabe and Ito), without the two of the streams.
 CLASS_COLOURS: tuple[Colour, ...] = (
     (0, 158, 115), (204, 121, 167), (240, 228, 66), (213, 94, 0), (0, 114, 178),
 )  # fmt: skip
@@ -38,7 +38,7 @@ class Panel:
         self._ground = self._empty()
 
     def at(self, time: float) -> Picture:
-        """(h,width,3) at `time`, in seconds."""
+        """Draw the panel (h,width,3) at `time`, in seconds."""
         panel = self._ground.copy()
         segment = next((s for s in self._timeline.segments if s.start <= time < s.end), None)
         if segment is not None:
@@ -64,7 +64,7 @@ class Panel:
                 draw_bar(panel, share, left, top + 3 + 8 * stream, length, 6, colour)
 
     def _empty(self) -> Picture:
-        """All that does not change with time."""
+        """Draw everything that does not change with time."""
         rows = len(self._shown) * ROW
         height = MARGIN + TITLE + rows + TITLE + STRIP + MARGIN
         panel = np.empty((height + height % 2, self._width, 3), np.uint8)
@@ -88,6 +88,6 @@ class Panel:
         return panel
 
     def _column(self, time: float) -> int:
-        """Where a time lies on the strip, px."""
+        """Return where a time lies on the strip, px."""
         share = min(time / max(self._timeline.duration, 1e-6), 1.0)
         return MARGIN + round(share * (self._width - 2 * MARGIN))

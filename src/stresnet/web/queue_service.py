@@ -31,9 +31,7 @@ class Service:
     Every method may be called from any thread.
 
     Args:
-        model: what `load_model` takes.
-        threads: CPU threads for the optical flow.
-        fast: as `stresnet predict --fast`.
+        model, device, precision, threads, fast: as of `serve`.
 
     Raises (when entered):
         WeightsError: the model's folder cannot be used.
@@ -44,13 +42,24 @@ class Service:
         model: str | Path,
         *,
         limits: Limits | None = None,
-        threads: int = 2,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int = 1,
         fast: bool = False,
     ) -> None:
         self.limits = limits or Limits()
         self.class_names: tuple[str, ...] = ()
         self._scratch = Path(tempfile.mkdtemp(prefix="stresnet-web-"))
-        self.worker = Worker(worker_command(model, self._scratch, threads=threads, fast=fast))
+        self.worker = Worker(
+            worker_command(
+                self._scratch,
+                model=str(model),
+                device=device,
+                precision=precision,
+                threads=threads,
+                fast=fast,
+            )
+        )
         self._jobs: dict[str, Job] = {}
         self._queue: FairQueue[Job] = FairQueue()
         self._current: Job | None = None

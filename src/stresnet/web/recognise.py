@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from stresnet.data.prepare.many import prepare_video
+from stresnet.data.prepare.one import prepare_video
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.container import printable
 from stresnet.data.video.decode import iter_frames
@@ -21,31 +21,24 @@ from stresnet.data.video.encode import video_writer
 from stresnet.data.video.probe import probe
 from stresnet.drawing import Picture
 from stresnet.errors import StresnetError, VideoError
-from stresnet.evaluation.protocols import PAPER
 from stresnet.evaluation.report.pictures import flow_pictures
 from stresnet.explanation import Explanation, explain_stored
 from stresnet.explanation.explanation import TimedVideo
 from stresnet.explanation.pictures import BLOCK, overlay
 from stresnet.files import atomic_write
-from stresnet.flow import AUTHORS, FAST
-from stresnet.model import load_model
-from stresnet.prediction import (
-    QUICK,
-    Timeline,
-    annotate,
-    predict_stored,
-    timeline,
-    to_csv,
-    to_vtt,
-)
+from stresnet.flow import FAST
+from stresnet.prediction import Timeline, TimelineSettings, annotate, to_csv, to_vtt
+from stresnet.prediction.recognise import LONG
+from stresnet.prediction.recogniser import Recogniser
+from stresnet.prediction.windows import windows_of_store
+from stresnet.progress import Progress
 from stresnet.web.job import RESULT, UPLOAD
 
-SHORT = 10.0  # seconds up to which a clip is seen whole, as `stresnet predict` sees it
-MOST_FRAMES_A_SECOND = 120  # of a clip that tells no length, before it counts as too long
+MOST_FRAMES_PER_SECOND = 120  # of a clip whose header has no length, before it counts as too long
 PLAYED_SIDE = 360  # px, short side of the video that is played
 TOP_K = 5
 
-OnProgress = Callable[[str, float], None]  # what is done now, and the share of all that is done
+OnStage = Callable[[str, float], None]  # what is done now, and the share of all that is done
 
 
 class Stage(NamedTuple):
@@ -56,7 +49,7 @@ class Stage(NamedTuple):
     end: float
 
     def at(self, done: float) -> tuple[str, float]:
-        """For `OnProgress`, when `done` in [0, 1] of this stage is done."""
+        """Return the arguments of `OnStage` when `done` in [0, 1] of this stage is done."""
         return self.name, round(self.begin + (self.end - self.begin) * done, 3)
 
 
@@ -66,117 +59,101 @@ LOOKING = Stage("Finding where the network looked", 0.45, 0.6)
 DRAWING = Stage("Drawing the views", 0.6, 1.0)
 
 
-class Recogniser:
-    """A model, ready for clips.
+def recognise(
+    recogniser: Recogniser,
+    folder: Path,
+    name: str,
+    *,
+    max_seconds: float,
+    threads: int,
+    fast: bool,
+    on_stage: OnStage,
+) -> dict[str, Any]:
+    """Recognise `folder`/upload; write the files of `job.FILES` there; return the result's.
 
     Args:
-        model: what `load_model` takes.
-        threads: CPU threads for the optical flow.
-        fast: quicker flow and fewer chunks, as `stresnet predict --fast`.
+        name: of the clip, in messages and files.
+        max_seconds: a longer clip is refused.
+        threads, fast: as of `serve`.
 
     Raises:
-        WeightsError: the model's folder cannot be used.
+        VideoError: it is not a video, or too long; the message calls it by `name`.
     """
-
-    def __init__(self, model: str | Path, *, threads: int, fast: bool) -> None:
-        self._net = load_model(model, device="cpu")
-        self._threads = threads
-        self._flow = FAST if fast else AUTHORS
-        self._protocol = QUICK if fast else PAPER
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return tuple(self._net.class_names)
-
-    def recognise(
-        self, folder: Path, name: str, *, max_seconds: float, on_progress: OnProgress
-    ) -> dict[str, Any]:
-        """Work on `folder`/upload; write the files of `job.FILES` there; return the result's.
-
-        Args:
-            name: of the clip, in messages and files.
-            max_seconds: a longer clip is refused.
-
-        Raises:
-            VideoError: it is no video, or too long; named by `name`.
-        """
-        upload = folder / UPLOAD
-        try:
-            stored = self._prepared(upload, name, max_seconds, on_progress)
-            found, result = self._recognised(stored, name, on_progress)
-            on_progress(*LOOKING.at(0))
-            seen = explain_stored(self._net, stored, name, intervals=0)
-            result["explained"] = _why(seen)
-            _draw(folder, found, seen, on_progress)
-        except StresnetError as error:
-            problem = error.problem.replace(printable(upload), name)
-            raise type(error)(problem, remedy=error.remedy) from error
-        _write(folder / "result.csv", to_csv([found]))
-        _write(folder / "subtitles.vtt", to_vtt(found.segments))
-        _write(folder / RESULT, json.dumps(result, ensure_ascii=False, indent=1))
-        stored.path.unlink()
-        return result
-
-    def _prepared(
-        self, upload: Path, name: str, max_seconds: float, on_progress: OnProgress
-    ) -> StoredVideo:
-        said = probe(upload)
-        _require_short(said.seconds, name, max_seconds)
-        most = round(max_seconds * MOST_FRAMES_A_SECOND)
-
-        def on_frames(done: int) -> None:
-            if done > most:
-                raise _too_long(name, max_seconds)
-            on_progress(*READING.at(min(done / said.frames, 1.0) if said.frames else 0.5))
-
-        stored = prepare_video(
-            upload,
-            upload.with_name("prepared.zip"),
-            parameters=self._flow,
-            threads=self._threads,
-            on_frames=on_frames,
+    upload, settings = folder / UPLOAD, TimelineSettings()
+    try:
+        stored = _prepared(recogniser, upload, name, max_seconds, threads, fast, on_stage)
+        on_stage(*RECOGNISING.at(0))
+        windows = windows_of_store(stored, length=settings.window, stride=settings.stride)
+        found = recogniser.timeline(
+            windows,
+            name,
+            settings,
+            seconds=stored.duration,
+            warnings=stored.warnings,
+            on_progress=lambda now: on_stage(*RECOGNISING.at(_share(now))),
         )
-        _require_short(stored.duration, name, max_seconds)
-        return stored
-
-    def _recognised(
-        self, stored: StoredVideo, name: str, on_progress: OnProgress
-    ) -> tuple[Timeline, dict[str, Any]]:
-        on_progress(*RECOGNISING.at(0))
-        found = timeline(
-            self._net,
-            stored,
-            protocol=self._protocol,
-            on_progress=lambda done, total: on_progress(*RECOGNISING.at(done / (total or done))),
-        )
-        found = replace(found, source=name)
         result = found.as_dict(top_k=TOP_K, windows=True)
-        if stored.duration <= SHORT:
-            whole = predict_stored(self._net, stored, name, top_k=TOP_K, protocol=self._protocol)
+        if stored.duration <= LONG:  # ranked as `stresnet predict` does it
+            whole = recogniser.ranking(stored, name, TOP_K)
             result["predictions"] = [asdict(entry) for entry in whole.predictions]
-        return found, result
+        on_stage(*LOOKING.at(0))
+        seen = explain_stored(recogniser.net, stored, name, intervals=0)
+        why = seen.as_dict()
+        result["explained"] = {key: why[key] for key in ("label", "margin", "streams", "peaks")}
+        _draw(folder, found, seen, on_stage)
+    except StresnetError as error:
+        problem = error.problem.replace(printable(upload), name)
+        raise type(error)(problem, remedy=error.remedy) from error
+    texts = {
+        "result.csv": to_csv([found]),
+        "subtitles.vtt": to_vtt(found.segments),
+        RESULT: json.dumps(result, ensure_ascii=False, indent=1),
+    }
+    for file, text in texts.items():
+        with atomic_write(folder / file) as partial:
+            partial.write_text(text, encoding="utf-8")
+    stored.path.unlink()
+    return result
 
 
-def _require_short(seconds: float, name: str, max_seconds: float) -> None:
-    if seconds > max_seconds + 0.5:
-        raise _too_long(name, max_seconds, f"{seconds:.0f} seconds long, ")
+def _prepared(
+    recogniser: Recogniser,
+    upload: Path,
+    name: str,
+    max_seconds: float,
+    threads: int,
+    fast: bool,
+    on_stage: OnStage,
+) -> StoredVideo:
+    def require_short(seconds: float) -> None:
+        if seconds > max_seconds + 0.5:
+            raise VideoError(
+                f"{name}: {seconds:.0f} seconds long or longer, more than the {max_seconds:g} "
+                "seconds that are allowed here",
+                remedy="cut out the part that matters",
+            )
 
+    header = probe(upload)
+    require_short(header.seconds)
 
-def _too_long(name: str, max_seconds: float, told: str = "") -> VideoError:
-    return VideoError(
-        f"{name}: {told}longer than the {max_seconds:g} seconds that are allowed here",
-        remedy="cut out the part that matters",
+    def on_frames(done: int) -> None:
+        require_short(done / MOST_FRAMES_PER_SECOND)
+        on_stage(*READING.at(min(done / header.frames, 1.0) if header.frames else 0.5))
+
+    stored = prepare_video(
+        upload,
+        upload.with_name("prepared.zip"),
+        parameters=FAST if fast else recogniser.flow,
+        short_side=recogniser.short_side,
+        threads=threads,
+        on_frames=on_frames,
     )
+    require_short(stored.duration)
+    return stored
 
 
-def _why(seen: Explanation) -> dict[str, Any]:
-    """What the attention view shows, in numbers: each stream's share and strongest place."""
-    told = seen.as_dict()
-    return {key: told[key] for key in ("label", "margin", "streams", "peaks")}
-
-
-def _draw(folder: Path, found: Timeline, seen: Explanation, on_progress: OnProgress) -> None:
-    """The four videos, all H.264."""
+def _draw(folder: Path, found: Timeline, seen: Explanation, on_stage: OnStage) -> None:
+    """Write the four videos, all H.264."""
     stored = seen.video
     frames = iter_frames(folder / UPLOAD, short_side=PLAYED_SIDE)
     views = {
@@ -189,23 +166,22 @@ def _draw(folder: Path, found: Timeline, seen: Explanation, on_progress: OnProgr
             for count, (picture, time) in enumerate(pictures):
                 writer.add(picture, time)
                 if count % BLOCK == 0:
-                    on_progress(*DRAWING.at((number + count / stored.num_frames) / 4))
+                    on_stage(*DRAWING.at((number + count / stored.num_frames) / 4))
     annotate(
         found,
         folder / UPLOAD,
         folder / "annotated.mp4",
-        on_progress=lambda done, total: on_progress(*DRAWING.at((3 + done / total) / 4)),
+        on_progress=lambda now: on_stage(*DRAWING.at((3 + _share(now)) / 4)),
     )
 
 
+def _share(now: Progress) -> float:
+    return now.done / (now.total or now.done)
+
+
 def _flow_frames(stored: TimedVideo) -> Iterator[tuple[Picture, float]]:
-    """The flow from each frame to the next, as colours, and the frame's time in seconds."""
+    """Yield the flow from each frame to the next, as colours, and the frame's time in seconds."""
     for first in range(0, stored.num_frames, BLOCK):
         indices = np.arange(first, min(first + BLOCK, stored.num_frames))
         pictures = flow_pictures(stored, indices)
         yield from zip(pictures, map(float, stored.times[indices]), strict=True)
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8")

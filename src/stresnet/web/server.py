@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from stresnet.errors import EnvironmentProblem
 from stresnet.web.limits import Limits
+from stresnet.workers import worker_count
 
 HOST, PORT = "127.0.0.1", 8000
 
@@ -20,18 +22,22 @@ def serve(
     port: int = PORT,
     names: Collection[str] = (),
     limits: Limits | None = None,
-    threads: int = 2,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
     fast: bool = False,
     on_ready: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Serve until the process is interrupted or told to end.
+    """Serve a web page that recognises clips, until the process is interrupted.
 
     Args:
+        model: what `load_model` takes.
         host: address to bind to; only this machine reaches the default.
-        port: 0: any that is free.
+        port: 0 takes any free port.
         names: further host names that the server is called by.
-        threads: CPU threads for the optical flow.
-        fast: as `stresnet predict --fast`.
+        device, precision: see `stresnet.device`.
+        threads: CPU threads for the optical flow; None is one for each core.
+        fast: faster flow and 8 instead of 25 chunks.
         on_ready: called with the page's address.
 
     Raises:
@@ -50,7 +56,14 @@ def serve(
 
     with (
         bound(host, port) as listening,
-        Service(model, limits=limits, threads=threads, fast=fast) as service,
+        Service(
+            model,
+            limits=limits,
+            device=device,
+            precision=precision,
+            threads=worker_count(threads, sys.maxsize)[0],
+            fast=fast,
+        ) as service,
     ):
         app = make_app(service, names={host, *names})
         # Held-back answers must not hold back the end.
@@ -60,7 +73,7 @@ def serve(
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Return a socket that listens.
 
     Raises:
         EnvironmentProblem: the port is taken, or the address is not this machine's.
@@ -70,6 +83,6 @@ def bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         raise EnvironmentProblem(
-            f"port {port} of {host} cannot be listened at ({error.strerror})",
+            f"cannot listen on {host}:{port} ({error.strerror})",
             remedy="choose another with --port" if taken else "choose another --host",
         ) from error

@@ -160,10 +160,11 @@ class Worker:
         return f"ended with exit code {code}"
 
 
-def worker_command(model: str | Path, scratch: Path, *, threads: int, fast: bool) -> list[str]:
-    """How the process that works on clips is started."""
-    arguments = {"model": str(model), "scratch": str(scratch), "threads": threads, "fast": fast}
-    return [sys.executable, "-m", "stresnet.web.worker_main", json.dumps(arguments)]
+def worker_command(scratch: Path, **arguments: Any) -> list[str]:
+    """Return how the process that works on clips is started."""
+    given = json.dumps({"scratch": str(scratch), **arguments})
+    # -P: modules in the current directory are not imported.
+    return [sys.executable, "-P", "-m", "stresnet.web.worker_main", given]
 
 
 def raised(error: Mapping[str, str]) -> StresnetError:

@@ -35,12 +35,16 @@ def main(arguments: dict[str, Any]) -> None:
     try:
         # Only here, so that a failing import is told too.
         from stresnet.memory import keep_memory
-        from stresnet.web.recognise import Recogniser
+        from stresnet.prediction.recogniser import Recogniser
+        from stresnet.web.recognise import recognise
 
         keep_memory()
 
         recogniser = Recogniser(
-            arguments["model"], threads=arguments["threads"], fast=arguments["fast"]
+            arguments["model"],
+            device=arguments["device"],
+            precision=arguments["precision"],
+            protocol="quick" if arguments["fast"] else "paper",
         )
     except Exception as error:
         tell({"error": told(error)})
@@ -49,11 +53,14 @@ def main(arguments: dict[str, Any]) -> None:
     while True:
         order = orders.get()
         try:
-            result = recogniser.recognise(
+            result = recognise(
+                recogniser,
                 Path(order["folder"]),
                 order["name"],
                 max_seconds=order["max_seconds"],
-                on_progress=lambda stage, share: tell({"stage": stage, "progress": share}),
+                threads=arguments["threads"],
+                fast=arguments["fast"],
+                on_stage=lambda stage, share: tell({"stage": stage, "progress": share}),
             )
             tell({"result": result})
         except Exception as error:

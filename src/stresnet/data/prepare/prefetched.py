@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -11,14 +12,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from stresnet.data.prepare.one import prepare_video
+from stresnet.data.prepare.preparation import SHORT_SIDE
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.container import printable
+from stresnet.data.video.probe import lasts_longer
 from stresnet.errors import JobError, StresnetError, VideoError
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.prefetch import prefetch
 from stresnet.workers import DEADLINE, map_in_processes, report_progress
 
-Prepared = tuple[Path, StoredVideo | VideoError]
+Prepared = tuple[Path, StoredVideo | VideoError | None]  # None: longer than `longest`
 _Job: TypeAlias = "tuple[Path, Path]"  # a video, and where it is prepared
 
 
@@ -27,7 +30,9 @@ def prepared_ahead(
     videos: Iterable[Path],
     *,
     flow: TVL1Parameters = AUTHORS,
+    short_side: int = SHORT_SIDE,
     threads: int = 1,
+    longest: float = math.inf,
     isolated: bool = False,
 ) -> Iterator[Iterator[Prepared]]:
     """Prepare videos in order, at once and at most two ahead of the consumer.
@@ -37,7 +42,9 @@ def prepared_ahead(
 
     Args:
         flow: how the optical flow is computed.
+        short_side: of the frames, in pixels.
         threads: for the optical flow.
+        longest: seconds; a longer video is not prepared and comes as None.
         isolated: in a process of its own, so that a decoder that crashes or hangs costs one video,
             and imports here do not hold the work up; from a script, only under
             `if __name__ == "__main__":`.
@@ -45,7 +52,7 @@ def prepared_ahead(
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
         jobs = ((video, Path(scratch, f"{number}.zip")) for number, video in enumerate(videos))
         if isolated:
-            prepare = _Prepare(flow, threads, report_progress)
+            prepare = _Prepare(flow, short_side, threads, longest, report_progress)
             outcomes = map_in_processes(prepare, jobs, workers=1, ahead=1, deadline=DEADLINE)
             with closing(outcomes):
                 yield _usable(outcomes)
@@ -57,7 +64,8 @@ def prepared_ahead(
             if left.is_set():
                 raise _ConsumerHasLeft
 
-        with prefetch(_in_this_process(_Prepare(flow, threads, stop_if_left), jobs)) as ready:
+        prepare = _Prepare(flow, short_side, threads, longest, stop_if_left)
+        with prefetch(_in_this_process(prepare, jobs)) as ready:
             try:
                 yield _usable(ready)
             finally:
@@ -71,35 +79,48 @@ class _ConsumerHasLeft(Exception):
 @dataclass(frozen=True)
 class _Prepare:
     flow: TVL1Parameters
+    short_side: int
     threads: int
+    longest: float
     on_frames: Callable[[int], None]
 
-    def __call__(self, job: _Job) -> None:
+    def __call__(self, job: _Job) -> bool:
+        """Prepare a video, unless it is too long; return whether it is prepared."""
         video, store = job
+        if self.longest < math.inf and lasts_longer(video, self.longest):
+            return False
         prepare_video(
-            video, store, parameters=self.flow, threads=self.threads, on_frames=self.on_frames
+            video,
+            store,
+            parameters=self.flow,
+            short_side=self.short_side,
+            threads=self.threads,
+            on_frames=self.on_frames,
         )
+        return True
 
 
 def _in_this_process(
     prepare: _Prepare, jobs: Iterable[_Job]
-) -> Generator[tuple[_Job, StresnetError | None], None, None]:
+) -> Generator[tuple[_Job, StresnetError | bool], None, None]:
     """As `map_in_processes`."""
     with suppress(_ConsumerHasLeft):
         for job in jobs:
+            outcome: StresnetError | bool
             try:
-                prepare(job)
+                outcome = prepare(job)
             except StresnetError as error:
-                yield job, error
-            else:
-                yield job, None
+                outcome = error
+            yield job, outcome
 
 
-def _usable(outcomes: Iterable[tuple[_Job, StresnetError | None]]) -> Iterator[Prepared]:
+def _usable(outcomes: Iterable[tuple[_Job, StresnetError | bool]]) -> Iterator[Prepared]:
     for (video, store), outcome in outcomes:
-        if outcome is None:
+        if outcome is True:
             yield video, StoredVideo(store)
             store.unlink()
+        elif outcome is False:
+            yield video, None
         elif isinstance(outcome, VideoError):
             yield video, outcome
         elif isinstance(outcome, JobError):

@@ -96,6 +96,30 @@ def probe(path: Path, *, short_side: int = 256) -> VideoInfo:
         )
 
 
+def lasts_longer(path: Path, seconds: float) -> bool:
+    """Return whether a video's pictures last longer than so many seconds.
+
+    Reads no more packets than needed, in contrast to `probe`.
+
+    Raises:
+        VideoError: the file cannot be decoded here; the message says why.
+    """
+    with opened_video(path) as (container, stream):
+        times, packets = frame_times(container, stream), PacketCount(container, stream)
+        step = float(1 / (stream.average_rate or 25))
+        first: float | None = None
+        try:
+            for packet in container.demux():
+                if packets.add(packet):
+                    time = times.time_of(_seconds(packet, packet.dts))
+                    first = time if first is None else first
+                    if time + step - first > seconds + 1e-3:
+                        return True
+        except FFmpegError:
+            pass  # here the file breaks off
+    return False
+
+
 def _is_uneven(intervals: NDArray[np.float64]) -> bool:
     usual = np.median(intervals)
     others = np.count_nonzero(np.abs(intervals - usual) > usual / 2)

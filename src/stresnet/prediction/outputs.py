@@ -1,23 +1,48 @@
-"""Segments as subtitles and as rows of a table."""
+"""Results as files: subtitles, tables, and where they go."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from stresnet.data.video.container import printable
-from stresnet.prediction.predict import Prediction
-from stresnet.prediction.ranking import ClassScore
+from stresnet.errors import UsageError
+from stresnet.prediction.result import ClassScore, Prediction, Timeline
 from stresnet.prediction.segments import Segment
-from stresnet.prediction.timeline import Timeline
 
 COLUMNS = ("source", "start", "end", "rank", "label", "score", "appearance", "motion")
 
 
+def output_paths(out: Path, names: Sequence[str], ending: str) -> list[Path]:
+    """Return one path for each video: `out` itself for a single one, else below the folder `out`.
+
+    Args:
+        names: relative paths of the videos, with `/`; outputs keep these names in the folder.
+        ending: of the outputs, with its dot.
+
+    Raises:
+        UsageError: `out` names a file and there are several videos, or two would get one name.
+    """
+    if out.suffix.lower() == ending:
+        if len(names) > 1:
+            raise UsageError(
+                f"{out}: one file for {len(names)} videos", remedy="name a folder, without ending"
+            )
+        return [out]
+    paths = [out / PurePosixPath(name).with_suffix(ending) for name in names]
+    if twice := [str(path) for path, count in Counter(paths).items() if count > 1]:
+        raise UsageError(
+            f"several videos would be written to {twice[0]}",
+            remedy="give them one after the other, or the folder that holds them all",
+        )
+    return paths
+
+
 def to_srt(segments: Sequence[Segment]) -> str:
-    """SubRip, which most players read from a file of the video's name."""
+    """Return SubRip subtitles, which most players read from a file named after the video."""
     cues = (
         f"{number}\n{_clock(each.start, ',')} --> {_clock(each.end, ',')}\n{_line(each.label)} "
         f"({each.score:.0%})\n"
@@ -27,7 +52,7 @@ def to_srt(segments: Sequence[Segment]) -> str:
 
 
 def to_vtt(segments: Sequence[Segment]) -> str:
-    """WebVTT, which browsers read through <track>."""
+    """Return WebVTT subtitles, which browsers read through <track>."""
     cues = (
         f"{_clock(each.start, '.')} --> {_clock(each.end, '.')}\n{_escaped(_line(each.label))} "
         f"({each.score:.0%})\n"
@@ -36,11 +61,12 @@ def to_vtt(segments: Sequence[Segment]) -> str:
     return "\n".join(["WEBVTT\n", *cues])
 
 
-def to_csv(found: Iterable[Timeline | Prediction], *, top_k: int = 5) -> str:
-    """One row a segment; of videos without a timeline, one for each of the `top_k` classes."""
+def to_csv(found: Iterable[Timeline | Prediction], *, top_k: int = 5, header: bool = True) -> str:
+    """Return a table with a row for each segment, or for each of a `Prediction`'s best classes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    if header:
+        writer.writerow(COLUMNS)
     for each in found:
         for start, end, rank, entry in _rows(each, top_k):
             scores = (f"{s:.4f}" for s in (entry.score, entry.appearance, entry.motion))
@@ -69,7 +95,7 @@ def _clock(seconds: float, point: str) -> str:
 
 
 def _line(label: str) -> str:
-    """On one line, and without the arrow that ends a cue's times."""
+    """Put a label on one line, and replace the arrow that separates a cue's times."""
     return " ".join(label.split()).replace("-->", "→")
 
 

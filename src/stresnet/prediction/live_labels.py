@@ -3,12 +3,14 @@
     camera --(queue: drops)--> flow --(queue)--> the newest window --> network --> LiveLabel
     \\___ thread ___/            \\_ thread _/          \\_______ the caller's thread _______/
 
-Each stage takes the newest there is, so that none is ever behind by more than its own work and a
-queue: what a slow machine cannot look at is dropped and counted.
+Each stage takes the newest item there is, so none is ever late by more than its own work and a
+queue: what a slow machine has no time for is dropped and counted.
 """
 
 from __future__ import annotations
 
+import logging
+import sys
 import threading
 import time
 from collections import deque
@@ -22,17 +24,21 @@ import numpy as np
 
 from stresnet.data.video.decode import Frame
 from stresnet.errors import UsageError
-from stresnet.evaluation.fully_convolutional import VideoScores, score_video
-from stresnet.evaluation.protocols import QUICK, Protocol
+from stresnet.evaluation.fully_convolutional import VideoScores
+from stresnet.evaluation.protocols import Protocol
 from stresnet.flow import FAST, TVL1Parameters
-from stresnet.model import STResNet, load_model
+from stresnet.model import STResNet
 from stresnet.prediction.encoded_frames import EncodedFrame, EncodedVideo, encode_frames
 from stresnet.prediction.latest_queue import LatestQueue
-from stresnet.prediction.ranking import ClassScore, ranked
+from stresnet.prediction.recogniser import Recogniser
+from stresnet.prediction.result import ClassScore, ranked
 from stresnet.prediction.windows import MAX_FRAMES_OF_WINDOW
+from stresnet.workers import worker_count
 
 WAITING_FRAMES = 8  # between camera and flow: a third of a second
-_FAREWELL = 5.0  # seconds that a camera may take for its last frame
+FAREWELL = 12.0  # seconds for a camera's last frame: longer than `camera.TIMEOUT`
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,12 @@ class LiveLabel:
 
     Attributes:
         label: the best class.
-        changed: whether it is another one than before.
+        changed: whether it differs from the one before.
         predictions: all classes, best first; scores are means over the last windows.
-        frames_per_second: that the network's windows are made of.
-        dropped: frames that the camera gave and nobody had time for, since the start.
+        frames_per_second: of the frames in the network's window.
+        dropped: frames of the camera that there was no time for, since the start.
         delay: seconds from the newest frame seen to this answer.
+        device, precision: where and with which numbers the network ran ("cpu", "fp32").
     """
 
     time: float
@@ -55,9 +62,16 @@ class LiveLabel:
     frames_per_second: float
     dropped: int
     delay: float
+    device: str = ""
+    precision: str = ""
+
+    @property
+    def score(self) -> float:
+        """The best class's score of both streams, in [0, 1]."""
+        return self.predictions[0].score
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
@@ -69,44 +83,44 @@ def live(
     stride: float = 0.5,
     smooth: float = 1.0,
     flow: TVL1Parameters = FAST,
-    protocol: Protocol = QUICK,
+    protocol: Protocol | str = "quick",
     device: str = "auto",
     precision: str = "auto",
-    threads: int = 1,
+    threads: int | None = None,
 ) -> Generator[LiveLabel, None, None]:
     """Recognise what happens in front of a camera, until its frames end or this is closed.
 
     Args:
-        model: a network, or what `load_model` takes: a folder that `save_pretrained` wrote.
+        model: a network, or what `load_model` takes.
         frames: as they come, for example `stresnet.data.video.camera.camera_frames("0")`; read in a
             thread, and closed there if it is a generator.
-        window: what the network sees at a time, seconds; the first answer comes when it is full.
-        stride: seconds between two answers, or more where the machine is slower.
+        window: seconds that the network sees at a time; the first answer comes when it is full.
+        stride: seconds between two answers; more where the machine is slower.
         smooth: scores are averaged over this many seconds.
-        flow, protocol, device, precision, threads: as of `predict`; quicker by default.
+        flow, protocol, device, precision, threads: as of `predict`; faster by default.
 
     Raises:
         UsageError: a duration makes no sense.
         What `frames` raises.
     """
-    net = model if isinstance(model, STResNet) else load_model(model, device=device)
-    net.require_class_names()
     if not stride > 0 or not 0 < window <= 60 or smooth < 0:
         raise UsageError(
             f"window {window} s, stride {stride} s, smooth {smooth} s; expected above 0, the "
             "window at most 60"
         )
-    _warm_up(net, flow, protocol, precision)
-    with _Stages(frames, flow, threads) as stages:
+    recogniser = Recogniser(model, device=device, precision=precision, protocol=protocol)
+    _warm_up(recogniser, flow)
+    with _Stages(frames, flow, worker_count(threads, sys.maxsize)[0]) as stages:
         recent: deque[tuple[float, VideoScores]] = deque()
         label = ""
         for clip in stages.clips(window, stride):
             now = clip[-1].time
-            scores = score_video(net, EncodedVideo(clip), protocol=protocol, precision=precision)
-            recent.append((now, scores))
+            recent.append((now, recogniser.scores(EncodedVideo(clip))))
             while recent[0][0] < now - smooth:
                 recent.popleft()
-            best = ranked(net.class_names, _mean([each for _, each in recent]))
+            appearance = np.mean([scores.appearance for _, scores in recent], axis=0)
+            motion = np.mean([scores.motion for _, scores in recent], axis=0)
+            best = ranked(recogniser.class_names, appearance, motion)
             yield LiveLabel(
                 time=now,
                 label=best[0].label,
@@ -115,8 +129,17 @@ def live(
                 frames_per_second=_rate(clip),
                 dropped=stages.dropped,
                 delay=stages.age(now),
+                device=recogniser.device,
+                precision=recogniser.precision,
             )
             label = best[0].label
+
+
+@dataclass(frozen=True, eq=False)
+class _NumberedFrame(Frame):
+    """A frame, and how many came before it, those included that are dropped."""
+
+    number: int
 
 
 class _Stages:
@@ -124,13 +147,13 @@ class _Stages:
 
     def __init__(self, frames: Iterable[Frame], flow: TVL1Parameters, flow_threads: int) -> None:
         self._frames, self._flow, self._flow_threads = frames, flow, flow_threads
-        self._seen: LatestQueue[Frame] = LatestQueue(WAITING_FRAMES)
-        self._coded: LatestQueue[EncodedFrame] = LatestQueue(MAX_FRAMES_OF_WINDOW)
+        self._seen: LatestQueue[_NumberedFrame] = LatestQueue(WAITING_FRAMES)
+        self._encoded: LatestQueue[EncodedFrame] = LatestQueue(MAX_FRAMES_OF_WINDOW)
         self._zero: float | None = None  # the clock at the time 0 of the frames
         self._left = threading.Event()
         self._threads = [
             threading.Thread(target=work, name=f"live{work.__name__}", daemon=True)
-            for work in (self._watch, self._code)
+            for work in (self._watch, self._encode)
         ]
 
     @property
@@ -145,7 +168,7 @@ class _Stages:
         """The last `window` seconds, every `stride` seconds or as often as they are asked for."""
         kept: deque[EncodedFrame] = deque()
         due: float | None = None
-        while new := self._coded.take_all():
+        while new := self._encoded.take_all():
             kept.extend(new)
             newest = kept[-1].time
             due = kept[0].time + window if due is None else due
@@ -163,56 +186,59 @@ class _Stages:
     def __exit__(self, *_: object) -> None:
         self._left.set()
         self._seen.close()
+        until = time.monotonic() + FAREWELL
         for thread in self._threads:
-            thread.join(_FAREWELL)  # a dead camera is not waited for
+            thread.join(max(until - time.monotonic(), 0.0))
+            if thread.is_alive():
+                logger.warning(
+                    f"the camera gave no frame for {FAREWELL:g} s; it stays open until it does"
+                )
 
     def _watch(self) -> None:
         with _ending(self._seen):
-            for frame in self._frames:
-                if self._zero is None:
-                    self._zero = time.monotonic() - frame.time
-                if self._left.is_set():
-                    break
-                self._seen.put(frame)
-            if isinstance(self._frames, Generator):
-                self._frames.close()
+            try:
+                for number, frame in enumerate(self._frames):
+                    if self._zero is None:
+                        self._zero = time.monotonic() - frame.time
+                    if self._left.is_set():
+                        break
+                    self._seen.put(_NumberedFrame(frame.image, frame.time, number))
+            finally:
+                if isinstance(self._frames, Generator):
+                    self._frames.close()
 
-    def _code(self) -> None:
-        with _ending(self._coded):
-            coded = encode_frames(
-                self._seen, flow=self._flow, threads=self._flow_threads, at_once=1
-            )
-            for frame in coded:
+    def _encode(self) -> None:
+        with _ending(self._encoded):
+            # Where frames were dropped, flow leads over the gap; the network knows flow per frame.
+            for frame in encode_frames(
+                self._seen,
+                flow=self._flow,
+                threads=self._flow_threads,
+                at_once=1,
+                steps=lambda before, after: after.number - before.number,
+            ):
                 if self._left.is_set():
                     break
-                self._coded.put(frame)
+                self._encoded.put(frame)
 
 
 @contextmanager
-def _ending(box: LatestQueue[Any]) -> Iterator[None]:
+def _ending(queue: LatestQueue[Any]) -> Iterator[None]:
     """Close a queue at the end, with the error that ended it if there is one."""
     try:
         yield
-    except Exception as error:  # raised again where the box is read
-        box.close(error)
+    except Exception as error:  # raised again where the queue is read
+        queue.close(error)
     else:
-        box.close()
+        queue.close()
 
 
-def _warm_up(net: STResNet, flow: TVL1Parameters, protocol: Protocol, precision: str) -> None:
+def _warm_up(recogniser: Recogniser, flow: TVL1Parameters) -> None:
     """Load and compile what the first answer needs, before the camera's frames grow old."""
     frames = (Frame(np.zeros((256, 256, 3), np.uint8), time) for time in (0.0, 1.0))
-    clip = list(encode_frames(frames, flow=flow))
-    score_video(net, EncodedVideo(clip), protocol=protocol, precision=precision)
+    recogniser.scores(EncodedVideo(list(encode_frames(frames, flow=flow))))
 
 
 def _rate(clip: Sequence[EncodedFrame]) -> float:
-    lasting = clip[-1].time - clip[0].time
-    return (len(clip) - 1) / lasting if lasting > 0 else 0.0
-
-
-def _mean(scores: Sequence[VideoScores]) -> VideoScores:
-    return VideoScores(
-        np.mean([each.appearance for each in scores], axis=0),
-        np.mean([each.motion for each in scores], axis=0),
-    )
+    seconds = clip[-1].time - clip[0].time
+    return (len(clip) - 1) / seconds if seconds > 0 else 0.0

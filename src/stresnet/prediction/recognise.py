@@ -1,0 +1,315 @@
+r"""Videos -> what happens in them: ranked classes of short ones, timelines of long ones.
+
+    inputs --(decode, flow: another process)--> prepared video --(network)--> Prediction
+           \--(decode, flow: a thread)--> windows, one after the other --(network)--> Timeline
+
+A video goes the same way as in training and evaluation, JPEGs of the store included, so that a
+score here is the score there, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stresnet.data.prepare.one import prepare_frames
+from stresnet.data.prepare.prefetched import Prepared, prepared_ahead
+from stresnet.data.prepare.preparation import SHORT_SIDE
+from stresnet.data.store.reader import StoredVideo
+from stresnet.data.video.decode import frames_of_array, iter_frames
+from stresnet.data.video.probe import probe
+from stresnet.errors import StoreError, StresnetError, UsageError, VideoError
+from stresnet.flow import AUTHORS, TVL1Parameters
+from stresnet.prediction.result import Prediction, Timeline, TimelineSettings
+from stresnet.progress import OnProgress, silent
+from stresnet.workers import worker_count
+
+if TYPE_CHECKING:  # torch; it is imported while the first video is being prepared
+    import torch
+
+    from stresnet.evaluation.protocols import Protocol
+    from stresnet.model import STResNet
+    from stresnet.prediction.windows import Window
+
+Model: TypeAlias = "STResNet | str | Path"
+Video: TypeAlias = (
+    "str | Path | StoredVideo | NDArray[np.uint8] | torch.Tensor | Sequence[Any]"  # frames, too
+)
+Outcome: TypeAlias = "Prediction | Timeline | VideoError | StoreError"
+
+
+LONG = 10.0  # seconds; longer videos get a timeline unless asked otherwise
+MAX_FRAMES = 5_000_000  # of one file, two days; a forged file must come to an end
+DEFAULT_SETTINGS = TimelineSettings()
+
+
+def recognise_each(
+    model: Model,
+    inputs: Iterable[Video],
+    *,
+    timeline: bool | None = None,
+    settings: TimelineSettings = DEFAULT_SETTINGS,
+    top_k: int = 5,
+    fps: float = 25.0,
+    flow: TVL1Parameters | None = None,
+    protocol: Protocol | str = "paper",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    workers: int = 1,
+    on_progress: OnProgress = silent,
+) -> Generator[tuple[Video, Outcome], None, None]:
+    """Recognise many videos in order; the next one is prepared while the network sees one.
+
+    A video that cannot be read comes with its error and stops no other. Closing the generator ends
+    the work and removes its temporary files.
+
+    Args:
+        model: a network, or what `load_model` takes.
+        inputs: video files; frames, as an array or tensor (N,H,W,3) uint8 RGB, a tensor (N,3,H,W),
+            or a list of arrays or PIL images; or prepared videos.
+        timeline: whether a video gets a `Timeline` (True) or a `Prediction` of its whole length
+            (False). None decides by its length: a timeline above 10 seconds.
+        settings: of timelines.
+        top_k: how many classes a `Prediction` names.
+        fps: frames per second of frames that are given.
+        flow: how the optical flow is computed; None: as in the model's training. `FAST` is faster.
+        protocol: what the network sees of a video or a window: a `Protocol`, or its name.
+        device, precision: see `stresnet.device`. A network that is on another device is copied.
+        threads: CPU threads for the optical flow; None is one for each core.
+        workers: 1 prepares videos in another process, so that a file that crashes the decoder costs
+            only itself (from a script, call it under `if __name__ == "__main__":`); 0 prepares in a
+            thread of this one.
+        on_progress: called during timelines with seconds done, seconds in all and the video's name.
+            An error that it raises ends the work.
+
+    Raises:
+        UsageError: an argument makes no sense.
+        WeightsError: the model cannot be used.
+        EnvironmentProblem: the disk is full, or there is no such device.
+    """
+    if top_k < 1:
+        raise UsageError(f"top_k is {top_k}; expected at least 1")
+    threads, _ = worker_count(threads, sys.maxsize)
+    guess = (flow or AUTHORS, SHORT_SIDE)  # how most models' videos were prepared
+    inputs = list(inputs)
+    files = [Path(each) for each in inputs if isinstance(each, str | Path) and not timeline]
+    longest = LONG if timeline is None else math.inf
+
+    def prefetched(flow: TVL1Parameters, side: int) -> AbstractContextManager[Iterator[Prepared]]:
+        return prepared_ahead(
+            files,
+            flow=flow,
+            short_side=side,
+            threads=threads,
+            longest=longest,
+            isolated=workers > 0,
+        )
+
+    with ExitStack() as stack:
+        # Torch, a second of imports, comes while the first video is being prepared.
+        prepared = stack.enter_context(prefetched(*guess))
+        from stresnet.prediction.recogniser import Recogniser
+
+        recogniser = Recogniser(model, device=device, precision=precision, protocol=protocol)
+        recogniser.require_class(settings.background)
+        flow, side = flow or recogniser.flow, recogniser.short_side
+        if files and (flow, side) != guess:
+            stack.close()
+            prepared = stack.enter_context(prefetched(flow, side))
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="stresnet-"))
+
+        def prepared_whole(video: Video) -> StoredVideo | None:
+            """Return the prepared video; None if it gets a timeline."""
+            if isinstance(video, str | Path):
+                _, stored = (video, None) if timeline else next(prepared)
+                if isinstance(stored, VideoError):
+                    raise stored
+                return stored
+            if timeline or (timeline is None and _seconds(video, fps) > LONG):
+                return None
+            if isinstance(video, StoredVideo):
+                return video
+            return prepare_frames(
+                as_array(video),
+                Path(scratch, "frames.zip"),
+                fps=fps,
+                parameters=flow,
+                short_side=side,
+                threads=threads,
+            )
+
+        def in_time(video: Video) -> Timeline:
+            warnings: list[str] = []
+            return recogniser.timeline(
+                _windows(video, settings, fps, flow, side, threads, warnings),
+                _name(video),
+                settings,
+                seconds=0.0 if on_progress is silent else _seconds(video, fps),
+                warnings=warnings,
+                on_progress=on_progress,
+            )
+
+        for video in inputs:
+            outcome: Outcome
+            try:
+                stored = prepared_whole(video)
+                if stored is None:
+                    outcome = in_time(video)
+                else:
+                    outcome = recogniser.ranking(stored, _name(video), top_k)
+            except (VideoError, StoreError) as error:
+                outcome = error
+            yield video, outcome
+
+
+def predict(
+    model: Model,
+    video: Video,
+    *,
+    top_k: int = 5,
+    fps: float = 25.0,
+    flow: TVL1Parameters | None = None,
+    protocol: Protocol | str = "paper",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+) -> Prediction:
+    """Recognise the action in one video, over its whole length.
+
+    Args: as of `recognise_each`.
+
+    Raises:
+        VideoError: the file cannot be decoded.
+        UsageError: an argument makes no sense.
+        WeightsError: the model cannot be used.
+    """
+    each = recognise_each(
+        model,
+        [video],
+        timeline=False,
+        top_k=top_k,
+        fps=fps,
+        flow=flow,
+        protocol=protocol,
+        device=device,
+        precision=precision,
+        threads=threads,
+        workers=0,
+    )
+    return cast(Prediction, _only(each))
+
+
+def timeline(
+    model: Model,
+    video: Video,
+    settings: TimelineSettings = DEFAULT_SETTINGS,
+    *,
+    fps: float = 25.0,
+    flow: TVL1Parameters | None = None,
+    protocol: Protocol | str = "paper",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    on_progress: OnProgress = silent,
+) -> Timeline:
+    """Recognise what happens when, in memory that does not grow with the video.
+
+    Each window is scored as `predict` would score it if it were cut out.
+
+    Args: as of `recognise_each`; `flow` is not computed again for a prepared video.
+
+    Raises:
+        VideoError: the file cannot be decoded.
+        UsageError: an argument makes no sense.
+        WeightsError: the model cannot be used.
+    """
+    each = recognise_each(
+        model,
+        [video],
+        timeline=True,
+        settings=settings,
+        fps=fps,
+        flow=flow,
+        protocol=protocol,
+        device=device,
+        precision=precision,
+        threads=threads,
+        workers=0,
+        on_progress=on_progress,
+    )
+    return cast(Timeline, _only(each))
+
+
+def as_array(frames: NDArray[np.uint8] | torch.Tensor | Sequence[Any]) -> NDArray[np.uint8]:
+    """Return frames as one array (N,H,W,3): of an array, a tensor, arrays or PIL images.
+
+    Raises:
+        UsageError: the pictures of a list differ in size.
+    """
+    if isinstance(frames, list | tuple):
+        pictures = [np.asarray(each.convert("RGB") if hasattr(each, "convert") else each)
+                    for each in frames]  # fmt: skip
+        if len({picture.shape for picture in pictures}) > 1:
+            raise UsageError("the frames differ in size", remedy="give pictures of one size")
+        return np.stack(pictures) if pictures else np.empty((0, 0, 0, 3), np.uint8)
+    if hasattr(frames, "detach"):  # a tensor; torchcodec and others put channels second
+        frames = frames.detach().cpu().numpy()
+        if frames.ndim == 4 and frames.shape[-1] != 3 and frames.shape[1] == 3:
+            frames = frames.transpose(0, 2, 3, 1)
+    return np.asarray(frames)
+
+
+def _only(pairs: Generator[tuple[Video, Outcome], None, None]) -> Prediction | Timeline:
+    ((_, outcome),) = pairs
+    if isinstance(outcome, StresnetError):
+        raise outcome
+    return outcome
+
+
+def _windows(
+    video: Video,
+    settings: TimelineSettings,
+    fps: float,
+    flow: TVL1Parameters,
+    side: int,
+    threads: int,
+    warnings: list[str],
+) -> Iterator[Window]:
+    """Cut a video into windows; its warnings are complete after the last one."""
+    from stresnet.prediction.windows import windows_of_frames, windows_of_store
+
+    length, stride = settings.window, settings.stride
+    if isinstance(video, StoredVideo):
+        warnings.extend(video.warnings)
+        return windows_of_store(video, length=length, stride=stride)
+    if isinstance(video, str | Path):
+        frames = iter_frames(
+            Path(video), short_side=side, max_frames=MAX_FRAMES, on_warning=warnings.append
+        )
+    else:
+        frames = frames_of_array(as_array(video), fps=fps, short_side=side)
+    return windows_of_frames(frames, length=length, stride=stride, flow=flow, threads=threads)
+
+
+def _seconds(video: Video, fps: float) -> float:
+    """How long a video is; of a file what its header says, 0 where it says nothing."""
+    if isinstance(video, StoredVideo):
+        return video.duration
+    if isinstance(video, str | Path):
+        return probe(Path(video)).seconds
+    return len(video) / fps
+
+
+def _name(video: Video) -> str:
+    if isinstance(video, StoredVideo):
+        return video.index.source.name
+    return str(video) if isinstance(video, str | Path) else "array"
