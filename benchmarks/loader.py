@@ -19,7 +19,7 @@ import torch
 from plain_training import LooseJpegs
 from training import clips, write_data
 
-from stresnet.data.formats.layouts import Format, layout_names
+from stresnet.data.formats.layouts import Layout, layout_names
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, SampleKey
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
@@ -68,7 +68,7 @@ def datasets(data: Path, options: argparse.Namespace) -> tuple[ChunkDataset, Loo
     phase, found = PAPER.phase("st_resnet"), list(clips(data / "store"))
     items = [(store_path(data / "store", name), label) for name, label in found]
     settings = ChunkSettings(options.chunks, phase.tau, phase.crop, options.size)
-    named = layout_names([name for name, _ in found], Format.AUTHORS)
+    named = layout_names([name for name, _ in found], Layout.AUTHORS)
     loose = [(named[name], label) for name, label in found]
     return (
         ChunkDataset(items, settings, seed=0, open_video=StoredVideo),

@@ -40,7 +40,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from stresnet.data.formats.layouts import Format, layout_names
+from stresnet.data.formats.layouts import Layout, layout_names
 from stresnet.data.formats.write import export
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, StepSampler
 from stresnet.data.prepare.many import prepare
@@ -97,7 +97,7 @@ def write_data(folder: Path) -> None:
     """The clips that ship, as a store and as loose JPEGs (the authors' layout)."""
     names = [str(path.relative_to(CLIPS)) for path in sorted(CLIPS.glob("*/*.mp4"))]
     prepare([(CLIPS / name, name) for name in names], folder / "store", parameters=FAST)
-    export(names, folder / "store", folder / "loose", Format.AUTHORS)
+    export(names, folder / "store", folder / "loose", Layout.AUTHORS)
 
 
 def compare(options: argparse.Namespace, data: Path) -> None:
@@ -195,7 +195,7 @@ def train_plainly(way: str, options: argparse.Namespace) -> None:
     """The plain loop, on loose JPEGs, with as many loader processes."""
     recipe, phase = recipe_of(options)
     found = list(clips(options.data / "store"))
-    named = layout_names([name for name, _ in found], Format.AUTHORS)
+    named = layout_names([name for name, _ in found], Layout.AUTHORS)
     dataset = LooseJpegs(
         options.data / "loose", [(named[name], label) for name, label in found],
         phase.chunks, phase.tau, recipe.input_size,

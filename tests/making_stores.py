@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import stresnet.workers as workers
+from stresnet.data.formats.write import pictures
 from stresnet.data.prepare.many import PREPARATION
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Source, StoredVideo
@@ -92,3 +93,14 @@ def without_processes(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> 
 
     for module in modules:
         monkeypatch.setattr(module, "map_in_processes", run)
+
+
+def write_denseflow(names: Iterable[str], store: Path, out: Path, *, first: int = 0) -> Path:
+    """Prepared videos in the layout of denseflow: NAME/img_00000.jpg, flow_x_00000.jpg, ..."""
+    kinds = ("img", "flow_x", "flow_y")
+    for name in names:
+        folder = out / Path(name).with_suffix("")
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind, index, jpeg in pictures(StoredVideo(store_path(store, name))):
+            (folder / f"{kinds[kind]}_{index + first:05d}.jpg").write_bytes(jpeg)
+    return out

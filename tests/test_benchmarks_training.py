@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from making_stores import moving_store
-from stresnet.data.formats.layouts import Format
+from stresnet.data.formats.layouts import Layout
 from stresnet.data.formats.write import export
 from stresnet.data.loading.dataset import SampleKey
 from stresnet.model import STResNet
@@ -79,7 +79,7 @@ def test_both_loaders_show_the_same_chunks(
     names = ["still/a.avi", "moving/b.avi"]
     for seed, name in enumerate(names):
         moving_store(tmp_path / "store", name, step=(3 * seed, 0), frames=12, seed=seed)
-    export(names, tmp_path / "store", tmp_path / "loose", Format.AUTHORS, workers=1)
+    export(names, tmp_path / "store", tmp_path / "loose", Layout.AUTHORS, workers=1)
     ours, plain = loader.datasets(tmp_path, argparse.Namespace(chunks=2, size=32))
     means = torch.tensor(imported("plain_training").IMAGENET_RGB_MEAN)[:, None, None]
     flips = set()
@@ -152,7 +152,7 @@ def test_the_comparison_runs_and_prints_its_table(
     training: Any = imported("training")
     for seed, name in enumerate(("fight/a.avi", "calm/b.avi")):
         moving_store(tmp_path / "store", name, frames=12, seed=seed)
-    export(["fight/a.avi", "calm/b.avi"], tmp_path / "store", tmp_path / "loose", Format.AUTHORS)
+    export(["fight/a.avi", "calm/b.avi"], tmp_path / "store", tmp_path / "loose", Layout.AUTHORS)
     sizes = "--depth tiny --size 32 --chunks 2 --batch 2 --group 2 --steps 2 --threads 1"
     ways = ["--ways", "plain", "ours"]
     monkeypatch.setattr(sys, "argv", ["training.py", *sizes.split(), *ways, f"--data={tmp_path}"])

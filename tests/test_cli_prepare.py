@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 import stresnet.data.prepare.estimate as dry_run
 import stresnet.data.store.flow_check as check_stores_module
 import stresnet.workers as workers_module
-from making_stores import contents, moving_store, without_processes
+from making_stores import contents, moving_store, without_processes, write_denseflow
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.cli.prepare import layout_folder
-from stresnet.data.formats.layouts import Format
+from stresnet.data.formats.layouts import Layout
 from stresnet.data.store.jpeg import encode_grey
 
 
@@ -111,7 +111,7 @@ def test_a_part_of_a_job_array(videos, tmp_path):
     assert stresnet("prepare", videos, "--out", out, "--shard", "0/2").exit_code == 2
 
 
-@pytest.mark.parametrize("format", ["authors", "denseflow", "flo", "webdataset"])
+@pytest.mark.parametrize("format", ["authors", "webdataset"])
 def test_a_layout_beside_the_store(videos, tmp_path, format):
     (videos / "bad.avi").write_text("no video")
     out = tmp_path / "store"
@@ -135,10 +135,10 @@ def test_clashing_names_are_told_before_the_work(videos, tmp_path):
 
 def test_the_layout_lies_beside_the_store(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert layout_folder(Path("store"), Format.AUTHORS) == Path("store-authors")
-    assert layout_folder(Path("a/b/"), Format.FLO) == Path("a/b-flo")
-    beside = tmp_path.with_name(f"{tmp_path.name}-flo")
-    assert layout_folder(Path(), Format.FLO) == beside
+    assert layout_folder(Path("store"), Layout.AUTHORS) == Path("store-authors")
+    assert layout_folder(Path("a/b/"), Layout.WEBDATASET) == Path("a/b-webdataset")
+    beside = tmp_path.with_name(f"{tmp_path.name}-webdataset")
+    assert layout_folder(Path(), Layout.WEBDATASET) == beside
 
 
 # --- import and check ---------------------------------------------------------------------------
@@ -152,8 +152,11 @@ def exported(folder: Path, format: str) -> Path:
         moving_store(folder / "store", name, step=(4, 2), frames=9, seed=seed)
     from stresnet.data.formats.write import export
 
-    export(("run/a.mp4", "walk/b.mp4"), folder / "store", folder / "layout", Format(format))
-    return folder / "layout"
+    names, layout = ("run/a.mp4", "walk/b.mp4"), folder / "layout"
+    if format == "denseflow":
+        return write_denseflow(names, folder / "store", layout)
+    export(names, folder / "store", layout, Layout(format))
+    return layout
 
 
 @pytest.mark.parametrize("format", ["authors", "denseflow"])

@@ -17,16 +17,16 @@ import stresnet.data.formats.write as export_module
 import stresnet.files as files_module
 import stresnet.workers as workers_module
 from making_stores import contents, moving_store, without_processes
-from stresnet.data.formats.layouts import Format, layout_names
-from stresnet.data.formats.write import export, files
+from stresnet.data.formats.layouts import Layout
+from stresnet.data.formats.write import export, pictures
 from stresnet.data.store.jpeg import decode_grey, size_of
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import EnvironmentProblem, UsageError
 from stresnet.files import atomic_directory
-from stresnet.flow import read_flo, to_pixels
+from stresnet.flow import to_pixels
 
 NAMES = ("run/a.mp4", "walk/b.avi")
-OTHERS = [format for format in Format if format is not Format.STORE]
+OTHERS = [format for format in Layout if format is not Layout.STORE]
 
 
 @pytest.fixture(autouse=True)
@@ -48,19 +48,11 @@ def decoded(jpeg: bytes) -> np.ndarray:
 
 
 EXPECTED = {
-    Format.AUTHORS: {
+    Layout.AUTHORS: {
         *(f"jpegs_256/a/frame{number:06d}.jpg" for number in (1, 2, 3, 4)),
         *(f"tvl1_flow/{axis}/a/frame{number:06d}.jpg" for axis in "uv" for number in (1, 2, 3)),
     },
-    Format.DENSEFLOW: {
-        *(f"run/a/img_{number:05d}.jpg" for number in (0, 1, 2, 3)),
-        *(f"run/a/flow_{axis}_{number:05d}.jpg" for axis in "xy" for number in (0, 1, 2)),
-    },
-    Format.FLO: {
-        *(f"frames/run/a/{number:06d}.jpg" for number in (0, 1, 2, 3)),
-        *(f"flow/run/a/{number:06d}.flo" for number in (0, 1, 2)),
-    },
-    Format.WEBDATASET: {
+    Layout.WEBDATASET: {
         "run/a.index.json",
         *(f"run/a.{number:06d}.rgb.jpg" for number in (0, 1, 2, 3)),
         *(f"run/a.{number:06d}.flow_{axis}.jpg" for axis in "xy" for number in (0, 1, 2)),
@@ -73,7 +65,7 @@ def test_names_and_numbers_of_each_layout(store, tmp_path, format):
     report = export(NAMES, store, tmp_path / "out", format)
     assert report.done == NAMES
     written = set(contents(tmp_path / "out"))
-    if format is Format.WEBDATASET:
+    if format is Layout.WEBDATASET:
         with tarfile.open(tmp_path / "out" / "run" / "a.tar") as tar:
             assert set(tar.getnames()) == EXPECTED[format]
     else:
@@ -82,50 +74,33 @@ def test_names_and_numbers_of_each_layout(store, tmp_path, format):
         ]
 
 
-@pytest.mark.parametrize("format", OTHERS)
-def test_frames_keep_their_bytes_and_x_is_never_y(store, tmp_path, format):
+def test_frames_keep_their_bytes_and_x_is_never_y(store):
     stored = StoredVideo(store / "run" / "a.mp4.zip")
-    name = layout_names(NAMES, format)["run/a.mp4"]
-    told = dict(files(stored, name, format))
-    frames = [
-        content
-        for path, content in told.items()
-        if isinstance(content, bytes) and path.suffix == ".jpg" and len(size_of(content)) == 2
-        if not any(part in str(path) for part in ("flow", "/u/", "/v/"))
-    ]
+    kinds: list[list[bytes]] = [[], [], []]
+    for kind, index, jpeg in pictures(stored):
+        assert len(kinds[kind]) == index
+        kinds[kind].append(jpeg)
+    frames, x, y = kinds
     assert frames == list(stored.frame_jpegs())
     flow = to_pixels(stored.flow([0]))[0]
     assert np.median(flow[0]) == pytest.approx(3, abs=0.1)
-    if format is Format.FLO:
-        export(NAMES, store, tmp_path / "out", format)
-        written = read_flo(tmp_path / "out" / "flow" / "run" / "a" / "000000.flo")
-        np.testing.assert_array_equal(written, flow)
-        return
-    x, y = (
-        next(content for path, content in told.items() if part in str(path))
-        for part in {
-            Format.AUTHORS: ("/u/", "/v/"),
-            Format.DENSEFLOW: ("flow_x", "flow_y"),
-            Format.WEBDATASET: ("flow_x", "flow_y"),
-        }[format]
-    )
-    assert np.abs(to_pixels(np.stack([decoded(x), decoded(y)])) - flow).mean() < 0.1
+    assert np.abs(to_pixels(np.stack([decoded(x[0]), decoded(y[0])])) - flow).mean() < 0.1
 
 
 def test_run_again_only_what_changed_is_written_anew(store, tmp_path):
     out = tmp_path / "out"
-    export(NAMES, store, out, Format.DENSEFLOW)
+    export(NAMES, store, out, Layout.AUTHORS)
     first = contents(out)
-    assert export(NAMES, store, out, Format.DENSEFLOW).skipped == NAMES
+    assert export(NAMES, store, out, Layout.AUTHORS).skipped == NAMES
     assert contents(out) == first
     moving_store(store, NAMES[0], frames=3, seed=7)  # fewer frames: none of the old may stay
-    report = export(NAMES, store, out, Format.DENSEFLOW)
+    report = export(NAMES, store, out, Layout.AUTHORS)
     assert (report.done, report.skipped) == (NAMES[:1], NAMES[1:])
-    assert not (out / "run/a/img_00003.jpg").exists()
-    (out / "walk/b").rename(tmp_path / "moved")
-    assert export(NAMES, store, out, Format.DENSEFLOW).done == NAMES[1:]
-    assert {path: data for path, data in contents(out).items() if "walk" in path} == {
-        path: data for path, data in first.items() if "walk" in path
+    assert not (out / "jpegs_256/a/frame000004.jpg").exists()
+    (out / "tvl1_flow/u/b").rename(tmp_path / "moved")
+    assert export(NAMES, store, out, Layout.AUTHORS).done == NAMES[1:]
+    assert {path: data for path, data in contents(out).items() if "/b/" in path} == {
+        path: data for path, data in first.items() if "/b/" in path
     }
 
 
@@ -134,7 +109,7 @@ def test_what_is_missing_or_damaged_is_listed(store, tmp_path):
     damaged = bytearray((store / "walk/b.avi.zip").read_bytes())
     damaged[300] ^= 1
     (store / "walk/b.avi.zip").write_bytes(damaged)
-    report = export([*NAMES, "none.mp4"], store, out, Format.FLO)
+    report = export([*NAMES, "none.mp4"], store, out, Layout.AUTHORS)
     assert report.done == NAMES[:1]
     assert [name for name, _ in report.failures] == ["walk/b.avi", "none.mp4"]
     assert "walk/b.avi" in (out / "failures.csv").read_text()
@@ -162,7 +137,7 @@ def test_kill_9_at_any_moment_then_again_gives_the_same_bytes(store, tmp_path, m
 def test_a_half_written_video_is_not_taken_for_the_former_one(store, tmp_path, monkeypatch):
     """Written from A, then in part from B, then from A again: the mark of A must be gone."""
     out = tmp_path / "out"
-    export(NAMES, store, out, Format.AUTHORS)
+    export(NAMES, store, out, Layout.AUTHORS)
     first = contents(out)
     moving_store(store, NAMES[0], frames=3, seed=7)
     rename = Path.rename
@@ -176,18 +151,18 @@ def test_a_half_written_video_is_not_taken_for_the_former_one(store, tmp_path, m
         patch.setattr(Path, "rename", rename_and_fail)
         patch.setattr(files_module, "_exchange", lambda one, other: False)
         with pytest.raises(RuntimeError):
-            export(NAMES, store, out, Format.AUTHORS)
+            export(NAMES, store, out, Layout.AUTHORS)
     assert contents(out) != first
     moving_store(store, NAMES[0], frames=4, seed=0)
-    export(NAMES, store, out, Format.AUTHORS)
+    export(NAMES, store, out, Layout.AUTHORS)
     assert contents(out) == first
 
 
-def export_and_die(store: Path, out: Path, format: Format, moment: int) -> None:
+def export_and_die(store: Path, out: Path, format: Layout, moment: int) -> None:
     """Die by kill -9 before the file of that number, or else between two renames."""
 
     def dying(*args):
-        for number, file in enumerate(files(*args)):
+        for number, file in enumerate(pictures(*args)):
             if number == moment:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield file
@@ -195,26 +170,26 @@ def export_and_die(store: Path, out: Path, format: Format, moment: int) -> None:
     def die_at_rename(*_):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    export_module.files = dying
+    export_module.pictures = dying
     if moment >= 9:
-        export_module.files = files
+        export_module.pictures = pictures
         Path.replace = die_at_rename  # type: ignore[method-assign]  # of the mark, or of the tar
     export(NAMES, store, out, format)
 
 
 def test_equal_stores_give_equal_tars(store, tmp_path):
     for folder in ("a", "b"):
-        export(NAMES, store, tmp_path / folder, Format.WEBDATASET)
+        export(NAMES, store, tmp_path / folder, Layout.WEBDATASET)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
 @pytest.mark.parametrize(
     ("format", "names"),
     [
-        (Format.AUTHORS, ("run/a.mp4", "walk/a.mp4")),
-        (Format.DENSEFLOW, ("run/a.mp4", "run/a.avi")),
-        (Format.DENSEFLOW, ("run.mp4", "run/a.avi")),
-        (Format.WEBDATASET, ("a.b.mp4", "a_b.mp4")),
+        (Layout.AUTHORS, ("run/a.mp4", "walk/a.mp4")),
+        (Layout.WEBDATASET, ("run/a.mp4", "run/a.avi")),
+        (Layout.WEBDATASET, ("run.mp4", "run/a.avi")),
+        (Layout.WEBDATASET, ("a.b.mp4", "a_b.mp4")),
     ],
 )
 def test_videos_that_would_overwrite_each_other_are_refused(tmp_path, format, names):
@@ -224,13 +199,13 @@ def test_videos_that_would_overwrite_each_other_are_refused(tmp_path, format, na
 
 
 def test_the_store_itself_is_no_export(tmp_path):
-    with pytest.raises(UsageError, match="authors, denseflow, flo, webdataset"):
-        export(NAMES, tmp_path, tmp_path / "out", Format.STORE)
+    with pytest.raises(UsageError, match="authors, webdataset"):
+        export(NAMES, tmp_path, tmp_path / "out", Layout.STORE)
 
 
 def test_one_frame_has_no_flow_files(tmp_path):
     moving_store(tmp_path / "store", "still.mp4", frames=1)
-    export(["still.mp4"], tmp_path / "store", tmp_path / "out", Format.AUTHORS)
+    export(["still.mp4"], tmp_path / "store", tmp_path / "out", Layout.AUTHORS)
     assert (tmp_path / "out/jpegs_256/still/frame000001.jpg").exists()
     assert list((tmp_path / "out/tvl1_flow/u/still").iterdir()) == []
 

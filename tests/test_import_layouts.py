@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import stresnet.workers as workers_module
-from making_stores import contents, moving_store, without_processes
-from stresnet.data.formats.layouts import Format
+from making_stores import contents, moving_store, without_processes, write_denseflow
+from stresnet.data.formats.layouts import DENSEFLOW, Layout
 from stresnet.data.formats.read import find_pictures, import_pictures, requantise
 from stresnet.data.formats.write import export
 from stresnet.data.prepare.many import prepare
@@ -20,7 +20,7 @@ from stresnet.errors import DatasetError, UsageError
 from stresnet.flow import to_bytes, to_pixels
 
 NAMES = ("run/a.mp4", "walk/b.avi")
-READ = [Format.AUTHORS, Format.DENSEFLOW]
+READ = [Layout.AUTHORS.value, DENSEFLOW]
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +28,13 @@ def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     without_processes(monkeypatch, workers_module)
 
 
-def exported(folder: Path, format: Format) -> Path:
+def exported(folder: Path, format: str) -> Path:
     """Two videos of six frames in a layout."""
     for seed, name in enumerate(NAMES):
         moving_store(folder / "store", name, seed=seed)
-    export(NAMES, folder / "store", folder / "layout", format)
+    if format == DENSEFLOW:
+        return write_denseflow(NAMES, folder / "store", folder / "layout")
+    export(NAMES, folder / "store", folder / "layout", Layout(format))
     return folder / "layout"
 
 
@@ -50,13 +52,13 @@ def test_export_then_import_gives_the_video_back(tmp_path, format):
         assert np.abs(levels[0] - levels[1]).max() <= 2
         np.testing.assert_allclose(again.times, np.arange(6) / 10)
         assert again.imported
-        assert again.index.preparation["imported_from"] == format.value
+        assert again.index.preparation["imported_from"] == format
         assert again.index.preparation["imported_bound"] == 20
         assert again.index.preparation["short_side"] == 64
 
 
 def test_without_its_video_it_is_called_as_in_the_layout(tmp_path):
-    found = find_pictures(exported(tmp_path, Format.DENSEFLOW))
+    found = find_pictures(exported(tmp_path, DENSEFLOW))
     assert import_pictures(found, tmp_path / "out").done == ("run/a", "walk/b")
     assert import_pictures(found, tmp_path / "named", videos=NAMES[:1]).done == (
         "run/a.mp4",
@@ -65,7 +67,7 @@ def test_without_its_video_it_is_called_as_in_the_layout(tmp_path):
 
 
 def test_old_dense_flow_counts_from_1(tmp_path):
-    layout = exported(tmp_path, Format.DENSEFLOW)
+    layout = exported(tmp_path, DENSEFLOW)
     for path in sorted(layout.rglob("*.jpg"), reverse=True):
         stem, _, number = path.stem.rpartition("_")
         path.rename(path.with_name(f"{stem}_{int(number) + 1:05d}.jpg"))
@@ -75,14 +77,14 @@ def test_old_dense_flow_counts_from_1(tmp_path):
 @pytest.mark.parametrize("format", READ)
 def test_what_a_killed_export_left_is_no_video(tmp_path, format):
     layout = exported(tmp_path, format)
-    whole = layout / ("jpegs_256/a" if format is Format.AUTHORS else "run/a")
+    whole = layout / ("jpegs_256/a" if format == Layout.AUTHORS else "run/a")
     (whole.parent / ".a.123.partial").mkdir()
     (whole.parent / ".a.123.partial" / next(whole.iterdir()).name).touch()
     assert len(find_pictures(layout)) == 2
 
 
 def test_one_video_s_folder_alone(tmp_path):
-    layout = exported(tmp_path, Format.DENSEFLOW)
+    layout = exported(tmp_path, DENSEFLOW)
     (pictures,) = find_pictures(layout / "run" / "a")
     assert pictures.name == "a"
     assert import_pictures([pictures], tmp_path / "out").done == ("a",)
@@ -90,7 +92,7 @@ def test_one_video_s_folder_alone(tmp_path):
 
 @pytest.mark.parametrize("bound", [10.0, 32.0])
 def test_another_bound_is_brought_to_ours(tmp_path, bound):
-    layout = exported(tmp_path, Format.DENSEFLOW)
+    layout = exported(tmp_path, DENSEFLOW)
     levels = np.rint((np.array([3.0, -1.0]) + bound) * 255 / (2 * bound)).astype(np.uint8)
     for axis, level in zip("xy", levels, strict=True):
         for path in (layout / "run" / "a").glob(f"flow_{axis}_*"):
@@ -111,7 +113,7 @@ def test_our_own_bound_changes_no_level():
 
 
 def test_run_again_only_what_changed_is_imported_anew(tmp_path):
-    layout = exported(tmp_path, Format.AUTHORS)
+    layout = exported(tmp_path, Layout.AUTHORS)
     out = tmp_path / "out"
     import_pictures(find_pictures(layout), out)
     first = contents(out)
@@ -161,7 +163,7 @@ def damage(layout: Path, what: str) -> None:
     ],
 )
 def test_what_does_not_fit_together_is_refused_and_named(tmp_path, what, said):
-    layout = exported(tmp_path, Format.AUTHORS)
+    layout = exported(tmp_path, Layout.AUTHORS)
     damage(layout, what)
     report = import_pictures(find_pictures(layout), tmp_path / "out")
     assert report.done == ("b",)
@@ -173,7 +175,7 @@ def test_what_does_not_fit_together_is_refused_and_named(tmp_path, what, said):
 
 def test_prepare_leaves_what_was_imported(tmp_path):
     """Also without the videos: who imports often has none."""
-    layout = exported(tmp_path, Format.AUTHORS)
+    layout = exported(tmp_path, Layout.AUTHORS)
     out = tmp_path / "out"
     import_pictures(find_pictures(layout), out, videos=NAMES)
     first = contents(out)

@@ -11,11 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 import stresnet.workers as workers_module
-from making_stores import moving_store, without_processes
+from making_stores import moving_store, without_processes, write_denseflow
 from stresnet.cli import app
-from stresnet.data.formats.layouts import Format
 from stresnet.data.formats.read import find_pictures, import_pictures
-from stresnet.data.formats.write import export
 from stresnet.data.prepare.many import prepare
 from stresnet.errors import DatasetError
 from stresnet.evaluation.evaluate import evaluate
@@ -42,7 +40,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         moving_store(root / "made", name, step=STEPS[name.partition("/")[0]], seed=seed)
     with pytest.MonkeyPatch.context() as monkeypatch:
         without_processes(monkeypatch, workers_module)
-        export(names, root / "made", root / "pictures", Format.DENSEFLOW)
+        write_denseflow(names, root / "made", root / "pictures")
         import_pictures(find_pictures(root / "pictures"), root / "store")
     with (root / "list.csv").open("w", newline="") as file:
         writer = csv.writer(file)

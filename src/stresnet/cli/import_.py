@@ -54,7 +54,7 @@ def import_(
 
     out = out or default_store(videos or folder)
     found = find_pictures(folder)
-    say(f"{len(found)} videos in the layout {found[0].layout.value}")
+    say(f"{len(found)} videos in the layout {found[0].layout}")
     names = [name for _, name in find_videos(videos)] if videos else []
     with progress("import") as on_progress:
         report = import_pictures(

@@ -11,7 +11,7 @@ import typer
 from stresnet.cli.app import FAILURES_SHOWN, say, say_failures
 from stresnet.cli.options import Workers
 from stresnet.cli.progress import progress
-from stresnet.data.formats.layouts import Format
+from stresnet.data.formats.layouts import Layout
 
 if TYPE_CHECKING:
     from stresnet.data.prepare.estimate import Forecast
@@ -35,12 +35,12 @@ def prepare(
         str, typer.Option(metavar="I/N", help="Only the I-th of N parts, for a job array.")
     ] = "1/1",
     format: Annotated[
-        Format,
+        Layout,
         typer.Option(
             help="Write them in this layout, too, in a folder beside the store: its name, a dash, "
             "the layout's name."
         ),
-    ] = Format.STORE,
+    ] = Layout.STORE,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Read every byte, also of files that look unchanged."),
@@ -62,11 +62,11 @@ def prepare(
     out = out or default_store(videos)
     found = find_videos(videos)
     names = [name for _, name in found]
-    layout_names(names if format is not Format.STORE else (), format)  # clashes, before the work
+    layout_names(names if format is not Layout.STORE else (), format)  # clashes, before the work
     if dry_run:
         forecast = foretell(found, out, workers=workers, shard=part)
         say_forecast(forecast, out)
-        if format is not Format.STORE:
+        if format is not Layout.STORE:
             say(f"and as much again in {layout_folder(out, format)}")
         raise typer.Exit(1 if forecast.failures else 0)
 
@@ -76,7 +76,7 @@ def prepare(
         )
     say_report(report, "prepared", out, part)
     failed = bool(report.failures)
-    if format is not Format.STORE:
+    if format is not Layout.STORE:
         folder = layout_folder(out, format)
         usable = {*report.done, *report.skipped}
         with progress(format.value) as on_export:
@@ -94,7 +94,7 @@ def prepare(
     raise typer.Exit(1 if failed else 0)
 
 
-def layout_folder(out: Path, format: Format) -> Path:
+def layout_folder(out: Path, format: Layout) -> Path:
     """`store` -> `store-authors`, beside it."""
     named = out if out.name not in ("", "..") else out.resolve()
     return named.with_name(f"{named.name}-{format.value}")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.data.loading.sampling import Indices
-from stresnet.data.store.jpeg import decode_grey, decode_rgb, encode_grey, encode_rgb
+from stresnet.data.store.jpeg import decode_grey, decode_rgb, encode_flow, encode_rgb
 from stresnet.data.store.reader import NO_MOTION
 from stresnet.data.video.decode import Frame
 from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
@@ -62,7 +62,7 @@ def encode_frames(
             pairs = pairwise(block if last is None else [last, *block])
             gaps = np.array([steps(*pair) for pair in pairs], np.float32)
             fields = fields / gaps[:, None, None, None]
-        flows = [encode_grey(field.reshape(-1, field.shape[-1])) for field in to_bytes(fields)]
+        flows = [encode_flow(field) for field in to_bytes(fields)]
         if last is None:
             flows.insert(0, b"")
         for frame, encoded in zip(block, flows, strict=True):

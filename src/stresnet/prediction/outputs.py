@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from stresnet.data.video.container import printable
 from stresnet.errors import UsageError
+from stresnet.files import inert_cell
 from stresnet.prediction.result import ClassScore, Prediction, Timeline
 from stresnet.prediction.segments import Segment
 
@@ -71,8 +72,8 @@ def to_csv(found: Iterable[Timeline | Prediction], *, top_k: int = 5, header: bo
         for start, end, rank, entry in _rows(each, top_k):
             scores = (f"{s:.4f}" for s in (entry.score, entry.appearance, entry.motion))
             times = f"{start:.3f}", f"{end:.3f}"
-            source = _cell(printable(Path(each.source)))
-            writer.writerow([source, *times, rank, _cell(entry.label), *scores])
+            source = inert_cell(printable(Path(each.source)))
+            writer.writerow([source, *times, rank, inert_cell(entry.label), *scores])
     return text.getvalue()
 
 
@@ -101,8 +102,3 @@ def _line(label: str) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _cell(text: str) -> str:
-    """An apostrophe keeps a spreadsheet from running a cell as a formula (OWASP ASVS 1.2.10)."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\0")) else text

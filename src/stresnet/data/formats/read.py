@@ -2,8 +2,8 @@
 
     FOLDER --find_pictures()--> one job a video --(counts, numbers, sizes checked)--> OUT/NAME.zip
 
-Read are the authors' layout and denseflow's, old and new. Frames keep their bytes. Flow is decoded,
-brought to our bound where it was made with another one, and written anew.
+The authors' layout is read, and denseflow's, old (counting from 1) and new (from 0). Frames keep
+their bytes. Flow is decoded, brought to our bound if it was made with another one, and encoded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.formats.layouts import Format, layout_names
+from stresnet.data.formats.layouts import DENSEFLOW, Layout, layout_names
 from stresnet.data.store.jpeg import decode_grey, decode_rgb, size_of
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import FLOW_FORMAT, Source, StoredVideo
@@ -48,7 +48,7 @@ class Pictures:
     """
 
     name: str
-    layout: Format
+    layout: str
     rgb: Path
     x: Path
     y: Path
@@ -57,15 +57,15 @@ class Pictures:
 def find_pictures(folder: Path) -> list[Pictures]:
     """The videos of a folder in the authors' layout or denseflow's, sorted by name.
 
-    Hidden folders are not entered: such are what killed runs left half-written.
+    Hidden folders are skipped: killed runs leave half-written ones.
 
     Raises:
         DatasetError: there is no such folder, or no pictures of such names in it.
     """
     if (folder / "jpegs_256").is_dir():
-        layout, frames = Format.AUTHORS, folder / "jpegs_256"
+        layout, frames = Layout.AUTHORS.value, folder / "jpegs_256"
     else:
-        layout, frames = Format.DENSEFLOW, folder
+        layout, frames = DENSEFLOW, folder
     names = sorted(
         place.as_posix() for place in _folders(frames) if _by_number(frames / place, FRAME)
     )
@@ -75,7 +75,7 @@ def find_pictures(folder: Path) -> list[Pictures]:
             remedy="expected jpegs_256/NAME/frame000001.jpg with tvl1_flow/{u,v}/NAME beside it, "
             "or NAME/img_00000.jpg with NAME/flow_x_00000.jpg and NAME/flow_y_00000.jpg",
         )
-    if layout is Format.DENSEFLOW:
+    if layout == DENSEFLOW:
         own_name = folder.resolve().name  # of a folder that is itself one video's
         return [
             Pictures(own_name if name == "." else name, layout, *3 * [folder / name])
@@ -105,11 +105,11 @@ def import_pictures(
     workers: int | None = None,
     on_progress: OnProgress = silent,
 ) -> JobReport:
-    """Write prepared videos from pictures; again to go on after a stop, to the same bytes.
+    """Write prepared videos from pictures. Safe to interrupt: the same call resumes.
 
     Args:
         bound: of the flow, in pixels per frame, that the other tool was given.
-        fps: frames a second of the videos; pictures do not tell.
+        fps: frames per second of the videos, which pictures do not say.
         videos: names of the videos that the pictures were made from, as `prepare` calls them. A
             prepared video gets the name of its video, else the layout's name for it.
 
@@ -160,7 +160,7 @@ def _import_unless_done(job: _Job) -> Done:
         "short_side": min(height, width),
         "flow": "imported",
         **FLOW_FORMAT,
-        "imported_from": job.pictures.layout.value,
+        "imported_from": job.pictures.layout,
         "imported_bound": job.bound,
         "imported_fps": job.fps,
     }
@@ -224,7 +224,7 @@ def _misfit(pictures: Pictures, problem: str) -> StoreError:
     return StoreError(
         f"{printable(Path(pictures.name))}: {problem}; expected numbers without a gap from 0 or 1, "
         "and one flow field for each frame but the last, of its frame's number",
-        remedy="make it anew; where flow was computed for every k-th frame only, it is of no use",
+        remedy="make it again; flow of every k-th frame only cannot be used",
     )
 
 
@@ -267,5 +267,5 @@ def _decoded(path: Path, out: NDArray[np.uint8]) -> bytes:
 
 def _undecodable(path: Path, error: ValueError) -> StoreError:
     return StoreError(
-        f"{printable(path)}: cannot be used ({error})", remedy="copy it again, or make it anew"
+        f"{printable(path)}: cannot be used ({error})", remedy="copy it again, or make it again"
     )

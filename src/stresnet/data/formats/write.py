@@ -1,45 +1,42 @@
-"""A store -> the layouts that others read. One door: every layout is a reader of the store.
+"""A store -> the layouts that other tools read.
 
-    StoredVideo --files()--> (path, content) ... --(partial folders, renamed)--> OUT/...
-                                                 --(one tar)-------------------> OUT/NAME.tar
+    StoredVideo --(the authors': three folders of JPEGs)--> OUT/jpegs_256/..., OUT/tvl1_flow/...
+                --(WebDataset: one tar)-------------------> OUT/NAME.tar
 
-`OUT/.done/NAME` holds the seal of the store that a video was written from, and is written last:
-run again, what was written from an equal store is left alone, all else is written anew.
+`OUT/.done/NAME` holds the seal of the store that a video was written from. It is written last. When
+run again, videos written from an equal store are left alone, and all others are written again.
 """
 
 from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.formats.layouts import PICTURES, Format, PictureLayout, layout_names
+from stresnet.data.formats.layouts import AUTHORS_FOLDERS, AUTHORS_PICTURE, Layout, layout_names
 from stresnet.data.prepare.many import WHOLE, Shard
 from stresnet.data.store.jpeg import encode_grey
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import INDEX, StoredVideo
 from stresnet.errors import UsageError
 from stresnet.files import atomic_directory, atomic_write, remove_stale_partials, require_writable
-from stresnet.flow import to_pixels, write_flo
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import Done, JobReport, run_jobs, worker_count
 
 BLOCK = 32  # flow fields in memory at a time
-
-Content = bytes | NDArray[np.float32]  # of a file; an array is flow (2,H,W) for a .flo file
 
 
 def export(
     videos: Iterable[str],
     store: Path,
     out: Path,
-    format: Format,
+    layout: Layout,
     *,
     workers: int | None = None,
     shard: Shard = WHOLE,
@@ -47,8 +44,8 @@ def export(
 ) -> JobReport:
     """Write prepared videos in another layout, each whole or not at all.
 
-    A run that was ended at any moment is gone on with by the same call, and ends with the same
-    bytes. Videos that are missing in the store, or damaged, are listed in `out`/failures.csv.
+    Safe to interrupt: the same call resumes, and the result has the same bytes. Videos that are
+    missing in the store, or damaged, are listed in `out`/failures.csv.
 
     Args:
         videos: names of all videos, of other shards too.
@@ -56,14 +53,15 @@ def export(
         shard: the part of the videos to write.
 
     Raises:
-        UsageError: names clash in this layout, or `format` is the store's own.
+        UsageError: names clash in this layout, or `layout` is the store's own.
         EnvironmentProblem: the disk is full, or `out` cannot be written.
     """
-    if format is Format.STORE:
-        raise UsageError("a store is no export", remedy=f"choose one of {_others()}")
+    if layout is Layout.STORE:
+        others = ", ".join(other.value for other in Layout if other is not Layout.STORE)
+        raise UsageError("a store is already a store", remedy=f"choose one of {others}")
     jobs = {
-        video: _Job(StoredVideo(store_path(store, video)), name, out, format)
-        for video, name in layout_names(videos, format).items()
+        video: _Job(StoredVideo(store_path(store, video)), name, out, layout)
+        for video, name in layout_names(videos, layout).items()
         if shard.holds(video)
     }
     workers, _ = worker_count(workers, len(jobs))
@@ -78,33 +76,19 @@ def export(
     )
 
 
-def _others() -> str:
-    return ", ".join(format.value for format in Format if format is not Format.STORE)
-
-
 @dataclass(frozen=True)
 class _Job:
     stored: StoredVideo
     name: str  # in the layout
     out: Path
-    format: Format
+    layout: Layout
 
     @property
-    def folders(self) -> Mapping[PurePosixPath, str]:
-        """Those that hold the video and nothing else, below `out`, each with its files' ending."""
-        if layout := PICTURES.get(self.format):
-            paths = (layout.frame(self.name, 0), *layout.field(self.name, 0))
-            return {path.parent: ".jpg" for path in paths}
-        return {
-            PurePosixPath("frames", self.name): ".jpg",
-            PurePosixPath("flow", self.name): ".flo",
-        }
-
-    @property
-    def targets(self) -> Sequence[Path]:
-        if self.format is Format.WEBDATASET:
+    def targets(self) -> tuple[Path, ...]:
+        """The tar, or the folders of frames, horizontal and vertical flow."""
+        if self.layout is Layout.WEBDATASET:
             return (self.out / f"{self.name}.tar",)
-        return tuple(self.out / folder for folder in self.folders)
+        return tuple(self.out / folder.format(name=self.name) for folder in AUTHORS_FOLDERS)
 
     @property
     def mark(self) -> Path:
@@ -117,7 +101,7 @@ def _export_unless_done(job: _Job) -> Done:
     if all(target.exists() for target in job.targets) and _read(job.mark) == seal:
         return Done(skipped=True)
     job.mark.unlink(missing_ok=True)
-    if job.format is Format.WEBDATASET:
+    if job.layout is Layout.WEBDATASET:
         _write_tar(job)
     else:
         _write_folders(job)
@@ -132,74 +116,46 @@ def _read(mark: Path) -> str:
 
 def _write_folders(job: _Job) -> None:
     with ExitStack() as stack:
-        partial = {
-            folder: stack.enter_context(atomic_directory(job.out / folder, ending=ending))
-            for folder, ending in job.folders.items()
-        }
-        for path, content in files(job.stored, job.name, job.format):
-            target = partial[path.parent] / path.name
-            if isinstance(content, bytes):
-                target.write_bytes(content)
-            else:
-                write_flo(target, content)
+        partial = [
+            stack.enter_context(atomic_directory(target, ending=".jpg")) for target in job.targets
+        ]
+        for kind, index, jpeg in pictures(job.stored):
+            (partial[kind] / AUTHORS_PICTURE.format(number=index + 1)).write_bytes(jpeg)
 
 
 def _write_tar(job: _Job) -> None:
+    """Write a WebDataset: files that share their path up to the first dot are one sample."""
+    kinds = ("rgb", "flow_x", "flow_y")
     with atomic_write(job.targets[0]) as partial, tarfile.open(partial, "w") as tar:
-        for path, content in files(job.stored, job.name, job.format):
-            # TarInfo's own date, 1970, and no owner: equal stores give equal bytes.
-            member = tarfile.TarInfo(str(path))
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(bytes(content)))
+        _add_to_tar(tar, f"{job.name}.{INDEX}", job.stored.index_json())
+        for kind, index, jpeg in pictures(job.stored):
+            _add_to_tar(tar, f"{job.name}.{index:06d}.{kinds[kind]}.jpg", jpeg)
 
 
-def files(
-    stored: StoredVideo, name: str, format: Format
-) -> Iterator[tuple[PurePosixPath, Content]]:
-    """Every file of a prepared video in a layout, under the name it has there.
+def _add_to_tar(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    # TarInfo's own date, 1970, and no owner: equal stores give equal bytes.
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
 
-    Frames are the store's JPEGs, byte for byte; flow is decoded and written anew.
+
+def pictures(stored: StoredVideo) -> Iterator[tuple[int, int, bytes]]:
+    """Yield each JPEG of a prepared video: (0 frame, 1 x, 2 y; number from 0; content).
+
+    Frames are the store's JPEGs, byte for byte. Flow is decoded and encoded again.
 
     Raises:
         StoreError: the store is missing or damaged.
     """
-    if layout := PICTURES.get(format):
-        yield from _pictures(stored, name, layout)
-    elif format is Format.FLO:
-        yield from _flo(stored, name)
-    else:
-        yield from _sample(stored, name)
-
-
-def _pictures(
-    stored: StoredVideo, name: str, layout: PictureLayout
-) -> Iterator[tuple[PurePosixPath, bytes]]:
     for index, jpeg in enumerate(stored.frame_jpegs()):
-        yield layout.frame(name, index), jpeg
+        yield 0, index, jpeg
     for index, field in enumerate(_fields(stored)):
-        for path, levels in zip(layout.field(name, index), field, strict=True):
-            yield path, encode_grey(levels)
-
-
-def _flo(stored: StoredVideo, name: str) -> Iterator[tuple[PurePosixPath, Content]]:
-    for index, jpeg in enumerate(stored.frame_jpegs()):
-        yield PurePosixPath("frames", name, f"{index:06d}.jpg"), jpeg
-    for index, field in enumerate(_fields(stored)):
-        yield PurePosixPath("flow", name, f"{index:06d}.flo"), to_pixels(field)
-
-
-def _sample(stored: StoredVideo, name: str) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """WebDataset: what shares the path up to its first dot is one sample."""
-    yield PurePosixPath(f"{name}.{INDEX}"), stored.index_json()
-    for index, jpeg in enumerate(stored.frame_jpegs()):
-        yield PurePosixPath(f"{name}.{index:06d}.rgb.jpg"), jpeg
-    for index, field in enumerate(_fields(stored)):
-        for channel, levels in zip(("x", "y"), field, strict=True):
-            yield PurePosixPath(f"{name}.{index:06d}.flow_{channel}.jpg"), encode_grey(levels)
+        yield 1, index, encode_grey(field[0])
+        yield 2, index, encode_grey(field[1])
 
 
 def _fields(stored: StoredVideo) -> Iterator[NDArray[np.uint8]]:
-    """Every flow field (2,H,W), in order."""
+    """Yield every flow field (2,H,W), in order."""
     count = stored.num_frames - 1
     for start in range(0, count, BLOCK):
         yield from stored.flow(range(start, min(start + BLOCK, count)))

@@ -27,6 +27,11 @@ def encode_grey(image: Bytes) -> bytes:
     return bytes(simplejpeg.encode_jpeg(single_channel, QUALITY, "GRAY", colorsubsampling="Gray"))
 
 
+def encode_flow(field: Bytes) -> bytes:
+    """(2,H,W) uint8, x then y -> one JPEG (2H,W), x above y; `decode_grey` gives it back."""
+    return encode_grey(field.reshape(-1, field.shape[-1]))
+
+
 def size_of(data: bytes) -> tuple[int, int]:
     """(H, W) pixels, from a JPEG's header.
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.store.jpeg import encode_grey, encode_rgb
+from stresnet.data.store.jpeg import encode_flow, encode_rgb
 from stresnet.data.store.reader import (
     COMMENT,
     DIGEST_LENGTH,
@@ -86,8 +86,7 @@ class StoreWriter:
                 f"flow of shape {flow.shape}, expected (n, 2, {self._height}, {self._width})"
             )
         for field in flow:
-            stacked = field.reshape(2 * self._height, self._width)
-            self._add_picture("flow", encode_grey(stacked))
+            self._add_picture("flow", encode_flow(field))
 
     def finish(self, **facts: Any) -> None:
         """Write the table of offsets and the index.
