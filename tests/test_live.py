@@ -156,6 +156,48 @@ def test_the_end_and_errors_of_the_camera_come_through(net: STResNet) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("live")]
 
 
+def test_a_dead_camera_is_left_in_bounded_time_and_closed_when_it_can_be(
+    net: STResNet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(live_module, "FAREWELL", 0.3)
+    scored(monkeypatch)
+    revived, closed = threading.Event(), threading.Event()
+
+    def dying() -> Iterator[Frame]:
+        try:
+            for number in range(5):
+                yield Frame(TEXTURE[number], number / 10)
+            revived.wait(30)
+            yield Frame(TEXTURE[0], 1.0)
+        finally:
+            closed.set()
+
+    labels = live(net, dying(), window=0.2, stride=0.1)
+    next(labels)
+    began = time.monotonic()
+    labels.close()
+    assert time.monotonic() - began < 5
+    assert "gave no frame for 0.3 s" in caplog.text
+    revived.set()
+    assert closed.wait(5)
+
+
+def test_a_camera_whose_frames_cannot_be_used_is_closed(net: STResNet) -> None:
+    closed = threading.Event()
+
+    def odd() -> Iterator[Frame]:
+        try:
+            for number in range(10**6):
+                yield Frame(TEXTURE[0] if number < 3 else TEXTURE[0][:32], number / 10)
+                time.sleep(0.01)
+        finally:
+            closed.set()
+
+    with pytest.raises(Exception, match=r"."):
+        list(live(net, odd(), window=0.2, stride=0.1))
+    assert closed.wait(5)
+
+
 def test_a_queue_keeps_the_newest() -> None:
     box: LatestQueue[int] = LatestQueue(3)
     for number in range(5):

@@ -23,7 +23,9 @@ from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.cli.predict import clock
 from stresnet.data.video.decode import Frame
+from stresnet.errors import EnvironmentProblem
 from stresnet.model import STResNet
+from stresnet.prediction import recognise
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,7 @@ def test_a_background_is_not_reported(world: Path) -> None:
     ("arguments", "reason"),
     [
         (["clip.mp4", "--json", "--csv"], "choose one"),
+        (["clip.mp4", "--json", "--jsonl"], "choose one"),
         (["clip.mp4", "--whole", "--srt", "a.srt"], "leave --whole out"),
         (["clip.mp4", "--window", "0"], "window is 0.0 s"),
         (["clip.mp4", "--timeline", "--background", "up"], "not a class"),
@@ -119,6 +122,29 @@ def test_what_makes_no_sense_is_said_at_once(
     told = run(world, *arguments)
     assert told.exit_code == 2
     assert reason in told.stderr
+
+
+@pytest.mark.parametrize("style", ["--json", "--jsonl", "--csv"])
+def test_answers_are_not_lost_when_something_ends_the_command(
+    world: Path, monkeypatch: pytest.MonkeyPatch, style: str
+) -> None:
+    real = recognise.recognise_each
+
+    def until_the_disk_is_full(*arguments: Any, **options: Any) -> Iterator[Any]:
+        yield next(real(*arguments, **options))
+        raise EnvironmentProblem("the disk is full")
+
+    monkeypatch.setattr("stresnet.prediction.recognise_each", until_the_disk_is_full, raising=False)
+    short = world / "videos" / "sub" / "short.mp4"
+    told = run(world, short, short, style)
+    assert told.exit_code == 3
+    assert "the disk is full" in told.stderr
+    if style == "--csv":
+        sources = [row["source"] for row in csv.DictReader(io.StringIO(told.stdout))]
+        assert sources == [str(short)] * 2  # a row for each class
+    else:
+        found = json.loads(told.stdout)
+        assert (found if style == "--jsonl" else found[0])["source"] == str(short)
 
 
 def camera(monkeypatch: pytest.MonkeyPatch, frames: Iterator[Frame]) -> None:

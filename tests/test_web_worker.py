@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+import stresnet
 import stresnet.web.worker_main as work
 from faking_worker import FAKE, REFUSING, wait_for
 from stresnet.errors import EnvironmentProblem, StresnetError, VideoError, WeightsError
@@ -94,6 +96,27 @@ def test_when_the_server_is_gone_the_worker_clears_up_and_ends(tmp_path):
     process.stdin.close()
     process.wait(60)
     wait_for(lambda: not scratch.exists())
+
+
+def test_modules_in_the_current_directory_are_not_imported(tmp_path, monkeypatch):
+    (tmp_path / "queue.py").write_text("raise SystemExit('taken over')")
+    monkeypatch.setenv("PYTHONPATH", str(Path(stresnet.__file__).parents[1]))
+    monkeypatch.chdir(tmp_path)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    worker = Worker(
+        worker_command(
+            scratch,
+            model=str(tmp_path / "none"),
+            device="cpu",
+            precision="auto",
+            threads=1,
+            fast=True,
+        )
+    )
+    with pytest.raises(WeightsError, match="none"):
+        worker.start()
+    worker.close()
 
 
 @pytest.mark.parametrize(
