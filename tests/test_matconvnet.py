@@ -151,8 +151,12 @@ def test_two_streams_do_not_fit_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("conv9_filter_spatial", np.zeros((1, 1, 2, 2)), "'conv9_filter' is no tensor of a ResNet"),
-        ("left_over", np.zeros((1, 1)), "'left_over' is no tensor"),
+        (
+            "conv9_filter_spatial",
+            np.zeros((1, 1, 2, 2)),
+            "'conv9_filter' is not a tensor of a ResNet",
+        ),
+        ("left_over", np.zeros((1, 1)), "'left_over' is not a tensor"),
         ("bn_conv1_moments_spatial", np.zeros((24, 3)), r"shape \(24, 3\), expected"),
         ("bn_conv1_mult_spatial", np.full((24, 1), np.nan), "NaN or infinite"),
     ],

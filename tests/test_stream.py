@@ -59,7 +59,7 @@ def test_chunks_are_independent_without_temporal_convolutions() -> None:
 
 def test_an_inflated_stream_sees_a_static_clip_as_the_flat_one() -> None:
     """Section 3.3: away from the clip's ends; 17 chunks are seen, so 8 at each end may differ."""
-    flat, inflated = stream(temporal_convolutions=False), stream()
+    flat, inflated = stream(temporal_convolutions=False).double(), stream().double()
     inflate_from(inflated, flat.state_dict())
     static = clip(1)[:1].expand(-1, 19, -1, -1, -1)
     scores = inflated(static)
@@ -171,7 +171,7 @@ def test_channels_last_gives_the_same_and_stays_to_the_end() -> None:
         ((0, 3, 3, 64, 64), r"\(0, 3, 3, 64, 64\)"),
         ((2, 5, 3, 33, 64), "33x64 px give a conv5 map of 1x2, expected .* 2x2"),
         ((2, 5, 3, 1, 1), "1x1 px"),
-        ((2, 4, 3, 64, 64), "4 chunks a video, expected at least the temporal pool's 5"),
+        ((2, 4, 3, 64, 64), "4 chunks per video, the temporal pool needs at least 5"),
     ],
 )
 def test_refuses_input_it_cannot_use(shape: tuple[int, ...], message: str) -> None:

@@ -134,7 +134,7 @@ def damage(state: State, kind: str) -> State:
         ("extra", r"1 not of this network: conv2_x\.2\.conv1\.weight"),
         ("shape", r"conv2_x\.0\.conv2\.weight \(24, 24, 1, 1\), expected \(24, 24, 3, 3\)"),
         ("nan", r"NaN or infinite values in layer1\.0\.conv2\.weight"),
-        ("foreign", r"'blocks\.0\.attn\.qkv\.weight' is no tensor of a ResNet"),
+        ("foreign", r"'blocks\.0\.attn\.qkv\.weight' is not a tensor of a ResNet"),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_loaded(

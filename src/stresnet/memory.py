@@ -1,8 +1,11 @@
 """Memory that stays with the process between two layers.
 
-glibc fetches every block above 32 MiB from the system and gives it back at once, and the system
-zeroes each of its pages anew. The maps of 25 chunks at 256x340 are of up to 140 MB, so that a layer
+glibc takes every block above 32 MiB from the system and returns it as soon as it is free, and the
+system zeroes each page again. The maps of 25 chunks at 256x340 take up to 140 MB, so that a layer
 would wait longer for its memory than for its products.
+
+It is a setting of the whole process, so the library leaves it alone: the command line, the server's
+worker and whoever wants the speed call `keep_memory()`.
 """
 
 from __future__ import annotations
@@ -18,9 +21,9 @@ _KEPT = 2**31 - 1  # bytes; the most that it takes
 
 @cache
 def keep_memory() -> bool:
-    """Have this process keep what it frees, up to 2 GiB; whether it does.
+    """Have this process keep what it frees, up to 2 GiB; return whether it does.
 
-    It is left as it is without glibc, or where the user has chosen by an environment variable.
+    Nothing changes without glibc, or if the user has chosen by an environment variable.
     """
     if platform.libc_ver()[0] != "glibc" or any(
         name in os.environ

@@ -136,6 +136,6 @@ def split_streams(
 
 def _unknown(name: str, source: object) -> WeightsError:
     return WeightsError(
-        f"{source}: {name!r} is no tensor of a ResNet, in the names of torchvision, timm or Caffe",
-        remedy="give the weights of a ResNet-50, 101 or 152 with bottleneck units",
+        f"{source}: {name!r} is not a tensor of a ResNet as torchvision, timm or Caffe name them",
+        remedy="use the weights of a ResNet-50, 101 or 152 with bottleneck units",
     )

@@ -28,45 +28,48 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What a model folder holds; without a README.md, the card is empty."""
+    """What a model folder holds.
 
-    state: dict[str, Tensor]
-    architecture: dict[str, Any]
-    class_names: tuple[str, ...]
+    Attributes:
+        state: the network's state_dict.
+        architecture: the arguments that build the network.
+        class_names: K names, in the order of the logits.
+        preparation: how videos become the network's input.
+        card: the text of README.md; empty if there is none.
+    """
+
+    state: Mapping[str, Tensor]
+    architecture: Mapping[str, Any]
+    class_names: Sequence[str]
     preparation: dict[str, Any]
     card: str
 
 
-def write_model_folder(
-    folder: Path,
-    state: Mapping[str, Tensor],
-    *,
-    architecture: Mapping[str, Any],
-    class_names: Sequence[str],
-    preparation: Mapping[str, Any],
-    card: str,
-    half: bool,
-) -> None:
+def write_model_folder(folder: Path, model: ModelFolder, *, half: bool) -> None:
     """Write the three files, each whole or not at all.
+
+    Args:
+        half: store filters in half precision. Vectors (BatchNorm's and biases), which are small and
+            sensitive, stay as they are.
 
     Raises:
         UsageError: class_names are not `num_classes` different names.
         WeightsError: a tensor is not finite once stored.
         EnvironmentProblem: the folder cannot be written.
     """
-    expected = architecture["num_classes"]
-    if len(set(class_names)) != len(class_names) or len(class_names) != expected:
+    names, expected = model.class_names, model.architecture["num_classes"]
+    if len(set(names)) != len(names) or len(names) != expected:
         raise UsageError(
-            f"{len(class_names)} class names, {len(set(class_names))} of them different, "
+            f"{len(names)} class names, {len(set(names))} of them different, "
             f"expected {expected} different names",
             remedy="give one name for each logit, in their order",
         )
-    stored = {name: _stored(name, tensor, half) for name, tensor in state.items()}
+    stored = {name: _stored(name, tensor, half) for name, tensor in model.state.items()}
     config = {
         "format": FORMAT,
-        "architecture": dict(architecture),
-        "class_names": list(class_names),
-        "preparation": dict(preparation),
+        "architecture": dict(model.architecture),
+        "class_names": list(names),
+        "preparation": model.preparation,
     }
     config_text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -75,20 +78,17 @@ def write_model_folder(
     with atomic_write(folder / CONFIG) as path:
         path.write_text(config_text + "\n", encoding="utf-8")
     with atomic_write(folder / CARD) as path:
-        path.write_text(card, encoding="utf-8")
+        path.write_text(model.card, encoding="utf-8")
 
 
 def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
     tensor = tensor.detach().cpu().contiguous()
-    if (
-        half and tensor.ndim > 1
-    ):  # filters; the vectors are BatchNorm's and biases, small and sensitive
+    if half and tensor.ndim > 1:
         tensor = tensor.half()
     if not tensor.isfinite().all():
         raise WeightsError(
             f"{name}: not every value is finite" + (" in half precision" if half else ""),
-            remedy="go back to an earlier checkpoint"
-            + (", or save with half=False" if half else ""),
+            remedy="use an earlier checkpoint" + (", or save with half=False" if half else ""),
         )
     return tensor
 
@@ -99,18 +99,14 @@ def read_model_folder(folder: Path) -> ModelFolder:
     Raises:
         WeightsError: a file is missing, damaged, or of another format.
     """
-    config = _read_config(folder / CONFIG)
+    config, card = _read_config(folder / CONFIG), folder / CARD
     return ModelFolder(
         state=read_tensors(folder / WEIGHTS),
         architecture=config["architecture"],
         class_names=tuple(config["class_names"]),
         preparation=config["preparation"],
-        card=_read_card(folder / CARD),
+        card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
     )
-
-
-def _read_card(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _read_config(path: Path) -> dict[str, Any]:

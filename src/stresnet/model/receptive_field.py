@@ -1,4 +1,4 @@
-"""How far each layer sees, in pixels and in chunks, read off the layers themselves.
+"""How far each layer sees, in pixels and in chunks, computed from the layers themselves.
 
 For ResNet-50 this is the paper's Table 1: 7, 11, 35, 99, 291, 483, 675 pixels and, after conv2_x to
 conv5_x, 5, 9, 13, 17 chunks (tau frames apart).
@@ -19,7 +19,7 @@ from stresnet.model.temporal_convolution import TAPS, TemporalConvolution
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What one output sees of the input; `pixels` a side, `chunks` in time."""
+    """What one output sees of the input: `pixels` per side, `chunks` in time."""
 
     pixels: int = 1
     chunks: int = 1

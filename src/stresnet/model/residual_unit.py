@@ -2,7 +2,7 @@
 
     x_{l+1} = f(x_l) + F(f(x_l), W_l)        f = ReLU
 
-Here a unit takes what f has passed and gives the sum *before* the next f: Eq. 2 needs that sum.
+Here a unit takes what f has passed, and returns the sum *before* the next f: Eq. 2 needs it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stresnet.model.sub_batch_norm import SubBatchNorm
 from stresnet.model.temporal_convolution import TemporalConvolution
 
-EXPANSION = 4  # a unit gives 4 times as many channels as its 3x3 convolution has
+EXPANSION = 4  # a unit's output has 4 times as many channels as its 3x3 convolution
 
 StrideIn = Literal["1x1", "3x3"]
 
@@ -71,7 +71,7 @@ class ResidualUnit(nn.Module):
             (B*T, 4*width, H/stride, W/stride)
         """
         branch = self.branch(x if branch_input is None else branch_input, chunks)
-        return branch.add_(self.shortcut(x, chunks))  # nobody else holds the branch
+        return branch.add_(self.shortcut(x, chunks))  # no one else holds the branch
 
     def shortcut(self, x: Tensor, chunks: int) -> Tensor:
         """The identity, or a strided projection where the shape changes."""

@@ -23,7 +23,13 @@ from stresnet.device import resolve_device
 from stresnet.errors import UsageError, WeightsError
 from stresnet.model.hub import push_folder
 from stresnet.model.lookup import find_model
-from stresnet.model.model_folder import CONFIG, WEIGHTS, read_model_folder, write_model_folder
+from stresnet.model.model_folder import (
+    CONFIG,
+    WEIGHTS,
+    ModelFolder,
+    read_model_folder,
+    write_model_folder,
+)
 from stresnet.model.motion_residual import CONNECTIONS, MotionResidual
 from stresnet.model.residual_unit import StrideIn
 from stresnet.model.state import fit
@@ -59,7 +65,7 @@ class STResNet(nn.Module):
         card: the model card, if it comes from a model folder.
 
     Raises:
-        UsageError: an argument outside the above.
+        UsageError: an argument is not one of the above.
     """
 
     def __init__(
@@ -123,7 +129,8 @@ class STResNet(nn.Module):
             appearance and motion logits, (B, T', K) each; T' = T, in ST-ResNet* (T - 5) // 2 + 1.
 
         Raises:
-            UsageError: other shapes, too small frames, or too few chunks for the temporal pool.
+            UsageError: other shapes, frames that are too small, or too few chunks for the
+                temporal pool.
         """
         check_pair(rgb, flow)
         f = F.relu
@@ -206,7 +213,7 @@ class STResNet(nn.Module):
                 remedy="use a matching stresnet version",
             ) from error
         fit(net, stored.state, source=folder / WEIGHTS)
-        net.class_names, net.preparation = stored.class_names, stored.preparation
+        net.class_names, net.preparation = tuple(stored.class_names), stored.preparation
         net.card = stored.card
         return net.to(on).eval()
 
@@ -235,15 +242,14 @@ class STResNet(nn.Module):
             WeightsError: a weight is not finite (in half precision, if asked).
             EnvironmentProblem: the folder cannot be written.
         """
-        write_model_folder(
-            Path(folder),
+        model = ModelFolder(
             self.state_dict(),
-            architecture=self.config,
+            self.config,
             class_names=self.class_names if class_names is None else class_names,
             preparation=self.preparation if preparation is None else preparation,
             card=self.card if card is None else card,
-            half=half,
         )
+        write_model_folder(Path(folder), model, half=half)
 
     def push_to_hub(
         self,
@@ -287,7 +293,7 @@ class STResNet(nn.Module):
 
 
 def check_pair(rgb: Tensor, flow: Tensor) -> None:
-    """Raise `UsageError` unless both show the same chunks; each stream checks its own input."""
+    """Raise `UsageError` unless both have the same chunks; each stream checks its own input."""
     if (rgb.shape[:2], rgb.shape[3:]) != (flow.shape[:2], flow.shape[3:]):
         raise UsageError(
             f"rgb of shape {tuple(rgb.shape)} and flow of shape {tuple(flow.shape)}, "

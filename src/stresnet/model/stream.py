@@ -43,7 +43,7 @@ class Stream(nn.Module):
         in_channels: C; 3 for RGB, 2L = 20 for flow.
         num_classes: K.
         depth: of the ResNet, or "tiny": 26 layers, 24 channels wide instead of 64.
-        mean, std: input channels are (x - mean) / std; one number, or one a channel.
+        mean, std: input channels are (x - mean) / std; one number, or one per channel.
         temporal_convolutions: the 1x1s of every second unit become temporal (Eq. 5).
         temporal_pool: where ST-ResNet* pools over time, 5 chunks at stride 2: after "pool5" (the
             paper's section 3.4) or after "conv5", before the average over space (its figure 3 and
@@ -56,7 +56,7 @@ class Stream(nn.Module):
         dropout: rate before the classifier.
 
     Raises:
-        UsageError: an argument outside the above.
+        UsageError: an argument is not one of the above.
     """
 
     mean: Tensor
@@ -98,7 +98,7 @@ class Stream(nn.Module):
         self.pool5_window = self.conv5_side(input_size)
         self.register_buffer("mean", _per_channel(mean, in_channels, "mean"), persistent=False)
         self.register_buffer("std", _per_channel(std, in_channels, "std"), persistent=False)
-        # A whole batch need not be divided by one.
+        # Dividing a whole batch by one would be a waste.
         self.scales = any(s != 1 for s in ([std] if isinstance(std, int | float) else std))
 
         width = BASE_WIDTH[depth]
@@ -154,7 +154,8 @@ class Stream(nn.Module):
         of scores, which is averaged.
 
         Raises:
-            UsageError: another shape, too small frames, or too few chunks for the temporal pool.
+            UsageError: another shape, frames that are too small, or too few chunks for the
+                temporal pool.
         """
         x, chunks = self.stem(x), x.shape[1]  # (B*T, ...) from here on
         for stage in self.stages:
@@ -225,13 +226,13 @@ class Stream(nn.Module):
             )
         if self.temporal_pool and x.shape[1] < POOL_WINDOW:
             raise UsageError(
-                f"{x.shape[1]} chunks a video, expected at least the temporal pool's {POOL_WINDOW}",
+                f"{x.shape[1]} chunks per video, the temporal pool needs at least {POOL_WINDOW}",
                 remedy="sample more chunks, or build the network with temporal_pool=None",
             )
 
 
 def _per_channel(value: float | Sequence[float], channels: int, name: str) -> Tensor:
-    """One number or one a channel -> (channels, 1, 1)."""
+    """One number or one per channel -> (channels, 1, 1)."""
     values = [value] * channels if isinstance(value, int | float) else list(value)
     _expect(name, value, len(values) == channels, f"one number, or {channels}")
     return torch.tensor(values, dtype=torch.float32).view(channels, 1, 1)

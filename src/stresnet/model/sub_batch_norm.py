@@ -32,7 +32,7 @@ class SubBatchNorm(nn.Module):
 
     Args:
         channels: C.
-        group: videos a group; the last group of a batch may be smaller. None: the whole batch.
+        group: videos per group; the last group of a batch may be smaller. None: the whole batch.
 
     Attributes:
         averages: what is averaged over groups and steps: "variance", or the authors' "deviation".
@@ -80,8 +80,8 @@ class SubBatchNorm(nn.Module):
         values = x.numel() // x.shape[1]
         if values < 2:
             raise UsageError(
-                "BatchNorm got one value a channel, expected at least 2 to take a variance",
-                remedy="train with more videos a group, more chunks, or larger frames",
+                "BatchNorm got one value per channel, expected at least 2 to take a variance",
+                remedy="train with more videos per group, more chunks, or larger frames",
             )
         mean, variance = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
         # With momentum 1 the "running" moments that torch writes are this group's own.

@@ -39,7 +39,7 @@ def read_tensors(path: Path) -> Tensors:
         raise WeightsError(
             f"{path}: {path.suffix or 'no suffix'}, expected one of {', '.join(READERS)}",
             remedy="pickled files (.pkl, .ckpt, .joblib) can run code when opened and are refused; "
-            "convert them to .safetensors where you trust them",
+            "convert them to .safetensors if you trust them",
         )
     if not path.is_file():
         raise WeightsError(f"{path}: no such file", remedy="check the path")
@@ -47,7 +47,7 @@ def read_tensors(path: Path) -> Tensors:
         tensors = reader(path)
     except StresnetError:
         raise
-    except Exception as error:  # on a damaged file, a parser may stumble over anything
+    except Exception as error:  # a parser may fail in any way on a damaged file
         reason = str(error) or type(error).__name__
         raise WeightsError(f"{path}: cannot be read ({reason})", remedy="fetch it again") from error
     if not tensors:
@@ -69,8 +69,8 @@ def _read_torch(path: Path) -> Tensors:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise WeightsError(
-            f"{path}: refused, as it is no plain file of tensors and may run code",
-            remedy="save its state_dict alone, or convert it to .safetensors where you trust it",
+            f"{path}: refused: it is not a plain file of tensors, and may run code",
+            remedy="save its state_dict alone, or convert it to .safetensors if you trust it",
         ) from error
     # Training scripts wrap the state in a dictionary, DataParallel puts "module." before each name.
     for wrapper in ("state_dict", "model_state_dict", "model"):

@@ -26,11 +26,11 @@ def load_imagenet(net: STResNet | Stream, path: str | Path) -> None:
 
     The classifier stays as it is. A motion stream's conv1 gets the mean over the three RGB filters
     for each of its 2L channels, not rescaled, as in the authors' code. Temporal convolutions are
-    inflated (Eq. 5). Weights trained with the stride in the 3x3 (torchvision's) want
+    inflated (Eq. 5). Weights trained with the stride in the 3x3 (torchvision's) need
     stride_in="3x3"; in the other variant they load, but compute another function.
 
     Args:
-        net: depth as that of the file.
+        net: of the same depth as the file.
         path: .safetensors, .pth, .pt, .npz or .mat, with torchvision's or Caffe's names.
 
     Raises:
@@ -82,13 +82,13 @@ def load_matconvnet(net: STResNet | Stream, path: str | Path) -> None:
 def inflate_from(
     net: STResNet | Stream, state: Mapping[str, Tensor], *, new_classifiers: bool = False
 ) -> None:
-    """Go on from another network of ours, whose state_dict is `state`: of the phase before, say.
+    """Continue from another network of ours with the state_dict `state`, as of the phase before.
 
     Two streams into ST-ResNet: 1x1 filters become temporal ones (Eq. 5). ST-ResNet into ST-ResNet*:
     the same tensors, as a pool has none.
 
     Args:
-        new_classifiers: keep the classifiers of `net`, where `state` knows other classes.
+        new_classifiers: keep the classifiers of `net`, as `state` has other classes.
 
     Raises:
         WeightsError: `state` is of another network; nothing is loaded.
