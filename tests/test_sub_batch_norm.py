@@ -182,7 +182,7 @@ def test_processes_share_their_moments(tmp_path: Path) -> None:
 
 
 def test_refuses_what_has_no_variance() -> None:
-    with pytest.raises(UsageError, match="one value a channel"):
+    with pytest.raises(UsageError, match="one value per channel"):
         SubBatchNorm(4)(torch.randn(1, 4, 1, 1), 1)
     with pytest.raises(UsageError, match="norm group of 0"):
         SubBatchNorm(4, group=0)
