@@ -12,6 +12,7 @@ and, behind ±, the standard deviation over seeds.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
+from stresnet.data.store.location import default_store
 from stresnet.errors import StresnetError, UsageError
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.result import ROWS
 from stresnet.training.recipe import PhaseName, Recipe
 from stresnet.training.recipes import recipe_named
 from stresnet.training.run import train
+from stresnet.training.runtime import Execution
 
 STREAMS: tuple[PhaseName, ...] = ("motion", "appearance")
 JOINT: tuple[PhaseName, ...] = ("st_resnet", "st_resnet_star")
@@ -74,11 +77,12 @@ def main() -> None:
     parser.add_argument("--folds", type=folds_named, default=(None,), metavar="1,2,...")
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
     parser.add_argument("--recipe", default="quick")
-    parser.add_argument("--weights", type=Path, help="an ImageNet ResNet, as for stresnet train")
+    parser.add_argument("--weights", help="an ImageNet ResNet, as for stresnet train")
     parser.add_argument("--variants", default="paper", help="paper, or names")
-    parser.add_argument("--store", type=Path, help="prepared videos; default: OUT/store")
+    parser.add_argument("--store", type=Path, help="default: as of `stresnet train`")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # training's progress
     studies = [
         Study(
             options.data,
@@ -86,7 +90,7 @@ def main() -> None:
             recipe_named(options.recipe),
             fold=fold,
             weights=options.weights,
-            store=options.store or options.out / "store",
+            store=options.store or default_store(options.data),
             workers=options.workers,
         )
         for fold in options.folds
@@ -128,7 +132,7 @@ class Study:
     out: Path
     recipe: Recipe
     fold: int | None
-    weights: Path | None
+    weights: str | Path | None
     store: Path
     workers: int = 1
 
@@ -154,7 +158,7 @@ class Study:
         run: Path,
         recipe: Recipe,
         phases: Sequence[PhaseName],
-        weights: Path | None,
+        weights: str | Path | None,
         seed: int,
     ) -> Path:
         return train(
@@ -166,8 +170,7 @@ class Study:
             store=self.store,
             phases=phases,
             seed=seed,
-            workers=self.workers,
-            say=silent,
+            execution=Execution(workers=self.workers),
         )
 
     def _tested(self, folder: Path) -> dict[str, float]:
@@ -175,10 +178,6 @@ class Study:
             folder, self.data, fold=self.fold, store=self.store, out=folder.parent, precision="fp32"
         )
         return {row: 100 * found.accuracy(row) for row in ROWS}
-
-
-def silent(line: str) -> None:
-    """Training's own progress is enough."""
 
 
 def mean(folds: Sequence[Accuracies]) -> Accuracies:

@@ -14,11 +14,13 @@ over time and the norms' moments join chunks.
 from __future__ import annotations
 
 import argparse
+import logging
 from dataclasses import replace
 from pathlib import Path
 
 from ablations import BASE, PAPER, Study, table
 
+from stresnet.data.store.location import default_store
 from stresnet.errors import StresnetError
 from stresnet.training.recipes import QUICK
 
@@ -38,9 +40,10 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
-    parser.add_argument("--store", type=Path, help="prepared videos; default: OUT/store")
+    parser.add_argument("--store", type=Path, help="default: as of `stresnet train`")
     options = parser.parse_args()
-    store = options.store or options.out / "store"
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # training's progress
+    store = options.store or default_store(options.data)
     study = Study(options.data, options.out, RECIPE, fold=1, weights=None, store=store)
     print(
         table(

@@ -34,10 +34,10 @@ from stresnet.training.recipes import Phase, Recipe, recipe_named
 from stresnet.training.runtime import Execution
 
 WAYS = {
-    "float32": Execution(channels_last=False),  # `step_bytes` lays the filters out
-    "recomputed": Execution(channels_last=False, recompute=True),
-    "bf16": Execution("bf16-mixed", channels_last=False),
-    "bf16, recomputed": Execution("bf16-mixed", channels_last=False, recompute=True),
+    "float32": Execution("cpu", "fp32", channels_last=False),  # `step_bytes` lays the filters out
+    "recomputed": Execution("cpu", "fp32", channels_last=False, recompute=True),
+    "bf16": Execution("cpu", "bf16", channels_last=False),
+    "bf16, recomputed": Execution("cpu", "bf16", channels_last=False, recompute=True),
 }
 NUM_CLASSES = 101
 OVERHEAD = 2.0  # GiB, of what is not counted; see above
@@ -108,7 +108,6 @@ def step_bytes(recipe: Recipe, phase: Phase, execution: Execution) -> int:
         for parameter in learner.parameters():  # `Module.to` does not work without content
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        forward = execution.forward_of(learner.train())
         optimizer = make_optimizer(learner, recipe)
         set_rate(optimizer, phase.learning_rate(0))
         for parameter in learner.parameters():  # as the groups before this one leave them
@@ -118,9 +117,10 @@ def step_bytes(recipe: Recipe, phase: Phase, execution: Execution) -> int:
         rgb = torch.empty(*shape, 3, *size, dtype=torch.uint8)
         flow = torch.empty(*shape, 2 * FLOW_FIELDS, *size, dtype=torch.uint8)
         truth = torch.empty(phase.norm_group, dtype=torch.long)
-        with execution.autocast(torch.device("cpu")):
-            scores = stream_scores(forward, phase, rgb, flow)
-        torch.autograd.backward(group_loss(scores, truth, recipe) / phase.batch)
+        with execution.forward_of(learner.train()) as forward:
+            with execution.autocast(torch.device("cpu")):
+                scores = stream_scores(forward, phase, rgb, flow)
+            torch.autograd.backward(group_loss(scores, truth, recipe) / phase.batch)
         optimizer.step()
         commit_running_moments(learner)
     return memory.peak

@@ -26,9 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr
 from dataclasses import replace
-from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,7 +45,9 @@ from stresnet.data.prepare.many import prepare
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.flow import FAST
+from stresnet.memory import keep_memory
 from stresnet.model.stream import BASE_WIDTH, UNITS
+from stresnet.training.distributed import DistributedContext
 from stresnet.training.initialisation import network
 from stresnet.training.loading import GroupSampler
 from stresnet.training.loop import PhaseRun, train_phase
@@ -56,14 +56,14 @@ from stresnet.training.runtime import Execution
 
 CLIPS = Path(__file__).parent.parent / "src/stresnet/assets/clips"
 EXECUTIONS = {
-    "float32": Execution(channels_last=False),
-    "channels-last": Execution(),
-    "bf16": Execution("bf16-mixed", channels_last=False),
-    "ours": Execution("bf16-mixed"),  # both: the default where the processor has bfloat16
-    "recomputed": Execution("bf16-mixed", recompute=True),
-    "compiled": Execution("bf16-mixed", compiled=True),
+    "float32": Execution("cpu", "fp32", channels_last=False),
+    "channels-last": Execution("cpu", "fp32"),
+    "bf16": Execution("cpu", "bf16", channels_last=False),
+    "ours": Execution("cpu", "bf16"),  # both: the default where the processor has bfloat16
+    "recomputed": Execution("cpu", "bf16", recompute=True),
+    "compiled": Execution("cpu", "bf16", compiled=True),
 }
-PRODUCTS = {"product 32-true": torch.float32, "product bf16-mixed": torch.bfloat16}
+PRODUCTS = {"product fp32": torch.float32, "product bf16": torch.bfloat16}
 DEFAULT_WAYS = ["plain", *(way for way in EXECUTIONS if way != "compiled")]
 SIDES = (1024, 2048)  # of the squares that are multiplied for the ceiling
 NUM_CLASSES = 101
@@ -120,7 +120,7 @@ def compare(options: argparse.Namespace, data: Path) -> None:
         + ", ".join(f"{rate / 1e9:.0f} Gflop/s in {kind}" for kind, rate in rates.items()),
     )  # fmt: skip
     for way in options.ways:
-        precision = "32-true" if way == "plain" else EXECUTIONS[way].precision
+        precision = "fp32" if way == "plain" else EXECUTIONS[way].precision
         rate = operations / best[way]
         compared = "plain" in best
         table.add_row(
@@ -184,10 +184,11 @@ def train_ours(way: str, options: argparse.Namespace) -> None:
     items = [(store_path(store, name), label) for name, label in clips(store)]
     settings = ChunkSettings(phase.chunks, phase.tau, phase.crop, recipe.input_size)
     dataset = ChunkDataset(items, settings, seed=0, open_video=StoredVideo)
-    quiet = redirect_stderr(StringIO())  # but for errors, which are told outside
-    with tempfile.TemporaryDirectory() as scratch, quiet:
-        run = PhaseRun(recipe, phase, dataset, Path(scratch), "benchmark", 0, workers(options),
-                       execution=EXECUTIONS[way])  # fmt: skip
+    keep_memory()  # as the command line does
+    execution = replace(EXECUTIONS[way], workers=workers(options))
+    context = DistributedContext(torch.device("cpu"))
+    with tempfile.TemporaryDirectory() as scratch:
+        run = PhaseRun(recipe, phase, dataset, Path(scratch), "benchmark", 0, context, execution)
         train_phase(network(recipe, phase, NUM_CLASSES), run)
 
 

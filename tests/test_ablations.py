@@ -60,8 +60,8 @@ def test_variants_of_the_joint_phases_share_their_streams(
         trained.append((run.name, options["phases"], options["weights"]))
         return run / ("two_stream" if "st_resnet" not in options["phases"] else "st_resnet_star")
 
-    def evaluate(model: Path, *_: object, kept: Path, **__: object) -> SimpleNamespace:
-        assert kept.parent == model.parent
+    def evaluate(model: Path, *_: object, out: Path, **__: object) -> SimpleNamespace:
+        assert out == model.parent
         worth = 0.5 if model.parent.name.endswith("0") else 0.7
         return SimpleNamespace(accuracy=lambda row: worth)
 

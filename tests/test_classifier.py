@@ -37,7 +37,7 @@ def toy_recipe(rate: float = 1e-2) -> Recipe:
 
 def toy(work: Path | None = None, **parameters: Any) -> STResNetClassifier:
     return STResNetClassifier(
-        **{"recipe": toy_recipe(), "phases": ("motion",), "workers": 0, "precision": "32-true"}
+        **{"recipe": toy_recipe(), "phases": ("motion",), "workers": 0, "precision": "fp32"}
         | {"work": work}
         | parameters
     )
@@ -94,7 +94,7 @@ def test_fitted_it_predicts_as_predict_does(videos, work, capsys):
 def test_the_same_fit_again_is_gone_on_with(videos, work):
     paths, labels = videos
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*.checkpoint.safetensors")}
-    again = toy(work, verbose=True).fit(np.array([str(path) for path in paths]), labels)
+    again = toy(work).fit(np.array([str(path) for path in paths]), labels)
     after = {path: path.stat().st_mtime_ns for path in work.rglob("*.checkpoint.safetensors")}
     assert before == after != {}
     assert again.classes_.tolist() == ["left", "right"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +16,12 @@ from stresnet.data.formats.read import find_pictures, import_pictures
 from stresnet.data.prepare.many import prepare
 from stresnet.errors import DatasetError
 from stresnet.evaluation.evaluate import evaluate
+from stresnet.model import load_model
 from stresnet.training.recipes import QUICK
 from stresnet.training.run import train
+from stresnet.training.runtime import Execution
 
-QUIET: Callable[[str], None] = lambda line: None  # noqa: E731
+IN_PROCESS = Execution("cpu", "fp32", workers=0)
 STEPS = {"left": (-3, 0), "right": (3, 0)}
 RECIPE = replace(
     QUICK,
@@ -57,21 +58,22 @@ def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_imported_videos_are_trained_and_evaluated(world: Path) -> None:
-    train(world / "list.csv", world / "run", recipe=RECIPE, store=world / "store", workers=0,
-          precision="32-true", phases=["motion", "appearance", "st_resnet"], say=QUIET)  # fmt: skip
+    train(world / "list.csv", world / "run", recipe=RECIPE, store=world / "store",
+          phases=["motion", "appearance", "st_resnet"], execution=IN_PROCESS)  # fmt: skip
     for network in ("two_stream", "st_resnet"):
         report = evaluate(world / "run" / network, world / "list.csv", store=world / "store")
         assert report.main.names == ("left/2", "right/2")
+        assert load_model(world / "run" / network).preparation["imported_from"] == "denseflow"
 
 
 def test_options_of_the_command_line_reach_training(monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, object] = {}
     monkeypatch.setattr("stresnet.training.run.train", lambda *_, **options: given.update(options))
     for words, expected in (
-        ([], {"compiled": False, "motion_weights": None}),
+        ([], {"execution": Execution(), "motion_weights": None}),
         (
             ["--compile", "--motion-weights", "ucf101"],
-            {"compiled": True, "motion_weights": Path("ucf101")},
+            {"execution": Execution(compiled=True), "motion_weights": "ucf101"},
         ),
     ):
         assert CliRunner().invoke(app, ["train", "data", *words]).exit_code == 0
@@ -85,4 +87,4 @@ def test_a_prepared_video_needs_no_file_any_more(world: Path, tmp_path: Path) ->
     assert report.skipped == ("left/0.mp4",)
     assert [name for name, _ in report.failures] == ["left/nowhere.mp4"]
     with pytest.raises(DatasetError, match=r"missing videos \(6\)"):
-        train(world / "list.csv", tmp_path / "run", recipe=RECIPE, store=tmp_path, say=QUIET)
+        train(world / "list.csv", tmp_path / "run", recipe=RECIPE, store=tmp_path)

@@ -8,7 +8,6 @@ import signal
 import time
 from dataclasses import replace
 from functools import partial
-from importlib.resources import as_file
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +31,7 @@ from stresnet.training.recipes import RELEASED_CODE
 from stresnet.training.runtime import Execution
 from tiny_data import toy_store
 from toy_training import (
+    FP32,
     PHASE,
     RECIPE,
     Items,
@@ -101,7 +101,7 @@ def test_a_run_of_adamw_in_float16_resumes_bitwise_equal(
     recipe = replace(RECIPE, optimizer="adamw")
     phase = replace(PHASE, schedule=((1e-3, 3),))
     make = partial(
-        make_run, items, phase=phase, recipe=recipe, execution=Execution(precision="16-mixed")
+        make_run, items, phase=phase, recipe=recipe, execution=Execution(precision="fp16")
     )
     whole = trained(make(tmp_path / "whole"))
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
@@ -171,12 +171,11 @@ def test_a_signal_writes_a_checkpoint_and_the_run_resumes_bitwise_equal(
 
 def test_rows_that_were_cut_off_are_dropped(tmp_path: Path) -> None:
     log = RunLog(tmp_path, "motion", 0, 30)
-    with log.opened():
-        log.row(0, {"loss": 1.0, "videos_per_second": 2.0})
+    log.row(0, {"loss": 1.0, "videos_per_second": 2.0})
+    log.close()
     with (tmp_path / "log.csv").open("a") as file:
         file.write("motion,1")  # of 12, say
-    with RunLog(tmp_path, "motion", 12, 30).opened():
-        pass
+    RunLog(tmp_path, "motion", 12, 30).close()
     with (tmp_path / "log.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["0"]
 
@@ -230,7 +229,11 @@ def test_a_signal_is_answered_within_a_group(
 
 @pytest.mark.parametrize(
     "execution",
-    [Execution(recompute=True), Execution(channels_last=False), Execution(compiled=True)],
+    [
+        replace(FP32, recompute=True),
+        replace(FP32, channels_last=False),
+        replace(FP32, compiled=True),
+    ],
     ids=["recompute", "channels-last", "compiled"],
 )
 def test_the_numbers_do_not_depend_on_the_execution(
@@ -251,12 +254,12 @@ def test_the_numbers_do_not_depend_on_the_execution(
         torch.testing.assert_close(found[key], value, rtol=1e-5, atol=1e-6, msg=key)
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_mixed_precision_rounds(
     items: Items,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    precision: Literal["bf16-mixed", "16-mixed"],
+    precision: Literal["bf16", "fp16"],
 ) -> None:
     """Losses, classifier gradients and moments agree with float32's to a few per cent."""
     scaler = partial(GradScaler, init_scale=1.0)  # the first of many steps is not skipped
@@ -265,8 +268,7 @@ def test_mixed_precision_rounds(
 
     def one_step(execution: Execution) -> tuple[State, float]:
         net = make_net()
-        with as_file(SHIPPED_WEIGHTS) as weights:
-            load_imagenet(net, weights)
+        load_imagenet(net, SHIPPED_WEIGHTS)
         before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
         folder = tmp_path / execution.precision
         after = trained(make_run(items, folder, phase, execution=execution), net)
@@ -274,7 +276,7 @@ def test_mixed_precision_rounds(
             loss = float(next(csv.DictReader(file))["loss"])
         return {name: tensor - before[name] for name, tensor in after.items()}, loss
 
-    expected, loss = one_step(Execution())
+    expected, loss = one_step(FP32)
     found, rounded_loss = one_step(Execution(precision=precision))
     assert rounded_loss == pytest.approx(loss, rel=0.1)
     for name, tolerance in (
@@ -297,15 +299,31 @@ def test_compiled_by_inductor(items: Items, tmp_path: Path) -> None:
 
     phase = replace(PHASE, name="motion", schedule=((1e-3, 1),))
     expected = trained(make_run(items, tmp_path / "plain", phase), without_dropout())
-    compiled = make_run(items, tmp_path / "other", phase, execution=Execution(compiled=True))
+    compiled = make_run(items, tmp_path / "other", phase, execution=replace(FP32, compiled=True))
     found = trained(compiled, without_dropout())
     for key, value in expected.items():
         torch.testing.assert_close(found[key], value, rtol=1e-5, atol=1e-6, msg=key)
 
 
+def test_recomputing_ends_with_the_pass_that_asked_for_it() -> None:
+    net = make_net()
+    with replace(FP32, recompute=True).forward_of(net):
+        assert "forward" in vars(net.motion.conv2_x[0])
+    assert not any("forward" in vars(module) for module in net.modules())
+
+
+def test_torch_s_random_state_is_the_caller_s(items: Items, tmp_path: Path) -> None:
+    run, net = make_run(items, tmp_path, replace(PHASE, schedule=((1e-2, 1),))), make_net()
+    before = torch.get_rng_state()
+    trained(run, net)
+    assert torch.equal(before, torch.get_rng_state())
+
+
 def test_executions_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(UsageError, match="expected one of auto, 32-true"):
-        Execution(precision="64-true")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="expected one of auto, fp32"):
+        Execution(precision="32-true")
+    with pytest.raises(UsageError, match="workers is -1"):
+        Execution(workers=-1)
     with pytest.raises(UsageError, match="--recompute"):
         Execution(recompute=True, compiled=True)
 

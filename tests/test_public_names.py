@@ -144,6 +144,12 @@ def test_worker_processes_load_no_command_line() -> None:
     assert printed("import sys, stresnet.__main__; print('stresnet.cli' in sys.modules)") == "False"
 
 
+def test_training_does_not_import_tensorboard() -> None:
+    """It is an extra, and takes a second; the log imports it where it is installed."""
+    loaded = "import sys, stresnet.training.run; print('tensorboard' in sys.modules)"
+    assert printed(loaded) == "False"
+
+
 def test_the_classifier_is_public_where_scikit_learn_is() -> None:
     pytest.importorskip("sklearn")
     assert stresnet.STResNetClassifier.__name__ == "STResNetClassifier"

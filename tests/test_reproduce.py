@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import re
 import shutil
@@ -28,17 +29,16 @@ from stresnet.data.store.writer import write_store
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.paper_numbers import TABLE_3
 from stresnet.model import load_model
-from stresnet.reproduction import Job, forecast, reproduce
-from stresnet.reproduction import run as reproduction
-from stresnet.reproduction.steps import Step, run_steps
+from stresnet.reproduction import Job, estimate_reproduction, reproduce
 from stresnet.reproduction.tables import fourth_table, markdown, third_table
 from stresnet.training import loop
 from stresnet.training.recipes import QUICK
 from stresnet.training.run import train
+from stresnet.training.runtime import Execution
 from tiny_data import CLASSES, toy_video
 from toy_training import in_child
 
-QUIET: Callable[[str], None] = lambda line: None  # noqa: E731
+IN_PROCESS = Execution("cpu", "fp32", workers=0)
 TINY = replace(
     QUICK,
     name="tiny",
@@ -75,8 +75,8 @@ def make_ucf101(root: Path) -> Path:
 
 
 def job(root: Path, out: Path, **changes: object) -> Job:
-    common = {"recipe": TINY, "splits": (1, 2), "store": root / "store", "workers": 0}
-    return Job("ucf101", root, out, **common | {"precision": "32-true"} | changes)  # type: ignore[arg-type]
+    common = {"recipe": TINY, "splits": (1, 2), "store": root / "store"}
+    return Job("ucf101", root, out, **common | {"execution": IN_PROCESS} | changes)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +95,7 @@ def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as monkeypatch:
         without_processes(monkeypatch, workers_module)
-        reproduce(job(root, out), say=QUIET)
+        reproduce(job(root, out))
     return out
 
 
@@ -133,9 +133,17 @@ def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_at(line: str) -> Callable[[str], None]:
-    """A listener that kills its process when it hears the line."""
-    return lambda said: kill() if re.fullmatch(line, said) else None
+def kill_at(line: str) -> None:
+    """Have the process killed when it logs the line."""
+
+    class Killer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if re.fullmatch(line, record.getMessage()):
+                kill()
+
+    logger = logging.getLogger("stresnet")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(Killer())
 
 
 def kill_within(phase: str) -> None:
@@ -157,24 +165,23 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_end(
     """Between the steps, within preparation, between and within phases, while it evaluates."""
     out = tmp_path / "out"
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    moments: list[Callable[[], Callable[[str], None]]] = [
+    moments: list[Callable[[], None]] = [
         lambda: kill_at("prepare: 3 of 6 videos"),
-        lambda: kill_at("train split 1:"),
-        lambda: kill_within("motion") or QUIET,
+        lambda: kill_at("train: split 1"),
+        lambda: kill_within("motion"),
         lambda: kill_at("appearance: saved .*"),
-        lambda: kill_within("st_resnet") or QUIET,
-        lambda: kill_at("train split 2:"),
+        lambda: kill_within("st_resnet"),
+        lambda: kill_at("train: split 2"),
         lambda: kill_at("st_resnet, paper, fold 2"),
     ]
     for moment in moments:
 
-        def run(moment: Callable[[], Callable[[str], None]] = moment) -> None:
-            reproduce(job(root, out), say=moment())
+        def run(moment: Callable[[], None] = moment) -> None:
+            moment()
+            reproduce(job(root, out))
 
         assert in_child(run) == [-signal.SIGKILL]
-    lines: list[str] = []
-    reproduce(job(root, out), say=lines.append)
-    assert "train split 1: done before" in lines
+    reproduce(job(root, out))
     ended, expected = results(out), results(whole)
     assert ended.keys() == expected.keys()
     assert [name for name in ended if ended[name] != expected[name]] == []
@@ -183,27 +190,24 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_end(
 def test_what_is_done_is_not_done_again(
     root: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines: list[str] = []
-    before = {name: (whole / name).stat().st_mtime_ns for name in contents(whole)}
-    for work in ("prepare_videos", "train_split", "evaluate_splits"):
-        monkeypatch.setattr(reproduction, work, lambda *_: pytest.fail("done again"))
-    said = reproduce(job(root, whole), say=lines.append)
-    assert said == json.loads((whole / "report/report.json").read_text())
-    assert [line for line in lines if line.endswith(": done before")] == [
-        f"{step}: done before" for step in ("prepare", "train split 1", "train split 2", "evaluate")
-    ]
-    changed = {n for n, time in before.items() if (whole / n).stat().st_mtime_ns != time}
-    assert changed == {"tables.md"}
+    before = contents(whole)
+    monkeypatch.setattr(loop, "load_groups", lambda *_, **__: pytest.fail("trained again"))
+    scored = "stresnet.evaluation.evaluate.score_video"
+    monkeypatch.setattr(scored, lambda *_, **__: pytest.fail("scored again"))
+    numbers = reproduce(job(root, whole))
+    assert numbers == json.loads((whole / "report/report.json").read_text())
+    after = contents(whole)
+    assert before.keys() == after.keys()
+    assert [name for name in before if before[name] != after[name]] == []
 
 
 def test_another_recipe_is_refused_in_the_same_folder(
     root: Path, whole: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "split1").mkdir()
-    for name in ("done.json", "split1/run.json"):
-        shutil.copy(whole / name, tmp_path / name)
-    with pytest.raises(UsageError, match="another recipe, seed, split or data"):
-        reproduce(job(root, tmp_path, seed=1), say=QUIET)
+    shutil.copy(whole / "split1/run.json", tmp_path / "split1/run.json")
+    with pytest.raises(UsageError, match="another recipe, seed, split, data or first weights"):
+        reproduce(job(root, tmp_path, seed=1))
 
 
 def test_a_split_may_be_trained_by_hand(
@@ -213,15 +217,14 @@ def test_a_split_may_be_trained_by_hand(
     by_hand = tmp_path / "split1"
     shutil.copytree(whole / "split1", by_hand)
     monkeypatch.setattr(loop, "load_groups", lambda *_, **__: pytest.fail("trained again"))
-    train(root, by_hand, recipe=TINY, fold=1, store=root / "store", workers=0,
-          precision="32-true", say=QUIET)  # fmt: skip
-    reproduction.train_split(job(root, tmp_path), 1, QUIET)
+    train(root, by_hand, recipe=TINY, fold=1, store=root / "store",
+          execution=IN_PROCESS)  # fmt: skip
     assert (by_hand / "st_resnet/model.safetensors").read_bytes() == (
         whole / "split1/st_resnet/model.safetensors"
     ).read_bytes()
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match=r"one process.*split1"):
-        reproduce(job(root, tmp_path), say=QUIET)
+        reproduce(job(root, tmp_path))
 
 
 def test_the_motion_stream_starts_from_another_reproduction(
@@ -232,29 +235,28 @@ def test_the_motion_stream_starts_from_another_reproduction(
     assert again.motion_start(2) == whole / "split2/two_stream"
     named = job(root, tmp_path, motion_weights=whole / "split1/two_stream")
     assert named.motion_start(2) == whole / "split1/two_stream"
-    with pytest.raises(UsageError, match="is no model, and holds no split1/two_stream"):
+    with pytest.raises(UsageError, match="is not a model, and holds no split1/two_stream"):
         job(root, tmp_path, motion_weights=tmp_path).motion_start(1)
 
     still = replace(
         TINY,
         phases=tuple(replace(phase, schedule=((0.0, 1),)) for phase in TINY.phases),
     )
-    train(root, tmp_path / "run", recipe=still, fold=1, store=root / "store", workers=0,
-          precision="32-true", phases=["motion", "appearance"], say=QUIET,
+    train(root, tmp_path / "run", recipe=still, fold=1, store=root / "store",
+          execution=IN_PROCESS, phases=["motion", "appearance"],
           motion_weights=again.motion_start(1))  # fmt: skip
     given = load_model(whole / "split1/two_stream")
     started = load_model(tmp_path / "run/two_stream")
     assert torch.equal(started.motion.conv1.weight, given.motion.conv1.weight)
     assert not torch.equal(started.appearance.conv1.weight, given.appearance.conv1.weight)
     with pytest.raises(UsageError, match="another recipe"):
-        train(root, tmp_path / "run", recipe=still, fold=1, store=root / "store", say=QUIET)
+        train(root, tmp_path / "run", recipe=still, fold=1, store=root / "store")
 
 
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lines: list[str] = []
-    needs = forecast(job(root, tmp_path / "out"), say=lines.append)
+    needs = estimate_reproduction(job(root, tmp_path / "out"))
     assert not list(tmp_path.iterdir())
     assert needs.preparation.videos == needs.preparation.prepared == 6
     assert [plan.phase for plan in needs.phases] == list(TINY.phases)
@@ -262,7 +264,6 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(
     assert needs.training_hours == pytest.approx(2 * sum(plan.hours for plan in needs.phases))
     assert needs.scoring_hours > 0
     assert needs.hours == pytest.approx(needs.training_hours + needs.scoring_hours)
-    assert any("these 2 classes are not UCF101's" in line for line in lines)
 
 
 def test_the_command_line_prints_both_tables(
@@ -282,16 +283,14 @@ def test_the_command_line_prints_both_tables(
     assert "Table 4" in tables
     assert "94.6" in tables
     planned = run("--dry-run")
-    assert "train, each of 2 splits:" in planned
-    assert "16 iterations in all" in planned
-    assert "GB of networks and checkpoints" in planned
+    assert "train, each of 2 splits as above: 16 iterations in all" in planned
     assert "in all" in planned
 
 
 def test_every_option_reaches_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs: list[Job] = []
 
-    def listen(given: Job, say: Callable[[str], None]) -> None:
+    def listen(given: Job) -> None:
         jobs.append(given)
         raise DatasetError("heard enough")
 
@@ -307,15 +306,17 @@ def test_every_option_reaches_the_job(tmp_path: Path, monkeypatch: pytest.Monkey
         "seed": 3,
         "workers": 2,
         "device": "cpu",
-        "precision": "32-true",
+        "precision": "fp32",
     }
     words = [w for name, value in options.items() for w in (f"--{name.replace('_', '-')}", value)]
     words = ["reproduce", "hmdb51", "--splits", "2,3,2", "--skip-broken", *map(str, words)]
     ended = CliRunner().invoke(app, words)
     assert ended.exit_code == 2
     assert "heard enough" in ended.stderr
-    paths = {"root", "out", "lists", "weights", "motion_weights", "store"}
+    paths = {"root", "out", "lists", "store"}
     given = {name: Path(str(v)) if name in paths else v for name, v in options.items()}
+    chosen = {name: given.pop(name) for name in ("workers", "device", "precision")}
+    given["execution"] = Execution(**chosen)  # type: ignore[arg-type]
     assert jobs == [Job("hmdb51", splits=(2, 3), skip_broken=True, **given)]  # type: ignore[arg-type]
 
     CliRunner().invoke(app, ["reproduce", "ucf101", "--root", "videos"])
@@ -330,52 +331,15 @@ def test_what_cannot_be_reproduced_is_refused_at_once(root: Path, tmp_path: Path
             job(root, tmp_path, splits=splits)
     with pytest.raises(UsageError, match="no recipe 'papers'"):
         job(root, tmp_path, recipe="papers")
-    with pytest.raises(UsageError, match=r"starts from an ImageNet ResNet-50.*no --weights"):
-        reproduce(job(root, tmp_path, recipe="paper"), say=QUIET)
+    with pytest.raises(UsageError, match=r"ResNet-50 starts from ImageNet weights.*--weights"):
+        reproduce(job(root, tmp_path, recipe="paper"))
     with pytest.raises(DatasetError, match=r"holds no official lists of HMDB51\."):
-        reproduce(replace(job(root, tmp_path), benchmark="hmdb51"), say=QUIET)
+        reproduce(replace(job(root, tmp_path), benchmark="hmdb51"))
     with pytest.raises(DatasetError, match="no such folder"):
-        reproduce(job(tmp_path / "nowhere", tmp_path), say=QUIET)
+        reproduce(job(tmp_path / "nowhere", tmp_path))
     with pytest.raises(DatasetError, match=r"missing videos \(6\)"):
-        reproduce(job(root, tmp_path, store=tmp_path), say=QUIET)
+        reproduce(job(root, tmp_path, store=tmp_path))
     assert not list(tmp_path.iterdir())
-
-
-# Steps
-
-
-def test_a_step_done_anew_takes_those_after_it_off_the_record(tmp_path: Path) -> None:
-    done: list[str] = []
-
-    def step(name: str, argument: int = 0) -> Step:
-        def work() -> None:
-            done.append(name)
-            (tmp_path / name).touch()
-
-        return Step(name, {"a": (argument,)}, tmp_path / name, work)
-
-    def run(*steps: Step) -> str:
-        done.clear()
-        run_steps(steps, tmp_path / "done.json", QUIET)
-        return "".join(done)
-
-    a, b, c = step("a"), step("b"), step("c")
-    assert run(a, b, c) == "abc"
-    assert run(a, b, c) == ""
-    assert run(a, step("b", 1), c) == "bc"
-    (tmp_path / "a").unlink()
-    assert run(a, step("b", 1), c) == "abc"
-    (tmp_path / "done.json").write_text("{")
-    assert run(a, b, c) == "abc"
-
-
-def test_a_step_that_fails_is_not_done(tmp_path: Path) -> None:
-    def fail() -> None:
-        raise DatasetError("no")
-
-    with pytest.raises(DatasetError):
-        run_steps([Step("a", {}, tmp_path, fail)], tmp_path / "done.json", QUIET)
-    assert json.loads((tmp_path / "done.json").read_text()) == {}
 
 
 # Tables

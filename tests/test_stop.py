@@ -15,7 +15,7 @@ from stresnet.training.interrupt import Interrupted, stop_requested
 def test_the_first_signal_is_remembered_and_a_later_one_interrupts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stop_module, "ECHO_SECONDS", 0.0)
+    monkeypatch.setattr(stop_module, "ONE_REQUEST_SECONDS", 0.0)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted) as insisted, stop_requested() as stop:
         assert not stop
@@ -29,7 +29,7 @@ def test_the_first_signal_is_remembered_and_a_later_one_interrupts(
 
 def test_the_same_request_may_come_twice_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal sends Ctrl-C to all processes, and torchrun passes it on."""
-    monkeypatch.setattr(stop_module, "ECHO_SECONDS", 60.0)
+    monkeypatch.setattr(stop_module, "ONE_REQUEST_SECONDS", 60.0)
     with stop_requested() as stop:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)

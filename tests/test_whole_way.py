@@ -12,6 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from loading_scripts import script
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.data.prepare.ensure import PreparedVideos
@@ -26,10 +27,13 @@ from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.report import write_report
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import predict
-from stresnet.training.distil import distil
-from stresnet.training.initialisation import network, start_from
+from stresnet.training.estimate import estimate_training
+from stresnet.training.initialisation import initialise, network
 from stresnet.training.recipes import PHASES, QUICK, Recipe
 from stresnet.training.run import resume, train
+from stresnet.training.runtime import Execution
+
+IN_PROCESS = Execution("cpu", "fp32", workers=0)
 
 
 def toy_recipe() -> Recipe:
@@ -57,9 +61,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of all four phases."""
     out = tmp_path_factory.mktemp("runs") / "toy"
-    model = train(
-        data, out, recipe=toy_recipe(), store=out.parent / "store", workers=0, precision="32-true"
-    )
+    before = torch.get_rng_state()
+    model = train(data, out, recipe=toy_recipe(), store=out.parent / "store", execution=IN_PROCESS)
+    assert torch.equal(before, torch.get_rng_state())
     assert model == out / "st_resnet_star"
     return out
 
@@ -93,8 +97,7 @@ def test_the_same_call_again_changes_nothing(
         run,
         recipe=toy_recipe(),
         store=run.parent / "store",
-        workers=0,
-        precision="32-true",
+        execution=IN_PROCESS,
         phases=phases,
     )
     assert [path.read_bytes() for path in weights] == before
@@ -105,7 +108,7 @@ def test_a_run_s_folder_is_all_that_resume_needs(
 ) -> None:
     """Whatever the phases, the order and the working directory: the same two-stream network."""
     out = tmp_path / "run"
-    common = {"recipe": toy_recipe(), "workers": 0, "precision": "32-true"}
+    common = {"recipe": toy_recipe(), "execution": IN_PROCESS}
     store = run.parent / "store"
     monkeypatch.chdir(data.parent)
     train(data.name, out, store=store, phases=["appearance"], **common)  # type: ignore[arg-type]
@@ -118,7 +121,8 @@ def test_a_run_s_folder_is_all_that_resume_needs(
         expected = (run / "two_stream" / name).read_bytes()
         assert (out / "two_stream" / name).read_bytes() == expected
     said = json.loads((out / "run.json").read_text())
-    assert said["arguments"]["workers"] == 1
+    assert said["arguments"]["execution"]["workers"] == 1
+    assert (said["device"], said["precision"]) == ("cpu", "fp32")
     assert said["arguments"]["phases"] == ["motion"]
 
     refused = CliRunner().invoke(app, ["train", "--resume", "run", "--seed", "1"])
@@ -129,16 +133,22 @@ def test_a_run_s_folder_is_all_that_resume_needs(
 
 
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(
-    data: Path, run: Path, tmp_path: Path
+    data: Path,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    lines: list[str] = []
-    train(data, tmp_path / "dry", recipe=toy_recipe(), store=run.parent / "store", dry_run=True,
-          workers=0, precision="32-true", say=lines.append)  # fmt: skip
+    caplog.set_level("INFO")
+    monkeypatch.chdir(tmp_path)
+    estimates = estimate_training(
+        data, recipe=toy_recipe(), store=run.parent / "store", execution=IN_PROCESS
+    )
     assert not list(tmp_path.iterdir())
-    text = "\n".join(lines)
-    assert "10 of 10 training videos are prepared" in text
-    assert all(f"{phase}: 2 iterations of 2 videos in 1 groups" in text for phase in PHASES)
-    assert "h on cpu" in lines[-1]
+    assert [estimate.phase.name for estimate in estimates] == list(PHASES)
+    assert "10 of 10 training videos are prepared" in caplog.text
+    assert all(f"{phase}: 2 iterations of 2 videos in 1 groups" in caplog.text for phase in PHASES)
+    assert "h on cpu in fp32" in caplog.messages[-1]
 
 
 def test_videos_that_cannot_be_used_are_listed_and_left_out_on_demand(
@@ -165,8 +175,8 @@ def test_videos_that_cannot_be_used_are_listed_and_left_out_on_demand(
 
 
 def test_a_run_s_folder_keeps_to_its_options(data: Path, run: Path) -> None:
-    with pytest.raises(UsageError, match="another recipe, seed, split or data"):
-        train(data, run, recipe=toy_recipe(), seed=1, workers=0)
+    with pytest.raises(UsageError, match="another recipe, seed, split, data or first weights"):
+        train(data, run, recipe=toy_recipe(), seed=1, store=run.parent / "store")
 
 
 def test_a_phase_needs_the_one_before(data: Path, run: Path, tmp_path: Path) -> None:
@@ -177,7 +187,7 @@ def test_a_phase_needs_the_one_before(data: Path, run: Path, tmp_path: Path) -> 
             recipe=toy_recipe(),
             store=run.parent / "store",
             phases=["st_resnet"],
-            workers=0,
+            execution=IN_PROCESS,
         )
 
 
@@ -190,7 +200,7 @@ def test_training_goes_on_from_a_trained_model_with_the_same_or_other_classes(
         net = network(toy_recipe(), toy_recipe().phase("st_resnet"), len(classes))
         torch.nn.init.zeros_(net.motion.classifier.weight)
         recipe = toy_recipe()
-        start_from(net, recipe, recipe.phase("st_resnet"), tmp_path, run / "two_stream", classes)
+        initialise(net, recipe, recipe.phase("st_resnet"), tmp_path, run / "two_stream", classes)
         return net
 
     given = load_model(run / "two_stream")
@@ -205,6 +215,7 @@ def test_training_goes_on_from_a_trained_model_with_the_same_or_other_classes(
 def test_a_trained_recogniser_is_distilled_into_a_small_one(
     data: Path, run: Path, tmp_path: Path
 ) -> None:
+    distil = script("tools/distil.py").distil
     distil(data, run / "two_stream", tmp_path / "student", iterations=2, workers=0,
            store=run.parent / "store")  # fmt: skip
     student = load_model(tmp_path / "student")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ import torch
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, FramesAndFlow
 from stresnet.data.store.reader import StoredVideo
 from stresnet.model import STResNet
-from stresnet.training.distributed import Place
+from stresnet.training.distributed import DistributedContext
 from stresnet.training.loop import PhaseRun, train_phase
 from stresnet.training.recipe import Phase, Recipe
 from stresnet.training.runtime import Execution
@@ -26,7 +27,8 @@ PHASE = Phase(
     crop="scale-jitter",
 )
 RECIPE = Recipe(name="toy", depth="tiny", input_size=32, phases=(PHASE,))
-ALONE = Place(torch.device("cpu"))
+ALONE = DistributedContext(torch.device("cpu"))
+FP32 = Execution(precision="fp32")
 
 Items = list[tuple[Path, int]]
 State = dict[str, torch.Tensor]
@@ -38,14 +40,15 @@ def make_run(
     phase: Phase = PHASE,
     workers: int = 0,
     recipe: Recipe = RECIPE,
-    place: Place = ALONE,
-    execution: Execution = Execution(),  # noqa: B008
+    context: DistributedContext = ALONE,
+    execution: Execution = FP32,
     open_video: Callable[[Path], FramesAndFlow] = StoredVideo,
 ) -> PhaseRun:
     settings = ChunkSettings(phase.chunks, phase.tau, phase.crop, recipe.input_size)
     dataset = ChunkDataset(items, settings, seed=0, open_video=open_video)
     folder.mkdir(exist_ok=True)
-    return PhaseRun(recipe, phase, dataset, folder, "toy", 0, workers, place, execution)
+    execution = replace(execution, workers=workers)
+    return PhaseRun(recipe, phase, dataset, folder, "toy", 0, context, execution)
 
 
 def make_net(dropout: float = 0.5, norm_group: int | None = None) -> STResNet:

@@ -31,8 +31,9 @@ from stresnet.evaluation.metrics import softmax
 from stresnet.files import atomic_write
 from stresnet.model import load_model
 from stresnet.model.stream import Depth
-from stresnet.training.recipes import PHASES, Recipe
+from stresnet.training.recipes import PHASES, Recipe, recipe_like
 from stresnet.training.run import train
+from stresnet.training.runtime import Execution
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -58,10 +59,8 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         recipe, depth, input_size, weights, phases, seed, workers, device, precision: as of
             `stresnet.train`; a grid search may vary them, recipes of one's own included.
-        work: folder of what is kept: each video's flow, computed once for all folds and
-            candidates, and each fit's run, which is gone on with when it was interrupted. None: a
-            temporary one in each call, so that all is computed anew.
-        verbose: print what `stresnet.train` says; the progress of steps goes to stderr anyway.
+        work: cache folder for each video's optical flow, computed once for all folds and
+            candidates, and for each fit's run, which resumes if interrupted. None: no cache.
 
     Attributes:
         classes_: (K,) the labels, sorted.
@@ -81,7 +80,6 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         workers: int = 1,
         device: str = "auto",
         precision: str = "auto",
-        verbose: bool = False,
     ) -> None:
         self.recipe = recipe
         self.depth = depth
@@ -93,7 +91,6 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.workers = workers
         self.device = device
         self.precision = precision
-        self.verbose = verbose
 
     def fit(self, X: Videos, y: ArrayLike) -> STResNetClassifier:
         """Train on all of the videos.
@@ -122,17 +119,12 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             trained = train(
                 run / "videos.csv",
                 run,
-                recipe=self.recipe,
-                depth=self.depth,
-                input_size=self.input_size,
+                recipe=recipe_like(self.recipe, depth=self.depth, input_size=self.input_size),
                 weights=self.weights,
                 store=work / "store",
                 phases=self.phases,
                 seed=int(self.seed),  # a grid's may be numpy's
-                workers=self.workers,
-                device=self.device,
-                precision=self.precision,
-                say=self._say,
+                execution=Execution(self.device, self.precision, int(self.workers)),
             )
             self.model_ = load_model(trained)
         return self
@@ -178,14 +170,10 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _digest(self, rows: object, contents: object) -> str:
         """Tells fits apart by all that decides what is learned."""
-        local = {"work", "workers", "device", "verbose"}
+        local = {"work", "workers", "device"}
         parameters = {name: value for name, value in self.get_params().items() if name not in local}
         identity = json.dumps([rows, contents, parameters], default=repr)
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
-
-    def _say(self, line: str) -> None:
-        if self.verbose:
-            print(line)
 
 
 def class_names(classes: NDArray[Any]) -> list[str]:

@@ -7,7 +7,6 @@ Exit codes: 0 all done; 1 some items failed (each is named); 2 usage; 3 environm
 from stresnet.cli.app import app, main, register, register_group
 from stresnet.cli.check import check
 from stresnet.cli.demo import demo
-from stresnet.cli.distil import distil
 from stresnet.cli.doctor import doctor
 from stresnet.cli.evaluate import evaluate
 from stresnet.cli.explain import explain
@@ -30,7 +29,6 @@ register(
     check,
     flow,
     train,
-    distil,
     evaluate,
     reproduce,
     fuse,

@@ -10,12 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from stresnet.cli.app import say, say_failures
-from stresnet.cli.options import Lists, numbers
+from stresnet.cli.options import Device, Lists, Precision, Store, numbers
 from stresnet.cli.prepare import duration, say_forecast
 
 if TYPE_CHECKING:
-    from stresnet.reproduction import Job
-    from stresnet.reproduction.estimate import Needs
+    from stresnet.reproduction.run import ReproductionEstimate
 
 
 def reproduce(
@@ -29,43 +28,37 @@ def reproduce(
     recipe: Annotated[str, typer.Option(help="paper or released-code; any of `train`.")] = "paper",
     splits: Annotated[str, typer.Option(help="Some of 1,2,3.")] = "1,2,3",
     weights: Annotated[
-        Path | None,
-        typer.Option(help="File of an ImageNet ResNet-50.", show_default=False),
+        str | None,
+        typer.Option(help="ImageNet ResNet-50, as for `train`.", show_default=False),
     ] = None,
     motion_weights: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="For hmdb51: the --out of a finished UCF101 reproduction, or a two-stream model "
             "folder, which the motion stream starts from.",
             show_default=False,
         ),
     ] = None,
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of prepared videos; default: store in --out.", show_default=False
-        ),
-    ] = None,
+    store: Store = None,
     skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Go on without the videos that cannot be used.")
+        bool, typer.Option("--skip-broken", help="Train without the videos that cannot be used.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     workers: Annotated[int, typer.Option(min=0, help="Loader processes in training.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="Of training: auto, bf16-mixed, 16-mixed or 32-true.")
-    ] = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what it takes: hours, gigabytes, steps.")
+        bool, typer.Option("--dry-run", help="Only estimate hours, gigabytes and steps.")
     ] = False,
 ) -> None:
-    """The paper's experiment: prepare, train all splits, evaluate, print Tables 3 and 4.
+    """Reproduce the paper: prepare, train all splits, evaluate, print Tables 3 and 4.
 
-    Again, with the same options, to go on after a stop at any moment.
+    Rerun with the same options to resume.
     """
-    from stresnet.reproduction import Job, forecast
-    from stresnet.reproduction import reproduce as do_all
+    from stresnet.reproduction import Job, estimate_reproduction
+    from stresnet.reproduction import reproduce as reproduce_all
     from stresnet.reproduction.tables import fourth_table, third_table
+    from stresnet.training.runtime import Execution
 
     job = Job(
         benchmark=benchmark,
@@ -79,24 +72,22 @@ def reproduce(
         store=store,
         skip_broken=skip_broken,
         seed=seed,
-        workers=workers,
-        device=device,
-        precision=precision,
+        execution=Execution(device, precision, workers),
     )
     if dry_run:
-        say_needs(forecast(job, say=say), job)
+        say_estimate(estimate_reproduction(job), job.store_folder)
         return
-    said = do_all(job, say=say)
+    found = reproduce_all(job)
     console = Console()
-    console.print(as_table("Table 3: top-1 accuracy, %", third_table(said, job.name)))
-    console.print(as_table("Table 4: top-1 accuracy, %", fourth_table(said, job.name)))
+    console.print(as_table("Table 3: top-1 accuracy, %", third_table(found, job.name)))
+    console.print(as_table("Table 4: top-1 accuracy, %", fourth_table(found, job.name)))
     say(f"look at {job.out / 'report' / 'index.html'}; the tables as text: {job.out / 'tables.md'}")
-    say_failures(list(said["failures"].items()), str(job.out / "report" / "report.json"))
-    raise typer.Exit(1 if said["failures"] else 0)
+    say_failures(list(found["failures"].items()), str(job.out / "report" / "report.json"))
+    raise typer.Exit(1 if found["failures"] else 0)
 
 
 def as_table(title: str, cells: list[list[str]]) -> Table:
-    """Cells, the first row of which is the header, for a terminal."""
+    """Return cells, the first row of which is the header, as a table for a terminal."""
     header, *rows = cells
     table = Table(header[0], title=title, title_justify="left")
     for name in header[1:]:
@@ -106,15 +97,12 @@ def as_table(title: str, cells: list[list[str]]) -> Table:
     return table
 
 
-def say_needs(needs: Needs, job: Job) -> None:
-    """A dry run's result, for a person."""
+def say_estimate(estimate: ReproductionEstimate, store: Path) -> None:
+    """Print an estimate for a person; the phases of a split were logged already."""
     say("prepare:")
-    say_forecast(needs.preparation, job.store_folder)
-    say(f"train, each of {needs.splits} splits:")
-    for phase in needs.phases:
-        say(str(phase))
-    steps = needs.splits * sum(phase.phase.iterations for phase in needs.phases)
-    say(f"{steps:,} iterations in all, {duration(3600 * needs.training_hours)}")
-    say(f"about {needs.run_bytes / 1e9:.2f} GB of networks and checkpoints in {job.out}")
-    say(f"evaluate: {duration(3600 * needs.scoring_hours)}")
-    say(f"in all {duration(3600 * needs.hours)} on this machine, each part tried for a moment")
+    say_forecast(estimate.preparation, store)
+    steps = estimate.splits * sum(phase.phase.iterations for phase in estimate.phases)
+    took = duration(3600 * estimate.training_hours)
+    say(f"train, each of {estimate.splits} splits as above: {steps:,} iterations in all, {took}")
+    say(f"evaluate: {duration(3600 * estimate.scoring_hours)}")
+    say(f"in all {duration(3600 * estimate.hours)} on this machine, each part tried for a moment")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stresnet.cli.app import say
-from stresnet.cli.options import Fold, Lists, Store
+from stresnet.cli.options import Device, Fold, Lists, Precision, Store
 from stresnet.errors import UsageError
 
-if TYPE_CHECKING:  # torch takes seconds to import; `--help` shall not wait for it
-    from stresnet.model.stream import Depth
-
-CHANGEABLE = ("workers", "device", "precision")  # with --resume, on another machine, say
+if TYPE_CHECKING:  # torch takes seconds to import; `--help` should not wait for it
+    from stresnet.training.recipes import Recipe
 
 
 def train(
@@ -32,13 +32,13 @@ def train(
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="A run's folder, to go on with: instead of DATA and all options but --workers, "
-            "--device and --precision.",
+            help="Resume the run in this folder. DATA and all options are taken from it, except "
+            "those of this machine: --workers, --device, --precision, --store, --weights, ...",
             show_default=False,
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what it takes: steps, memory, hours.")
+        bool, typer.Option("--dry-run", help="Only estimate steps, memory and hours.")
     ] = False,
     recipe: Annotated[
         str, typer.Option(help="quick, quick-resnet50, paper or released-code.")
@@ -50,16 +50,18 @@ def train(
         int | None, typer.Option(min=32, help="Side of the crops, px; default: the recipe's.")
     ] = None,
     weights: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="What the first phase starts from: the file of an ImageNet ResNet of that depth, "
-            "or a model folder, as UCF101's for HMDB51 (the tiny one's ship with stresnet)."
+            "OWNER/NAME[/FILE] of one on the Hugging Face hub, a model folder (of other classes, "
+            "too), or none. The tiny network's ImageNet weights ship with stresnet.",
+            show_default=False,
         ),
     ] = None,
     motion_weights: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="The same for the motion stream alone, as UCF101's for HMDB51's.",
+            help="The same for the motion stream alone (HMDB51's starts from UCF101's).",
             show_default=False,
         ),
     ] = None,
@@ -74,10 +76,10 @@ def train(
     ] = "motion,appearance,st_resnet,st_resnet_star",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     workers: Annotated[
-        int, typer.Option(min=0, help="Loader processes, for each training process.")
+        int, typer.Option(min=0, help="Loader processes for each training process.")
     ] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, bf16-mixed, 16-mixed or 32-true.")] = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
     channels_last: Annotated[
         bool, typer.Option(help="Lay out maps channel by channel of each pixel.")
     ] = True,
@@ -86,81 +88,60 @@ def train(
     ] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
 ) -> None:
-    """Train all phases on a folder of labelled videos; again, or with --resume, to go on.
+    """Train all phases on labelled videos. Rerun, or give --resume, to resume.
 
     On several GPUs: torchrun --nproc-per-node=4 -m stresnet train DATA ...
     """
-    from stresnet.training.run import resume as go_on
+    from stresnet.training.estimate import estimate_training
+    from stresnet.training.run import resume as resume_run
     from stresnet.training.run import train as train_all
+    from stresnet.training.runtime import Execution
 
+    if int(os.environ.get("RANK", "0")) > 0:  # of several processes, the first one reports
+        logging.getLogger("stresnet").setLevel(logging.ERROR)
     if resume is not None:
-        model = go_on(resume, say=say, **changes(context))
+        model = resume_run(resume, **given_options(context))
     elif data is None:
         raise UsageError("neither DATA nor --resume was given", remedy="name one of them")
     else:
-        model = train_all(
-            data,
-            out,
-            recipe=recipe,
-            depth=network_depth(depth),
-            input_size=input_size,
-            weights=weights,
-            motion_weights=motion_weights,
-            fold=fold,
-            lists=lists,
-            store=store,
-            skip_broken=skip_broken,
-            phases=phases.split(","),
-            seed=seed,
-            workers=workers,
-            device=device,
-            precision=precision,
-            channels_last=channels_last,
-            recompute=recompute,
-            compiled=compiled,
-            dry_run=dry_run,
-            say=say,
-        )
-    if not dry_run:
-        say(f"recognise with: stresnet predict {model} VIDEO")
+        arguments: dict[str, Any] = {
+            "recipe": changed_recipe(recipe, depth, input_size),
+            "weights": weights,
+            "motion_weights": motion_weights,
+            "fold": fold,
+            "lists": lists,
+            "store": store,
+            "phases": phases.split(","),
+            "seed": seed,
+            "execution": Execution(device, precision, workers, channels_last, recompute, compiled),
+        }
+        if dry_run:
+            estimate_training(data, **arguments)
+            return
+        model = train_all(data, out, skip_broken=skip_broken, **arguments)
+    say(f"recognise with: stresnet predict {model} VIDEO")
 
 
-def changes(context: typer.Context) -> dict[str, object]:
-    """What was given on the command line besides --resume.
-
-    Raises:
-        UsageError: something that the run's folder fixes.
-    """
-    given = {
-        name: value
-        for name, value in context.params.items()
-        if name != "resume" and _was_given(context, name)
-    }
-    if fixed := given.keys() - set(CHANGEABLE):
-        raise UsageError(
-            f"--resume takes everything from the run's folder, but {', '.join(sorted(fixed))} "
-            "was given too",
-            remedy="leave it out; only --workers, --device and --precision may change",
-        )
+def given_options(context: typer.Context) -> dict[str, Any]:
+    """Return what was given on the command line in addition to --resume."""
+    given = {}
+    for name, value in context.params.items():
+        source = context.get_parameter_source(name)
+        if name != "resume" and source is not None and source.name == "COMMANDLINE":
+            given[name] = value
     return given
 
 
-def _was_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def network_depth(text: str | None) -> Depth | None:
-    """`--depth` as `STResNet` takes it.
+def changed_recipe(name: str, depth: str | None, input_size: int | None) -> Recipe:
+    """Return the recipe of that name, with another depth or input size where they are given.
 
     Raises:
-        UsageError: there is no network of that depth.
+        UsageError: there is no such recipe or depth.
     """
     from stresnet.model.stream import UNITS
+    from stresnet.training.recipes import recipe_like
 
-    known = {str(depth): depth for depth in UNITS}
-    if text is None:
-        return None
-    if text not in known:
-        raise UsageError(f"--depth is {text!r}; expected one of {', '.join(known)}")
-    return known[text]
+    depths = {str(depth): depth for depth in UNITS}
+    if depth is not None and depth not in depths:
+        raise UsageError(f"--depth is {depth!r}; expected one of {', '.join(depths)}")
+    return recipe_like(name, depth=depths[depth] if depth else None, input_size=input_size)

@@ -1,4 +1,4 @@
-"""What shall be reproduced, and where its parts lie."""
+"""What to reproduce, and where its parts lie."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from stresnet.evaluation.models import FOLD
 from stresnet.evaluation.paper_numbers import BenchmarkName
 from stresnet.model.model_folder import CONFIG
 from stresnet.training.recipes import Recipe, recipe_named
+from stresnet.training.runtime import Execution
 
 READERS = {"ucf101": ucf101, "hmdb51": hmdb51}
-PAPERS_NAME: dict[str, BenchmarkName] = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
+NAMES: dict[str, BenchmarkName] = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class Job:
         root: folder of the videos, CLASS/video.avi.
         out: folder for everything that is made.
         lists: folder of the official split files; None: `root` or a folder in it.
-        recipe: a name of `stresnet.training.recipes`, or a recipe of one's own.
+        recipe: a name of `stresnet.training.recipes`, or a recipe of your own.
         splits: some of 1, 2 and 3.
-        weights: an ImageNet ResNet of the recipe's depth, which both streams start from.
-        motion_weights: what the motion stream starts from instead: a model folder, or the `out` of
-            a finished UCF101 reproduction, of which the same split is taken (section 4.1 does so
-            for HMDB51).
-        store: folder of the prepared videos; None: see `default_store`.
-        skip_broken, seed, workers, device, precision: as in `stresnet.training.run.train`.
+        weights: what both streams start from, as of `train`.
+        motion_weights: what the motion stream starts from instead: weights as of `train`, or the
+            `out` of a finished UCF101 reproduction, of which the same split is taken (section 4.1
+            does so for HMDB51).
+        store: folder of the prepared videos; None: `default_store(root)`.
+        skip_broken, seed, execution: as of `train`.
 
     Raises:
         UsageError: no such data set, recipe or split.
@@ -49,14 +50,12 @@ class Job:
     lists: Path | None = None
     recipe: str | Recipe = "paper"
     splits: tuple[int, ...] = FOLDS
-    weights: Path | None = None
-    motion_weights: Path | None = None
+    weights: str | Path | None = None
+    motion_weights: str | Path | None = None
     store: Path | None = None
     skip_broken: bool = False
     seed: int = 0
-    workers: int = 1
-    device: str = "auto"
-    precision: str = "auto"
+    execution: Execution = Execution()  # noqa: RUF009 (frozen)
 
     def __post_init__(self) -> None:
         if self.benchmark not in READERS:
@@ -65,23 +64,60 @@ class Job:
             raise UsageError(f"splits {self.splits}; expected some of 1, 2 and 3")
         _ = self.full_recipe
 
-    @cached_property
+    @property
     def full_recipe(self) -> Recipe:
         return recipe_named(self.recipe) if isinstance(self.recipe, str) else self.recipe
 
     @property
     def name(self) -> BenchmarkName:
         """The data set as the paper writes it."""
-        return PAPERS_NAME[self.benchmark]
+        return NAMES[self.benchmark]
 
     @cached_property
     def lists_folder(self) -> Path:
         """Where the official lists are.
 
         Raises:
-            DatasetError: they are not there, or are another data set's.
+            DatasetError: they are missing, or another data set's.
         """
         return official_lists(self.root, self.lists, READERS[self.benchmark])
+
+    @property
+    def store_folder(self) -> Path:
+        return self.store or default_store(self.root)
+
+    def run_folder(self, split: int | str = FOLD) -> Path:
+        """Where `train` puts a split's networks; of all splits, with `{fold}` for the number."""
+        return self.out / f"split{split}"
+
+    def training(self, split: int) -> dict[str, Any]:
+        """The arguments of `train` that decide what a split's networks learn."""
+        return {
+            "recipe": self.full_recipe,
+            "weights": self.weights,
+            "motion_weights": self.motion_start(split),
+            "fold": split,
+            "lists": self.lists_folder,
+            "store": self.store_folder,
+            "seed": self.seed,
+        }
+
+    def motion_start(self, split: int) -> str | Path | None:
+        """What a split's motion stream starts from; None: the same as the other stream.
+
+        Raises:
+            UsageError: `motion_weights` is a folder without a model for it.
+        """
+        given = self.motion_weights
+        if given is None or not Path(given).is_dir() or (Path(given) / CONFIG).is_file():
+            return given
+        found = Path(given) / f"split{split}" / "two_stream"
+        if not (found / CONFIG).is_file():
+            raise UsageError(
+                f"{given}: is not a model, and holds no split{split}/two_stream",
+                remedy="give a two-stream model's folder, or a finished reproduction's --out",
+            )
+        return found
 
     def split(self, number: int) -> Split:
         """One official split.
@@ -99,47 +135,3 @@ class Job:
             for item in split.train + split.test
         }
         return [items[name] for name in sorted(items)]
-
-    @property
-    def store_folder(self) -> Path:
-        return self.store if self.store is not None else default_store(self.root)
-
-    def run_folder(self, split: int | str = FOLD) -> Path:
-        """Where `train` puts a split's networks; of all splits, with `{fold}` for the number."""
-        return self.out / f"split{split}"
-
-    def motion_start(self, split: int) -> Path | None:
-        """The model folder that a split's motion stream starts from; None: as the other stream.
-
-        Raises:
-            UsageError: there is none in `motion_weights`.
-        """
-        given = self.motion_weights
-        if given is None or given.is_file() or (given / CONFIG).is_file():
-            return given
-        found = given / f"split{split}" / "two_stream"
-        if not (found / CONFIG).is_file():
-            raise UsageError(
-                f"{given}: is no model, and holds no {found.relative_to(given)}",
-                remedy="give a two-stream model's folder, or a finished reproduction's --out",
-            )
-        return found
-
-    def of_data(self) -> dict[str, Any]:
-        """The arguments that say which prepared videos there shall be, as JSON has them."""
-        return {
-            "root": str(self.root.absolute()),
-            "lists": str(self.lists_folder.absolute()),
-            "store": str(self.store_folder.absolute()),
-            "skip_broken": self.skip_broken,
-        }
-
-    def of_training(self, split: int) -> dict[str, Any]:
-        """The arguments that a split's weights depend on."""
-        motion = self.motion_start(split)
-        return {
-            "recipe": self.full_recipe.as_dict(),
-            "weights": None if self.weights is None else str(self.weights.absolute()),
-            "motion_weights": None if motion is None else str(motion.absolute()),
-            "seed": self.seed,
-        }

@@ -2,108 +2,82 @@
 
 The folder `out`:
 
-    done.json                    which steps are done, and with which arguments
-    store/                       prepared videos
     split1/, split2/, split3/    runs of `stresnet train`
     report/                      `stresnet evaluate` of all networks on all splits
     tables.md                    Tables 3 and 4
 
-Every step is the Python function of the verb of its name, which goes on where it was killed.
+Every step is the Python function of the verb of its name. Each resumes where it was killed, and
+finds quickly that all is done; so the whole does, too.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Callable
-from functools import partial
+import time
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from stresnet.data.loading.dataset import InMemoryVideo
 from stresnet.data.prepare.ensure import ensure_prepared
-from stresnet.data.splits.split import check
+from stresnet.data.prepare.estimate import Forecast, dry_run
+from stresnet.device import resolve_device
 from stresnet.errors import UsageError
 from stresnet.evaluation.evaluate import evaluate
+from stresnet.evaluation.fully_convolutional import score_video
+from stresnet.evaluation.models import OF_A_RUN
 from stresnet.evaluation.paper_numbers import benchmark_of
+from stresnet.evaluation.protocols import PAPER
 from stresnet.evaluation.report import write_report
 from stresnet.files import atomic_write
-from stresnet.model.model_folder import CONFIG
+from stresnet.model.stream import POOL_WINDOW
 from stresnet.reproduction.job import Job
-from stresnet.reproduction.steps import Step, run_steps
 from stresnet.reproduction.tables import markdown
-from stresnet.training.run import train
+from stresnet.training.estimate import PhaseEstimate, estimate_training
+from stresnet.training.initialisation import network
+from stresnet.training.recipes import Recipe
+from stresnet.training.run import plan, require_trainable, train
 
-Say = Callable[[str], None]
+TRIED_FRAMES = 40  # of the noise that is scored
+
+logger = logging.getLogger(__name__)
 
 
-def reproduce(job: Job, *, say: Say = print) -> dict[str, Any]:
-    """Do all that is not done yet; called again after a stop at any moment, go on.
+def reproduce(job: Job) -> dict[str, Any]:
+    """Do all that is not done yet. The same call again resumes.
 
     Returns:
         The numbers of report/report.json.
 
     Raises:
-        UsageError: no weights for a network that has none of its own, or several processes.
+        UsageError: several processes, for which only training has work, or no first weights.
         DatasetError, WeightsError, StoreError, TrainingError, EnvironmentProblem: as they say.
     """
-    require_one_process(job)
-    require_weights(job)
-    check_data(job, say)
-    run_steps(steps(job, say), job.out / "done.json", say)
-    said: dict[str, Any] = json.loads((job.out / "report" / "report.json").read_text("utf-8"))
-    with atomic_write(job.out / "tables.md") as path:
-        path.write_text(markdown(said, job.name), encoding="utf-8")
-    return said
-
-
-def steps(job: Job, say: Say) -> list[Step]:
-    """The whole experiment, in order."""
-    splits = {"splits": list(job.splits)}
-    preparing = Step(
-        "prepare", job.of_data() | splits, job.store_folder, partial(prepare_videos, job, say)
-    )
-    training = [
-        Step(
-            f"train split {number}",
-            job.of_training(number),
-            job.run_folder(number) / "st_resnet_star" / CONFIG,
-            partial(train_split, job, number, say),
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(
+            "reproduce runs in one process",
+            remedy="train the splits by `torchrun ... -m stresnet train` into the folders "
+            f"{job.run_folder('1')}, ... with the same arguments; reproduce takes them as done",
         )
-        for number in job.splits
-    ]
-    evaluating = Step(
-        "evaluate", splits, job.out / "report" / "report.json", partial(evaluate_splits, job, say)
-    )
-    return [preparing, *training, evaluating]
-
-
-def prepare_videos(job: Job, say: Say) -> None:
-    """All videos of all splits, so that a broken one is found before days of training."""
-    videos = job.videos()
-    ensure_prepared(videos, job.store_folder).kept(skip_broken=job.skip_broken)
-
-
-def train_split(job: Job, number: int, say: Say) -> None:
-    """All phases; the folder is an ordinary run, so `stresnet train` may have done it already."""
-    train(
-        job.root,
-        job.run_folder(number),
-        recipe=job.full_recipe,
-        weights=job.weights,
-        motion_weights=job.motion_start(number),
-        fold=number,
-        lists=job.lists_folder,
-        store=job.store_folder,
-        skip_broken=job.skip_broken,
-        seed=job.seed,
-        workers=job.workers,
-        device=job.device,
-        precision=job.precision,
-        say=say,
-    )
-
-
-def evaluate_splits(job: Job, say: Say) -> None:
-    """Every network on every split, by the paper's protocol in float32."""
+    for number in job.splits:  # all that is wrong is found before days of work
+        training = plan(job.root, **job.training(number))
+        require_trainable(training, job.run_folder(number))
+    warn_of_other_tasks(job, training.split.class_names)
+    logger.info("prepare: the videos of all splits")
+    ensure_prepared(job.videos(), job.store_folder).kept(skip_broken=job.skip_broken)
+    for number in job.splits:
+        logger.info(f"train: split {number}")
+        train(
+            job.root,
+            job.run_folder(number),
+            skip_broken=job.skip_broken,
+            execution=job.execution,
+            **job.training(number),
+        )
+    logger.info("evaluate: all networks on all splits, by the paper's protocol in float32")
     report = job.out / "report"
     comparison = evaluate(
         job.run_folder(),
@@ -112,51 +86,84 @@ def evaluate_splits(job: Job, say: Say) -> None:
         fold=job.splits,
         lists=job.lists_folder,
         store=job.store_folder,
-        device=job.device,
+        device=job.execution.device,
         precision="fp32",
     )
     write_report(comparison, report)
+    numbers: dict[str, Any] = json.loads((report / "report.json").read_text("utf-8"))
+    with atomic_write(job.out / "tables.md") as path:
+        path.write_text(markdown(numbers, job.name), encoding="utf-8")
+    return numbers
 
 
-def check_data(job: Job, say: Say) -> None:
-    """Look at every split before the long work.
-
-    Raises:
-        DatasetError: a split cannot be used.
-    """
-    splits = {number: job.split(number) for number in job.splits}
-    for number, split in splits.items():
-        for warning in check(split, job.store_folder):
-            say(f"warning: split {number}: {warning}")
-    class_names = splits[job.splits[0]].class_names
+def warn_of_other_tasks(job: Job, class_names: tuple[str, ...]) -> None:
+    """Log where numbers beside the paper's would be of something else."""
     if benchmark_of(class_names) != job.name:
-        say(
-            f"warning: these {len(class_names)} classes are not {job.name}'s: the paper's numbers "
-            "are of another task"
+        logger.warning(
+            f"these {len(class_names)} classes are not {job.name}'s: the paper's numbers are of "
+            "another task"
         )
     if job.benchmark == "hmdb51" and job.motion_weights is None:
-        say(
-            "warning: the paper starts HMDB51's motion stream from UCF101's (section 4.1), which "
+        logger.warning(
+            "the paper starts HMDB51's motion stream from UCF101's (section 4.1), which "
             "--motion-weights would give; this one starts from --weights"
         )
 
 
-def require_weights(job: Job) -> None:
-    """Raise `UsageError` if the network would start from noise."""
-    if job.weights is None and job.full_recipe.depth != "tiny":
-        raise UsageError(
-            f"the recipe {job.full_recipe.name} starts from an ImageNet ResNet-"
-            f"{job.full_recipe.depth}, and no --weights were given",
-            remedy="name its file: .safetensors, .pth, .npz or .mat, with torchvision's, timm's or "
-            "Caffe's names",
-        )
+@dataclass(frozen=True)
+class ReproductionEstimate:
+    """What a reproduction takes.
+
+    Attributes:
+        preparation: of all videos, once.
+        phases: of one split; the others take the same.
+        splits: how many.
+        scoring_hours: to test all networks on all splits.
+    """
+
+    preparation: Forecast
+    phases: tuple[PhaseEstimate, ...]
+    splits: int
+    scoring_hours: float
+
+    @property
+    def training_hours(self) -> float:
+        return self.splits * sum(phase.hours for phase in self.phases)
+
+    @property
+    def hours(self) -> float:
+        """In all, if nothing is trained yet."""
+        return self.preparation.hours + self.training_hours + self.scoring_hours
 
 
-def require_one_process(job: Job) -> None:
-    """Raise `UsageError` if torchrun started several processes: only training has work for them."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError(
-            "reproduce runs in one process",
-            remedy="train the splits by `torchrun ... -m stresnet train` into the folders "
-            f"{job.run_folder('1')}, ... with the same arguments; reproduce takes them as done",
-        )
+def estimate_reproduction(job: Job) -> ReproductionEstimate:
+    """Try a little of each step: minutes on a CPU. Nothing is written to `job.out`.
+
+    Raises:
+        DatasetError: the data cannot be used.
+        UsageError: an argument makes no sense.
+    """
+    videos = job.videos()
+    preparation = dry_run([(item.path, item.name) for item in videos], job.store_folder)
+    phases = estimate_training(job.root, execution=job.execution, **job.training(job.splits[0]))
+    seconds = scoring_seconds(job.full_recipe, job.execution.device)
+    tests = sum(len(job.split(number).test) for number in job.splits)
+    return ReproductionEstimate(
+        preparation, tuple(phases), len(job.splits), seconds * tests * len(OF_A_RUN) / 3600
+    )
+
+
+def scoring_seconds(recipe: Recipe, device: str) -> float:
+    """Seconds to score a video of 4:3 by the paper's protocol; a fifth of its chunks are timed."""
+    net = network(recipe, recipe.phases[-1], 2).to(resolve_device(device))
+    height, width = 256, 340
+    noise = np.random.default_rng(0)
+    video = InMemoryVideo(
+        noise.integers(0, 256, (TRIED_FRAMES, height, width, 3), np.uint8),
+        noise.integers(0, 256, (TRIED_FRAMES - 1, 2, height, width), np.uint8),
+    )
+    few = PAPER.with_chunks(POOL_WINDOW)
+    score_video(net, video, protocol=few)  # warms caches up
+    began = time.perf_counter()
+    score_video(net, video, protocol=few)
+    return (time.perf_counter() - began) * PAPER.chunks / few.chunks

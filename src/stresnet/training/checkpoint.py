@@ -21,7 +21,7 @@ WEIGHT, STATE = "net.", "optimizer."  # what the names of tensors begin with
 
 @dataclass(frozen=True)
 class Progress:
-    """All that changes while a phase is trained, besides the step.
+    """All that changes while a phase is trained, except the step.
 
     Sampling is a pure function of (seed, step, slot), dropout of (seed, step, group), so there is
     no loader or generator state.
@@ -35,8 +35,13 @@ class Progress:
     scaler: GradScaler
 
 
+def checkpoint_path(folder: Path, phase: str) -> Path:
+    """Return where a phase's checkpoint lies in a run's folder."""
+    return folder / f"{phase}.checkpoint.safetensors"
+
+
 def save_checkpoint(path: Path, progress: Progress, step: int, fingerprint: str) -> None:
-    """Write all that a phase needs to go on after `step` finished iterations.
+    """Write all that a phase needs to resume after `step` finished iterations.
 
     Args:
         fingerprint: identifies recipe, data and seed; a checkpoint of another one is refused.
@@ -78,7 +83,7 @@ def load_checkpoint(path: Path, progress: Progress, fingerprint: str) -> int:
 
 
 def weights_of(path: Path) -> tuple[int, dict[str, Tensor]]:
-    """The finished iterations and the learner's state_dict in `path`.
+    """Return the finished iterations and the learner's state_dict in `path`.
 
     Raises:
         TrainingError: the file is damaged.

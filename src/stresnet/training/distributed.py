@@ -1,9 +1,13 @@
-"""Several processes that train one network, started by torchrun: where each is, what they share.
+"""Several processes that train one network, started by torchrun: who is who, and what they share.
 
 Every process holds the whole network and trains some of a step's normalisation groups. Once a step
-the gradients are added up, in the order of the groups, so that all processes step alike; the
-running moments are averaged by `commit_running_moments`. DistributedDataParallel would add nothing:
-it hides communication behind one backward pass, and here a step has many.
+the gradients are summed over the processes in the order of their ranks, so that all step alike, and
+`commit_running_moments` averages the running moments. DistributedDataParallel would add nothing: it
+hides communication behind one backward pass, and here a step has many.
+
+With one group for each process the sum is, bit by bit, that of one process that takes the groups
+one after the other. With several groups for each process it is (g0 + g2) + (g1 + g3) instead of
+((g0 + g1) + g2) + g3, and the results agree up to rounding.
 """
 
 from __future__ import annotations
@@ -19,120 +23,99 @@ import torch
 from torch import Tensor, distributed
 from torch.nn.functional import pad
 
-from stresnet.errors import EnvironmentProblem, UsageError
+from stresnet.device import resolve_device
 
-TIMEOUT = timedelta(minutes=10)  # until a process that does not answer is taken for dead
-PATIENCE = timedelta(days=30)  # while the first process prepares videos
+TIMEOUT = timedelta(minutes=10)  # until a process that does not answer counts as dead
+SLOW_TIMEOUT = timedelta(days=30)  # the same while the first process prepares videos
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where this process trains.
+class DistributedContext:
+    """This process among those that train together.
 
     Attributes:
-        device: its own.
-        rank: which of the processes it is, from 0; the first one writes files and speaks.
-        processes: how many there are.
-        patient: process group for what may take long.
+        device: of this process.
+        rank: from 0; the first process writes files and logs.
+        world_size: number of processes.
+        slow_group: process group for collectives that may take long.
     """
 
     device: torch.device
     rank: int = 0
-    processes: int = 1
-    patient: Any = None
+    world_size: int = 1
+    slow_group: Any = None
 
     @property
     def is_first(self) -> bool:
         return self.rank == 0
 
-    def add_up(self, values: Tensor) -> Tensor:
-        """The sum of `values` (n,) over all processes, in the order of their ranks, on each.
+    def all_reduce_in_order(self, values: Tensor) -> Tensor:
+        """Return the sum of `values` (n,) over all processes, in the order of their ranks.
 
-        An all-reduce in two halves: process r adds up the r-th part, then gives it to all. The
+        An all-reduce in two halves: process r sums the r-th part, then all gather the parts. The
         traffic is that of `distributed.all_reduce`, whose order of addition is not fixed.
         """
-        if self.processes == 1:
+        if self.world_size == 1:
             return values
-        given = pad(values, (0, -len(values) % self.processes))
+        given = pad(values, (0, -len(values) % self.world_size))
         received = torch.empty_like(given)
         distributed.all_to_all_single(received, given)
-        summed, *others = received.view(self.processes, -1).unbind()
+        summed, *others = received.view(self.world_size, -1).unbind()
         for other in others:
             summed += other  # one after the other: a sum over an axis may take another order
-        distributed.all_gather(list(given.view(self.processes, -1)), summed)
+        distributed.all_gather(list(given.view(self.world_size, -1)), summed)
         return given[: len(values)]
 
-    def add_up_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+    def all_reduce_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Give every parameter the sum of its gradients over all processes."""
-        if self.processes == 1:
+        if self.world_size == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
-        # One message, not hundreds.
-        total = self.add_up(torch.cat([gradient.flatten() for gradient in gradients]))
+        # One message instead of hundreds.
+        total = self.all_reduce_in_order(torch.cat([gradient.flatten() for gradient in gradients]))
         parts = torch.split(total, [gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def from_first(self, value: Any) -> Any:
-        """The first process's `value`, on each; waits for it as long as it takes."""
-        if self.processes == 1:
+    def broadcast_object(self, value: Any) -> Any:
+        """Return the first process's `value` on each; wait for it as long as it takes."""
+        if self.world_size == 1:
             return value
-        told = [value]
-        distributed.broadcast_object_list(told, src=0, group=self.patient)
-        return told[0]
+        values = [value]
+        distributed.broadcast_object_list(values, src=0, group=self.slow_group)
+        return values[0]
 
-    def from_all(self, value: Any) -> list[Any]:
-        """Every process's `value`, by rank; also a barrier."""
-        if self.processes == 1:
+    def gather_objects(self, value: Any) -> list[Any]:
+        """Return every process's `value`, by rank; also a barrier."""
+        if self.world_size == 1:
             return [value]
-        told: list[Any] = [None] * self.processes
-        distributed.all_gather_object(told, value, group=self.patient)
-        return told
+        values: list[Any] = [None] * self.world_size
+        distributed.all_gather_object(values, value, group=self.slow_group)
+        return values
 
 
 @contextmanager
-def joined(device: str = "auto") -> Iterator[Place]:
-    """Join the processes that torchrun started, if it did, over gloo on CPU and nccl on GPU.
+def distributed_context(device: str = "auto") -> Iterator[DistributedContext]:
+    """Join the processes that torchrun started, if it did, over gloo on CPUs and nccl on GPUs.
 
     Args:
-        device: "auto" (a GPU if there is one), "cpu" or "cuda"; each process takes the GPU of its
-            number on its machine.
+        device: see `resolve_device`; "auto" and "cuda" give each process of a machine its own GPU.
 
     Raises:
-        UsageError: another device.
-        EnvironmentProblem: there is no GPU.
+        UsageError: there is no device of such a name.
+        EnvironmentProblem: this machine does not have it.
     """
-    own = device_of(device, int(os.environ.get("LOCAL_RANK", "0")))
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if processes == 1:
-        yield Place(own)
+    own = resolve_device(device, rank=int(os.environ.get("LOCAL_RANK", "0")))
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size == 1:
+        yield DistributedContext(own)
         return
     if own.type == "cuda":
         torch.cuda.set_device(own)
     backend = "nccl" if own.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=TIMEOUT)
     try:
-        patient = distributed.new_group(backend="gloo", timeout=PATIENCE)
-        yield Place(own, distributed.get_rank(), processes, patient)
+        slow_group = distributed.new_group(backend="gloo", timeout=SLOW_TIMEOUT)
+        yield DistributedContext(own, distributed.get_rank(), world_size, slow_group)
     finally:
         distributed.destroy_process_group()
-
-
-def device_of(name: str, index: int = 0) -> torch.device:
-    """The device called "auto", "cpu" or "cuda"; GPU `index` where it is one.
-
-    Raises:
-        UsageError: another name.
-        EnvironmentProblem: there is no GPU of that index.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"device is {name!r}, expected 'auto', 'cpu' or 'cuda'")
-    gpus = torch.cuda.device_count()
-    if name == "cpu" or (name == "auto" and gpus == 0):
-        return torch.device("cpu")
-    if index >= gpus:
-        raise EnvironmentProblem(
-            f"process {index} of this machine has no GPU: there are {gpus}",
-            remedy="start no more processes than there are GPUs, or use --device cpu",
-        )
-    return torch.device("cuda", index)

@@ -1,36 +1,42 @@
-"""`stresnet train --dry-run`: what a training will take, before it is begun."""
+"""`stresnet train --dry-run`: an estimate of what a training takes; nothing is written."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from stresnet.data.loading.dataset import ChunkDataset, SampleKey
+from stresnet.data.store.location import store_path
 from stresnet.model.st_resnet import FLOW_FIELDS
-from stresnet.training.distributed import Place
+from stresnet.training.distributed import DistributedContext, distributed_context
 from stresnet.training.initialisation import network
 from stresnet.training.loop import group_loss, groups_a_step, stream_scores
 from stresnet.training.optimizer import make_optimizer
-from stresnet.training.recipes import Phase, Recipe
-from stresnet.training.runtime import Execution
+from stresnet.training.recipes import PHASES, Phase, Recipe
+from stresnet.training.run import plan
+from stresnet.training.runtime import Execution, own_random_state
 
 TIMED_VIDEOS = 4  # of a group; the rest is in proportion
 TIMED_SAMPLES = 3  # loaded to time the loader
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
-class PhasePlan:
-    """What one phase will take.
+class PhaseEstimate:
+    """What one phase takes.
 
     Attributes:
-        phase: its recipe.
+        phase: its part of the recipe.
         videos: in the training set.
-        memory: bytes that a process needs at least: weights, gradients, momentum, and
-            what one group leaves for its backward pass.
+        memory: bytes that a process needs at least: weights, gradients, momentum, and what one
+            group leaves for its backward pass.
         compute: seconds of one process for a video, forward and backward.
         load: seconds of one loader process for a video; None where no video is prepared yet.
         hours: of the whole phase.
@@ -56,63 +62,111 @@ class PhasePlan:
         )
 
 
-def plan_phase(
+def estimate_training(
+    data: str | Path,
+    *,
+    recipe: str | Recipe = "quick",
+    weights: str | Path | None = None,
+    motion_weights: str | Path | None = None,
+    fold: int | None = None,
+    lists: str | Path | None = None,
+    store: str | Path | None = None,
+    phases: Sequence[str] = PHASES,
+    seed: int = 0,
+    execution: Execution = Execution(),  # noqa: B008
+) -> list[PhaseEstimate]:
+    """Estimate each phase from one timed group, and a few samples of videos already prepared.
+
+    Arguments and errors are those of `train`.
+    """
+    with distributed_context(execution.device) as context:
+        execution = execution.resolved(context.device)
+        job = plan(data, recipe=recipe, weights=weights, motion_weights=motion_weights,
+                   fold=fold, lists=lists, store=store, phases=phases, seed=seed,
+                   world_size=context.world_size)  # fmt: skip
+        prepared = [item for item in job.split.train if store_path(job.store, item.name).exists()]
+        logger.info(
+            f"{len(prepared)} of {len(job.split.train)} training videos are prepared in {job.store}"
+        )
+        estimates = [
+            estimate_phase(
+                job.recipe,
+                phase,
+                num_classes=len(job.split.class_names),
+                videos=len(job.split.train),
+                dataset=job.samples(phase, prepared),
+                context=context,
+                execution=execution,
+            )
+            for phase in job.phases
+        ]
+    total = sum(estimate.hours for estimate in estimates)
+    for line in (
+        *map(str, estimates),
+        f"in all {total:.2f} h on {context.device.type} in {execution.precision}, "
+        f"{context.world_size} processes, estimated from one timed group for each phase",
+    ):
+        logger.info(line)
+    return estimates
+
+
+def estimate_phase(
     recipe: Recipe,
     phase: Phase,
     *,
     num_classes: int,
     videos: int,
     dataset: ChunkDataset,
-    place: Place,
+    context: DistributedContext,
     execution: Execution,
-    workers: int,
-) -> PhasePlan:
-    """Time one group on random input, and the loading of a few samples; nothing is written.
+) -> PhaseEstimate:
+    """Time one group on random input, and the loading of a few samples.
 
     Args:
         videos: in the training set.
         dataset: those of them that are prepared already, perhaps none.
-        execution: where it says `compiled`, the time without compilation is taken.
+        execution: resolved; if `compiled`, the time without compilation is taken.
 
     Raises:
         UsageError: there are more processes than groups.
         StoreError: a prepared video is damaged.
     """
-    groups_a_step(phase, place.processes)
+    groups_a_step(phase, context.world_size)
     execution = replace(execution, compiled=False)
-    compute, memory = train_on_noise(recipe, phase, num_classes, place, execution)
+    with own_random_state(context.device):
+        compute, memory = train_on_noise(recipe, phase, num_classes, context.device, execution)
     load = loading_seconds(dataset) if dataset.items else None
-    waited = 0.0 if load is None else load / max(workers, 1)
-    video = max(compute, waited) if workers else compute + waited
-    hours = video * phase.batch * phase.iterations / place.processes / 3600
-    return PhasePlan(phase, videos, memory, compute, load, hours)
+    waited = 0.0 if load is None else load / max(execution.workers, 1)
+    video = max(compute, waited) if execution.workers else compute + waited
+    hours = video * phase.batch * phase.iterations / context.world_size / 3600
+    return PhaseEstimate(phase, videos, memory, compute, load, hours)
 
 
 def train_on_noise(
-    recipe: Recipe, phase: Phase, num_classes: int, place: Place, execution: Execution
+    recipe: Recipe, phase: Phase, num_classes: int, device: torch.device, execution: Execution
 ) -> tuple[float, int]:
-    """Seconds a video, forward and backward, and bytes that a whole group needs at least."""
+    """Seconds for a video, forward and backward, and bytes that a whole group needs at least."""
     net = network(recipe, phase, num_classes)
     learner: nn.Module = net.get_submodule(phase.stream) if phase.stream else net
-    learner.to(place.device).train()
-    forward = execution.forward_of(learner)
+    learner.to(device).train()
     timed = min(TIMED_VIDEOS, phase.norm_group)
     shape = (timed, phase.chunks, 3 + 2 * FLOW_FIELDS, recipe.input_size, recipe.input_size)
-    seen = torch.randint(256, shape, dtype=torch.uint8).to(place.device)
-    truth = torch.zeros(timed, dtype=torch.long, device=place.device)
-
-    def forward_and_backward() -> None:
-        with execution.autocast(place.device):
-            scores = stream_scores(forward, phase, seen[:, :, :3], seen[:, :, 3:])
-        torch.autograd.backward(group_loss(scores, truth, recipe))
-
+    seen = torch.randint(256, shape, dtype=torch.uint8).to(device)
+    truth = torch.zeros(timed, dtype=torch.long, device=device)
     kept = KeptForBackward()
-    with torch.autograd.graph.saved_tensors_hooks(kept.note, lambda tensor: tensor):
-        forward_and_backward()  # also warms caches up
-    wait(place.device)
-    began = time.perf_counter()
-    forward_and_backward()
-    wait(place.device)
+    with execution.forward_of(learner) as forward:
+
+        def forward_and_backward() -> None:
+            with execution.autocast(device):
+                scores = stream_scores(forward, phase, seen[:, :, :3], seen[:, :, 3:])
+            torch.autograd.backward(group_loss(scores, truth, recipe))
+
+        with torch.autograd.graph.saved_tensors_hooks(kept.note, lambda tensor: tensor):
+            forward_and_backward()  # also warms caches up
+        wait(device)
+        began = time.perf_counter()
+        forward_and_backward()
+        wait(device)
     seconds = (time.perf_counter() - began) / timed
     weights = sum(p.numel() * p.element_size() for p in learner.parameters())
     moments = len(make_optimizer(learner, recipe).defaults.get("betas", (0,)))  # 2 in AdamW
@@ -145,16 +199,6 @@ def loading_seconds(dataset: ChunkDataset) -> float:
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done what was asked for."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def plan_lines(plans: Sequence[PhasePlan], place: Place) -> list[str]:
-    """The plan for a person."""
-    total = sum(plan.hours for plan in plans)
-    return [
-        *map(str, plans),
-        f"in all {total:.2f} h on {place.device.type}, {place.processes} processes, "
-        "estimated from one timed group a phase",
-    ]

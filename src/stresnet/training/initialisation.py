@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from importlib.resources import as_file, files
 from pathlib import Path
+
+import torch
 
 from stresnet.errors import UsageError
 from stresnet.model import STResNet, inflate_from, load_imagenet, load_model
-from stresnet.training.checkpoint import weights_of
-from stresnet.training.loop import checkpoint_path
+from stresnet.model.hub import find_weights
+from stresnet.model.lookup import find_model, shipped_models
+from stresnet.model.model_folder import WEIGHTS
+from stresnet.training.checkpoint import checkpoint_path, weights_of
 from stresnet.training.recipe import Phase, Recipe
 
-SHIPPED_WEIGHTS = files("stresnet") / "assets" / "tiny_imagenet.safetensors"
+SHIPPED_WEIGHTS = Path(__file__).parents[1] / "assets" / "tiny_imagenet.safetensors"
+NOISE = "none"  # given as weights: random filters, on purpose
 NETWORK_OF = {  # phase -> the model folder that holds its result
     "motion": "two_stream",
     "appearance": "two_stream",
@@ -23,7 +28,7 @@ BEFORE = {"st_resnet": "two_stream", "st_resnet_star": "st_resnet"}
 
 
 def network(recipe: Recipe, phase: Phase, num_classes: int) -> STResNet:
-    """The phase's network, with new filters."""
+    """Build the phase's network, with new filters."""
     dropout = {name: phase.dropout for name in ("appearance", "motion")}
     if phase.stream:  # each stream of the two-stream network has a phase of its own
         dropout |= {p.stream: p.dropout for p in recipe.phases if p.stream}
@@ -40,7 +45,60 @@ def network(recipe: Recipe, phase: Phase, num_classes: int) -> STResNet:
     )
 
 
-def start_from(
+def find_initial_weights(weights: str | Path | None, recipe: Recipe) -> str | Path | None:
+    """Find what single streams start from, after downloading it if it is on the hub.
+
+    Args:
+        weights: the file of an ImageNet ResNet; "OWNER/NAME[/FILE]" of one on the hub; a model
+            folder or the name of a model that ships; `NOISE`; or None for the default.
+
+    Returns:
+        A path; or `NOISE`; or None where there is no default for the recipe's depth.
+
+    Raises:
+        UsageError, WeightsError, EnvironmentProblem: as of `find_weights`.
+    """
+    if weights is None:
+        return SHIPPED_WEIGHTS if recipe.depth == "tiny" else None
+    if weights == NOISE:
+        return NOISE
+    if str(weights) in shipped_models() and not Path(weights).exists():
+        return find_model(str(weights))
+    return find_weights(weights)
+
+
+def digest_of(weights: str | Path | None) -> str | None:
+    """Return the SHA-256 of found weights: a run knows them by content, wherever they lie."""
+    if not isinstance(weights, Path):
+        return weights
+    with (weights / WEIGHTS if weights.is_dir() else weights).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_weights(
+    recipe: Recipe,
+    phases: Sequence[Phase],
+    out: Path,
+    weights: dict[str, str | Path | None],
+    class_names: Sequence[str],
+) -> None:
+    """Raise now what `initialise` would raise after the videos are prepared.
+
+    Args:
+        weights: for each phase, by its name.
+
+    Raises:
+        UsageError, WeightsError: as of `initialise`.
+    """
+    made = {NETWORK_OF[phase.name] for phase in phases}
+    for phase in phases:
+        if BEFORE.get(phase.name) not in made:  # else an earlier phase writes what it starts from
+            with torch.device("meta"):  # shapes alone
+                net = network(recipe, phase, len(class_names))
+            initialise(net, recipe, phase, out, weights[phase.name], class_names)
+
+
+def initialise(
     net: STResNet,
     recipe: Recipe,
     phase: Phase,
@@ -50,43 +108,37 @@ def start_from(
 ) -> None:
     """Give `net` the weights of the phase before; single streams start from `weights`.
 
-    A single-stream phase also takes the other stream from that one's finished checkpoint, so that
-    `two_stream` holds what is trained so far, in whichever order, however often.
-
     Args:
         out: the run's folder.
-        weights: an ImageNet file, or a model folder; None: what ships with the package.
+        weights: as `find_initial_weights` found them.
 
     Raises:
-        UsageError: there is no network for an ST-ResNet to start from.
-        WeightsError: `weights` cannot be used.
+        UsageError: there are no weights to start from.
+        WeightsError: they cannot be used.
     """
-    given = Path(weights) if weights is not None else None
+    is_model = isinstance(weights, Path) and weights.is_dir()
     if phase.stream is None:
         before = out / BEFORE[phase.name]
-        if not before.exists() and given is not None and given.is_dir():
-            before = given
+        if not before.exists() and is_model:
+            before = Path(str(weights))
         if not before.exists():
             raise UsageError(
-                f"{phase.name} starts from {before}, which is not there",
+                f"{phase.name} starts from {before}, which does not exist",
                 remedy="leave --phases out, train the phases before it into the same folder, "
                 "or give a trained model folder as --weights",
             )
         start_from_model(net, before, class_names)
-        return
-    if given is not None and given.is_dir():
-        start_from_model(net, given, class_names)
-    elif given is not None:
-        load_imagenet(net, given)
-    elif recipe.depth == "tiny":
-        with as_file(SHIPPED_WEIGHTS) as shipped:
-            load_imagenet(net, shipped)
-    for other in recipe.phases:
-        trained = checkpoint_path(out, other.name)
-        if other.stream and other is not phase and trained.exists():
-            finished, state = weights_of(trained)
-            if finished == other.iterations:
-                net.get_submodule(other.stream).load_state_dict(state)
+    elif weights is None:
+        raise UsageError(
+            f"{recipe.name}: a ResNet-{recipe.depth} starts from ImageNet weights, and none were "
+            "given",
+            remedy="give --weights FILE, --weights OWNER/NAME[/FILE] of the Hugging Face hub, or "
+            "--weights none to train from random filters",
+        )
+    elif is_model:
+        start_from_model(net, Path(weights), class_names)
+    elif weights != NOISE:
+        load_imagenet(net, weights)
 
 
 def start_from_model(net: STResNet, folder: Path, class_names: Sequence[str]) -> None:
@@ -94,3 +146,19 @@ def start_from_model(net: STResNet, folder: Path, class_names: Sequence[str]) ->
     trained = load_model(folder, device="cpu")
     other_classes = tuple(trained.class_names) != tuple(class_names)
     inflate_from(net, trained.state_dict(), new_classifiers=other_classes)
+
+
+def take_other_stream(net: STResNet, recipe: Recipe, phase: Phase, out: Path) -> None:
+    """Take the stream that a single-stream phase does not train from its finished checkpoint.
+
+    So `two_stream` holds what is trained so far, in whichever order, however often.
+
+    Raises:
+        TrainingError: the checkpoint is damaged.
+    """
+    for other in recipe.phases:
+        trained = checkpoint_path(out, other.name)
+        if phase.stream and other.stream and other is not phase and trained.exists():
+            finished, state = weights_of(trained)
+            if finished == other.iterations:
+                net.get_submodule(other.stream).load_state_dict(state)

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from stresnet.model.residual_unit import ResidualUnit
 
-ECHO_SECONDS = 1.0  # a terminal and torchrun both pass Ctrl-C on: within this it is one request
+# Terminals and torchrun pass Ctrl-C on, schedulers repeat SIGTERM, loader processes forward both:
+# within this time all of them are one request.
+ONE_REQUEST_SECONDS = 10.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -29,24 +31,45 @@ class Interrupted(KeyboardInterrupt):
 
 
 class PassLeft(Exception):
-    """A forward or backward pass was left unfinished, because a stop was requested."""
+    """A group was left unfinished, because a stop was requested."""
 
 
 class StopRequest:
-    """Remembers the first signal; a later one interrupts at once."""
+    """Remembers the first signal; one that comes much later interrupts at once."""
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
         self._since = 0.0
+        self._is_waiting = False
 
     def __bool__(self) -> bool:
         return self.signal_number is not None
+
+    @contextmanager
+    def ends_waiting(self) -> Iterator[None]:
+        """Let a request raise `PassLeft` at once inside the block, where nothing can be lost."""
+        self._is_waiting = True
+        try:
+            if self:
+                raise PassLeft
+            yield
+        finally:
+            self._is_waiting = False
+
+    def comes_within(self, seconds: float) -> bool:
+        """Whether a stop was requested, or is while this waits."""
+        deadline = time.monotonic() + seconds
+        while not self and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return bool(self)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self.signal_number is None:
             self.signal_number, self._since = number, now
-        elif now - self._since > ECHO_SECONDS:
+            if self._is_waiting:
+                raise PassLeft
+        elif now - self._since > ONE_REQUEST_SECONDS:
             raise Interrupted(number)
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from multiprocessing import active_children
+from types import FrameType
 from typing import NamedTuple
 
 import torch
@@ -13,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from stresnet.data.loading.dataset import ChunkDataset, Sample, SampleKey, StepSampler
 from stresnet.errors import StresnetError, TrainingError
 
-LOADER_TIMEOUT = 120.0  # seconds until a silent loader worker is taken for dead
+LOADER_TIMEOUT = 120.0  # seconds until a silent loader process counts as dead
 
 
 class Group(NamedTuple):
@@ -37,18 +42,18 @@ class Group(NamedTuple):
 class GroupSampler(Sampler[tuple[int, list[SampleKey]]]):
     """Cuts each SGD batch into its groups, and deals these out to the processes in turn."""
 
-    def __init__(self, steps: StepSampler, group: int, rank: int = 0, processes: int = 1) -> None:
+    def __init__(self, steps: StepSampler, group: int, rank: int = 0, world_size: int = 1) -> None:
         self.steps, self.group = steps, group
-        self.rank, self.processes = rank, processes
+        self.rank, self.world_size = rank, world_size
 
     def __iter__(self) -> Iterator[tuple[int, list[SampleKey]]]:
         for batch in self.steps:
             groups = [batch[at : at + self.group] for at in range(0, len(batch), self.group)]
-            yield from list(enumerate(groups))[self.rank :: self.processes]
+            yield from list(enumerate(groups))[self.rank :: self.world_size]
 
 
 class GroupDataset(Dataset[Group | StresnetError]):
-    """Whole groups of a `ChunkDataset`; a known error is a value, so that no traceback joins it."""
+    """Whole groups of a `ChunkDataset`; a known error is a value, so that it has no traceback."""
 
     def __init__(self, samples: ChunkDataset) -> None:
         self.samples = samples
@@ -63,15 +68,17 @@ class GroupDataset(Dataset[Group | StresnetError]):
 
 def load_groups(
     samples: ChunkDataset, sampler: GroupSampler, workers: int, *, pin: bool = False
-) -> Iterator[Group]:
-    """The groups of every step, in order, loaded ahead by `workers` processes (0: by this one).
+) -> Generator[Group]:
+    """Give the groups of every step, in order, prefetched by `workers` processes (0: by this one).
+
+    The processes live until the iterator is exhausted or closed.
 
     Args:
         pin: in page-locked memory, from which a GPU copies faster.
 
     Raises:
         StoreError: a prepared video is damaged.
-        TrainingError: a loader process died, or said nothing for `LOADER_TIMEOUT`.
+        TrainingError: a loader process died, or was silent for `LOADER_TIMEOUT`.
     """
     loader: DataLoader[Group | StresnetError] = DataLoader(
         GroupDataset(samples),
@@ -79,28 +86,85 @@ def load_groups(
         batch_size=None,  # an item of the data set is a group already
         num_workers=workers,
         timeout=LOADER_TIMEOUT if workers else 0,
-        worker_init_fn=default_signals,
+        worker_init_fn=forward_signals,
         generator=torch.Generator(),  # or it would draw from dropout's, when it starts
         pin_memory=pin,
     )
+    others = set(active_children())
     try:
-        for group in loader:
-            if isinstance(group, StresnetError):
-                raise group
-            yield group
+        groups = iter(loader)  # starts the processes
+        with deaths_noticed_while_waiting() if workers else nullcontext(nullcontext) as waiting:
+            try:
+                while True:
+                    with waiting():
+                        group = next(groups, None)
+                    if group is None:
+                        return
+                    if isinstance(group, StresnetError):
+                        raise group
+                    yield group
+            finally:  # a busy process would be waited for, and a hung one for ever
+                for process in set(active_children()) - others:
+                    process.kill()
+                    process.join()
     except RuntimeError as error:
         if "DataLoader" not in str(error):
             raise
         raise TrainingError(
             f"a loader process died or hung ({error})",
-            remedy="free memory or mend the disk, then run the same command; or use --workers 0",
+            remedy="free memory or repair the disk, then run the same command; or use --workers 0",
         ) from error
 
 
-def default_signals(worker: int) -> None:
-    """Ctrl-C is for the training process to answer, which then ends its loader processes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+@contextmanager
+def deaths_noticed_while_waiting() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Have torch notice the death of a loader process only while a group is waited for.
+
+    torch's handler of SIGCHLD raises in whatever the main thread does at that moment, which may be
+    writing a checkpoint. Inside the block it raises within the given context only, there also for
+    processes that died before.
+    """
+    notice = signal.getsignal(signal.SIGCHLD)
+    if threading.current_thread() is not threading.main_thread() or not callable(notice):
+        yield nullcontext
+        return
+    is_waiting = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if is_waiting:
+            notice(number, frame)
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        nonlocal is_waiting
+        is_waiting = True
+        try:
+            notice(signal.SIGCHLD, None)
+            yield
+        finally:
+            is_waiting = False
+
+    signal.signal(signal.SIGCHLD, handle)
+    try:
+        yield waiting
+    finally:
+        signal.signal(signal.SIGCHLD, notice)
+
+
+def forward_signals(worker: int) -> None:
+    """Have a loader process pass SIGTERM and Ctrl-C on to its training process, which stops both.
+
+    Schedulers signal every process of a job. A loader that ended by itself would be missing while
+    the training process still works.
+    """
+    trainer = os.getppid()
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        if os.getppid() == trainer:
+            os.kill(trainer, number)
+
+    signal.signal(signal.SIGINT, forward)
+    signal.signal(signal.SIGTERM, forward)
 
 
 def stack(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor]:

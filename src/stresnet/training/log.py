@@ -1,18 +1,15 @@
-"""What a training run says about itself: log.csv, TensorBoard, progress with ETA."""
+"""The record of a training run: log.csv, TensorBoard where it is installed, and lines with ETA."""
 
 from __future__ import annotations
 
 import csv
+import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch.utils.tensorboard import SummaryWriter
 
 from stresnet.files import atomic_write
 
@@ -29,11 +26,15 @@ COLUMNS = (
     "fused_accuracy",
     "videos_per_second",
 )
-PLAIN_LINE_SECONDS = 10.0  # without a terminal: one line each so often
+LINE_SECONDS = 10.0  # between two lines
+
+logger = logging.getLogger(__name__)
+
+LogRow = Callable[[int, Mapping[str, float]], None]
 
 
 class RunLog:
-    """Appends rows to `log.csv` and TensorBoard, and draws progress.
+    """Appends rows to `log.csv` and to TensorBoard's events, and logs a line now and then.
 
     A resumed phase first drops the rows of the steps that it will do again.
     """
@@ -45,21 +46,12 @@ class RunLog:
         self._keep_rows_before(first_step)
         self._file = self.path.open("a", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._file, COLUMNS)
-        self._events = SummaryWriter(folder / "tensorboard" / phase, purge_step=first_step)
+        self._events = None
+        if find_spec("tensorboard"):  # an extra, which takes a second to import
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._events = SummaryWriter(folder / "tensorboard" / phase, purge_step=first_step)
         self._began = self._last_line = time.monotonic()
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[values]}"),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )
-        self._task = self._progress.add_task(
-            phase, total=total_steps, completed=first_step, values=""
-        )
 
     def _keep_rows_before(self, step: int) -> None:
         rows: list[dict[str, str]] = []
@@ -81,57 +73,40 @@ class RunLog:
 
     def row(self, step: int, values: Mapping[str, float]) -> None:
         """Log one finished iteration (`step` counts from 0)."""
-        self._csv.writerow({"phase": self.phase, "step": step, **_rounded(values)})
+        rounded = {key: f"{value:.6g}" for key, value in values.items()}
+        self._csv.writerow({"phase": self.phase, "step": step, **rounded})
         self._file.flush()
-        for tag, value in values.items():
-            self._events.add_scalar(tag, value, step)
-        text = "  ".join(f"{tag.replace('_', ' ')} {value:.3g}" for tag, value in values.items())
-        self._progress.update(self._task, completed=step + 1, values=text)
-        self._plain_line(step, text)
-
-    def _plain_line(self, step: int, text: str) -> None:
+        if self._events is not None:
+            for tag, value in values.items():
+                self._events.add_scalar(tag, value, step)
         now, done = time.monotonic(), step + 1
-        if not self._progress.disable and done < self.total_steps:
-            return
-        if now - self._last_line < PLAIN_LINE_SECONDS and done < self.total_steps:
+        if now - self._last_line < LINE_SECONDS and done < self.total_steps:
             return
         self._last_line = now
-        remaining = (now - self._began) / (done - self.first_step) * (self.total_steps - done)
-        print(
-            f"{self.phase} {done}/{self.total_steps}  ETA {remaining / 60:.1f} min  {text}",
-            file=sys.stderr,
-            flush=True,
-        )
+        minutes = (now - self._began) / (done - self.first_step) * (self.total_steps - done) / 60
+        text = "  ".join(f"{tag.replace('_', ' ')} {value:.3g}" for tag, value in values.items())
+        logger.info(f"{self.phase} {done}/{self.total_steps}  ETA {minutes:.1f} min  {text}")
 
-    @contextmanager
-    def opened(self) -> Iterator[None]:
-        """Show progress inside the block; after it sync and close the files."""
-        try:
-            with self._progress:
-                yield
-        finally:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+    def close(self) -> None:
+        """Sync and close the files."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        if self._events is not None:
             self._events.close()
 
 
 @contextmanager
 def running_log(
-    folder: Path, phase: str, first_step: int, total_steps: int, speaks: bool = True
-) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
-    """What logs a finished iteration: called with its step and its row.
+    folder: Path, phase: str, first_step: int, total_steps: int, is_first: bool = True
+) -> Iterator[LogRow]:
+    """Give what logs a finished iteration: called with its step and its row.
 
     Args:
-        speaks: False for all but the first of several processes; then nothing is logged.
+        is_first: False for all but the first of several processes; then nothing is logged.
     """
-    if not speaks:
+    if not is_first:
         yield lambda step, values: None
         return
-    log = RunLog(folder, phase, first_step, total_steps)
-    with log.opened():
+    with closing(RunLog(folder, phase, first_step, total_steps)) as log:
         yield log.row
-
-
-def _rounded(values: Mapping[str, float]) -> dict[str, str]:
-    return {key: f"{value:.6g}" for key, value in values.items()}

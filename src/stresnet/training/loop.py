@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +19,26 @@ from stresnet.data.loading.dataset import ChunkDataset, SampleKey, StepSampler
 from stresnet.errors import TrainingError, UsageError
 from stresnet.model import STResNet, commit_running_moments
 from stresnet.model.sub_batch_norm import SubBatchNorm, average_moments
-from stresnet.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from stresnet.training.distributed import Place
-from stresnet.training.interrupt import Interrupted, PassLeft, left_early, stop_requested
-from stresnet.training.loading import GroupSampler, load_groups
+from stresnet.training.checkpoint import (
+    Progress,
+    checkpoint_path,
+    load_checkpoint,
+    save_checkpoint,
+)
+from stresnet.training.distributed import DistributedContext
+from stresnet.training.interrupt import (
+    Interrupted,
+    PassLeft,
+    StopRequest,
+    left_early,
+    stop_requested,
+)
+from stresnet.training.loading import Group, GroupSampler, load_groups
 from stresnet.training.log import running_log
 from stresnet.training.measures import group_measures, mean_measures, number_of_measures
 from stresnet.training.optimizer import make_optimizer, set_rate
 from stresnet.training.recipe import Phase, Recipe
-from stresnet.training.runtime import Execution
+from stresnet.training.runtime import Execution, own_random_state
 
 CHECKPOINT_SECONDS = 120.0  # between checkpoints
 NAMES_SHOWN = 10  # of the samples of a loss that is not finite
@@ -35,14 +46,13 @@ NAMES_SHOWN = 10  # of the samples of a loss that is not finite
 
 @dataclass(frozen=True)
 class PhaseRun:
-    """All that one phase needs besides the network.
+    """All that one phase needs in addition to the network.
 
     Attributes:
         folder: of the run; the phase's checkpoint and log lie there.
         fingerprint: identifies recipe, data and seed; see `save_checkpoint`.
-        workers: loader processes; 0 loads in the training process.
-        place: which of how many processes this is, and its device.
-        execution: precision, memory and speed.
+        context: which of how many processes this is, and its device.
+        execution: precision, memory and speed, resolved for that device.
     """
 
     recipe: Recipe
@@ -51,18 +61,12 @@ class PhaseRun:
     folder: Path
     fingerprint: str
     seed: int
-    workers: int
-    place: Place = field(default_factory=lambda: Place(torch.device("cpu")))
-    execution: Execution = field(default_factory=Execution)
+    context: DistributedContext
+    execution: Execution
 
     @property
     def checkpoint(self) -> Path:
         return checkpoint_path(self.folder, self.phase.name)
-
-
-def checkpoint_path(folder: Path, phase: str) -> Path:
-    """Where a phase's checkpoint lies in a run's folder."""
-    return folder / f"{phase}.checkpoint.safetensors"
 
 
 def train_phase(net: STResNet, run: PhaseRun) -> None:
@@ -77,14 +81,13 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
         StoreError: a prepared video is damaged.
         Interrupted: SIGINT or SIGTERM; the checkpoint is written.
     """
-    phase, recipe, place, execution = run.phase, run.recipe, run.place, run.execution
+    phase, recipe, context, execution = run.phase, run.recipe, run.context, run.execution
 
     # -- What learns: one stream or both ----------------------------------------------------
     learner: nn.Module = net.get_submodule(phase.name) if phase.stream else net
-    learner.to(place.device).train()
+    learner.to(context.device).train()
     average_moments(learner, recipe.running_moments)
-    forward = execution.forward_of(learner)
-    optimizer, scaler = make_optimizer(learner, recipe), execution.scaler(place.device)
+    optimizer, scaler = make_optimizer(learner, recipe), execution.scaler(context.device)
     progress = Progress(learner, optimizer, scaler)
     finished = 0
     if run.checkpoint.exists():
@@ -93,7 +96,8 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
         return
 
     # -- Videos, a normalisation group at a time ----------------------------------------------
-    own_groups = range(place.rank, groups_a_step(phase, place.processes), place.processes)
+    groups_in_all = groups_a_step(phase, context.world_size)
+    own_groups = range(context.rank, groups_in_all, context.world_size)
     steps = StepSampler(
         len(run.dataset.items),
         phase.batch,
@@ -101,16 +105,18 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
         first_step=finished,
         last_step=phase.iterations,
     )
-    sampler = GroupSampler(steps, phase.norm_group, place.rank, place.processes)
-    on_gpu = place.device.type == "cuda"
-    groups = load_groups(run.dataset, sampler, run.workers, pin=on_gpu)
+    sampler = GroupSampler(steps, phase.norm_group, context.rank, context.world_size)
+    on_gpu = context.device.type == "cuda"
 
     # -- Iterations -----------------------------------------------------------------------------
     saved = time.monotonic()
     with (
-        running_log(run.folder, phase.name, finished, phase.iterations, place.is_first) as log,
+        running_log(run.folder, phase.name, finished, phase.iterations, context.is_first) as log,
+        own_random_state(context.device),
         stop_requested() as stop,
         left_early(learner, stop) if not execution.compiled else nullcontext(),
+        execution.forward_of(learner) as forward,
+        closing(load_groups(run.dataset, sampler, execution.workers, pin=on_gpu)) as groups,
     ):
         for step in range(finished, phase.iterations):
             began = time.monotonic()
@@ -119,15 +125,17 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
             measures: list[Tensor] = []  # of each group, (M,) on the device
             trained_on: list[list[SampleKey]] = []
             for _ in own_groups:
-                number, keys, rgb, flow, truth = next(groups)  # (b,T,C,H,W) twice, (b,)
+                if (group := next_group(groups, stop)) is None:
+                    break
+                number, keys, rgb, flow, truth = group  # (b,T,C,H,W) twice, (b,)
                 rgb, flow, truth = (
-                    x.to(place.device, non_blocking=on_gpu) for x in (rgb, flow, truth)
+                    x.to(context.device, non_blocking=on_gpu) for x in (rgb, flow, truth)
                 )
                 # Dropout is a function of seed, step and group alone: the same after a restart,
                 # and whichever process trains the group.
                 torch.manual_seed(seed_of(run.seed, step, number))
                 try:
-                    with execution.autocast(place.device):
+                    with execution.autocast(context.device):
                         scores = stream_scores(forward, phase, rgb, flow)  # each (b,T',K)
                     loss = group_loss(scores, truth, recipe)
                     scaler.scale(loss / phase.batch).backward()  # type: ignore[no-untyped-call]
@@ -139,24 +147,24 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
                     break
 
             # -- All processes agree: does the step count?
-            totals, stopping = over_processes(place, phase, measures, stop.signal_number)
+            totals, stopping = over_processes(context, phase, measures, stop.signal_number)
             if stopping:  # the unfinished step is dropped; its samples come again on resume
-                if place.is_first:
+                if context.is_first:
                     save_checkpoint(run.checkpoint, progress, step, run.fingerprint)
-                place.from_all("stopped")  # torchrun ends all processes when the first one leaves
+                context.gather_objects("stopped")  # torchrun ends all when the first process leaves
                 raise Interrupted(stop.signal_number or signal.SIGTERM)
             row = mean_measures(totals, phase.streams)
             if not np.isfinite(row["loss"]):
                 bad = names_of_bad(run.dataset, measures, trained_on)
-                names = [name for names in place.from_all(bad) for name in names]
+                names = [name for names in context.gather_objects(bad) for name in names]
                 raise not_finite(run, step, row["loss"], rate, names)
             # Only here is it known that the weights before this step were good ones.
-            if place.is_first and time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if context.is_first and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_checkpoint(run.checkpoint, progress, step, run.fingerprint)
                 saved = time.monotonic()
 
             # -- The step
-            place.add_up_gradients(learner.parameters())
+            context.all_reduce_gradients(learner.parameters())
             if optimizer_step(optimizer, scaler):
                 commit_running_moments(learner)
             else:
@@ -166,9 +174,27 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
             log(step, {"learning_rate": rate, **row, "videos_per_second": phase.batch / seconds})
         if not all(parameter.isfinite().all() for parameter in learner.parameters()):
             raise not_finite(run, step, float("nan"), rate, [])
-    if place.is_first:
-        save_checkpoint(run.checkpoint, progress, phase.iterations, run.fingerprint)
-    place.from_all("saved")
+        if context.is_first:
+            save_checkpoint(run.checkpoint, progress, phase.iterations, run.fingerprint)
+        if any(signals := context.gather_objects(stop.signal_number)):
+            raise Interrupted(max(number or 0 for number in signals))
+
+
+def next_group(groups: Iterator[Group], stop: StopRequest) -> Group | None:
+    """Wait for a group; None where a stop is requested, also by the signal that a loader died of.
+
+    Raises:
+        StoreError, TrainingError: as of `load_groups`.
+    """
+    try:
+        with stop.ends_waiting():
+            return next(groups)
+    except PassLeft:
+        return None
+    except TrainingError:
+        if stop.comes_within(1.0):
+            return None
+        raise
 
 
 def groups_a_step(phase: Phase, processes: int) -> int:
@@ -193,13 +219,16 @@ def seed_of(*numbers: int) -> int:
 
 
 def over_processes(
-    place: Place, phase: Phase, measures: list[Tensor], signal_number: int | None
+    context: DistributedContext, phase: Phase, measures: list[Tensor], signal_number: int | None
 ) -> tuple[Tensor, bool]:
     """The sum (M,) of all groups' measures, and whether any process was asked to stop."""
-    none = torch.zeros(number_of_measures(phase.streams), dtype=torch.float64, device=place.device)
+    none = torch.zeros(
+        number_of_measures(phase.streams), dtype=torch.float64, device=context.device
+    )
     asked = none.new_tensor([1.0 if signal_number else 0.0])
-    told = place.add_up(torch.cat([torch.stack([none, *measures]).sum(0), asked])).cpu()
-    return told[:-1], bool(told[-1] > 0)
+    own = torch.cat([torch.stack([none, *measures]).sum(0), asked])
+    total = context.all_reduce_in_order(own).cpu()
+    return total[:-1], bool(total[-1] > 0)
 
 
 def optimizer_step(optimizer: torch.optim.Optimizer, scaler: GradScaler) -> bool:
@@ -266,7 +295,7 @@ def names_of_bad(
 def not_finite(
     run: PhaseRun, step: int, loss: float, rate: float, names: list[str]
 ) -> TrainingError:
-    """What is said of a loss, or of weights, that are not finite."""
+    """The error for a loss, or weights, that are not finite."""
     what = f"the loss is {loss}" if names else "weights are not finite"
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     samples = f", on {', '.join(names[:NAMES_SHOWN])}{more}" if names else ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stresnet.errors import UsageError
+from stresnet.model.stream import Depth
 from stresnet.training.recipe import PHASES, Phase, PhaseName, Recipe
 
 __all__ = [
@@ -15,6 +18,7 @@ __all__ = [
     "Phase",
     "PhaseName",
     "Recipe",
+    "recipe_like",
     "recipe_named",
 ]
 
@@ -249,8 +253,24 @@ QUICK_RESNET50 = Recipe(
 RECIPES = {recipe.name: recipe for recipe in (PAPER, RELEASED_CODE, QUICK, QUICK_RESNET50)}
 
 
+def recipe_like(
+    recipe: str | Recipe, *, depth: Depth | None = None, input_size: int | None = None
+) -> Recipe:
+    """Return a recipe, given itself or by its name, with another depth or input size.
+
+    Raises:
+        UsageError: there is no recipe of that name.
+    """
+    recipe = recipe_named(recipe) if isinstance(recipe, str) else recipe
+    return replace(
+        recipe,
+        depth=recipe.depth if depth is None else depth,
+        input_size=recipe.input_size if input_size is None else input_size,
+    )
+
+
 def recipe_named(name: str) -> Recipe:
-    """Look a recipe up.
+    """Return the recipe of that name.
 
     Raises:
         UsageError: no recipe of that name.

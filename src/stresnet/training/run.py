@@ -1,11 +1,11 @@
-"""`stresnet train`: data in, every phase one after the other, model folders out.
+"""`stresnet train`: data in, one phase after the other, model folders out.
 
 A run's folder:
 
-    run.json                            recipe, all arguments, classes, versions, git commit
-    split.csv                           which video was for training, which for testing
-    log.csv, tensorboard/               one row an iteration
-    PHASE.checkpoint.safetensors        where the phase stands
+    run.json                        recipe, all arguments, classes, versions, git commit
+    split.csv                       which video was for training, which for testing
+    log.csv, tensorboard/           one row for each iteration
+    PHASE.checkpoint.safetensors    where the phase stands
     two_stream/, st_resnet/, st_resnet_star/    trained networks, each for `stresnet predict`
 
 The weights kept are those after the last iteration, as in the paper: nothing is selected on
@@ -14,8 +14,9 @@ validation or test videos.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +24,33 @@ import torch
 
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, Modality
 from stresnet.data.prepare.ensure import ensure_prepared
-from stresnet.data.prepare.many import PREPARATION, store_path
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.splits.split import Split, VideoItem, check
-from stresnet.data.store.location import default_store
+from stresnet.data.store.location import default_store, store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.files import remove_stale_partials
-from stresnet.model.stream import Depth
+from stresnet.errors import DatasetError, UsageError
+from stresnet.files import remove_stale_partials, require_writable
 from stresnet.training.card import model_card
-from stresnet.training.distributed import Place, joined
-from stresnet.training.estimate import PhasePlan, plan_lines, plan_phase
-from stresnet.training.initialisation import NETWORK_OF, network, start_from
-from stresnet.training.loop import PhaseRun, checkpoint_path, train_phase
+from stresnet.training.checkpoint import checkpoint_path
+from stresnet.training.distributed import distributed_context
+from stresnet.training.initialisation import (
+    NETWORK_OF,
+    digest_of,
+    find_initial_weights,
+    initialise,
+    network,
+    require_weights,
+    take_other_stream,
+)
+from stresnet.training.loop import PhaseRun, groups_a_step, train_phase
 from stresnet.training.recipes import PHASES, Phase, Recipe, recipe_named
-from stresnet.training.run_folder import fingerprint_of, open_run, read_run
-from stresnet.training.runtime import Execution, precision_of
-
-Say = Callable[[str], None]
+from stresnet.training.run_folder import read_run, require_same_run, setup_of, used_in, write_run
+from stresnet.training.runtime import Execution, own_random_state
 
 MODALITY_OF: dict[str | None, Modality] = {"appearance": "rgb", "motion": "flow", None: "both"}
+NAMES_SHOWN = 20  # of the classes in a message
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -49,8 +58,6 @@ def train(
     out: str | Path,
     *,
     recipe: str | Recipe = "quick",
-    depth: Depth | None = None,
-    input_size: int | None = None,
     weights: str | Path | None = None,
     motion_weights: str | Path | None = None,
     fold: int | None = None,
@@ -59,211 +66,256 @@ def train(
     skip_broken: bool = False,
     phases: Sequence[str] = PHASES,
     seed: int = 0,
-    workers: int = 1,
-    device: str = "auto",
-    precision: str = "auto",
-    channels_last: bool = True,
-    recompute: bool = False,
-    compiled: bool = False,
-    dry_run: bool = False,
-    say: Say = print,
+    execution: Execution = Execution(),  # noqa: B008
 ) -> Path:
-    """Train a recogniser on labelled videos; called again with the same arguments, it goes on.
+    """Train a recogniser on labelled videos. The same call again resumes.
 
     Started by torchrun, in several processes, it shares the work among them (docs/training.md).
 
     Args:
         data: folder per class, UCF101, HMDB51, or a CSV (see `open_dataset`).
         out: the run's folder.
-        recipe: a name of `stresnet.training.recipes`, or a recipe of one's own.
-        depth: of the network, where not the recipe's.
-        input_size: side of the square training crop, pixels, where not the recipe's.
-        weights: what the first phase starts from: the file of an ImageNet ResNet of that depth,
-            for both streams, or a model folder (of other classes too: then with new classifiers).
-            None: the small network's ImageNet weights, which ship with the package.
+        recipe: a name of `stresnet.training.recipes`, or a recipe of your own.
+        weights: what the first phase starts from. For both streams: the file of an ImageNet ResNet
+            of the recipe's depth, or "OWNER/NAME[/FILE]" of one on the Hugging Face hub. A model
+            folder, also of other classes: then with new classifiers. "none": random filters. None:
+            the small network's ImageNet weights, which ship; other depths need weights.
         motion_weights: the same for the motion stream alone, as the paper starts HMDB51's from
             UCF101's (section 4.1). None: `weights`.
         fold: the fold or official split whose test videos are kept out.
         lists: folder of UCF101's or HMDB51's official split files.
-        store: folder of prepared videos, filled as needed. None: see `default_store`.
+        store: folder of prepared videos, filled as needed. None: `default_store(data)`.
         skip_broken: train without the videos that cannot be prepared, instead of stopping.
         phases: some of `PHASES`, in order; each needs the one before, now or in an earlier call.
         seed: of sampling, augmentation, dropout and new filters.
-        workers: loader processes; for each training process, if there are several.
-        device: "auto", "cpu" or "cuda".
-        precision: "auto" (bf16 where the processor multiplies it natively), "bf16-mixed",
-            "16-mixed" or "32-true".
-        channels_last, recompute, compiled: see `Execution`.
-        dry_run: say what each phase will take (samples, steps, memory, hours); write nothing.
-        say: receives one plain line at each step of the way.
+        execution: device, precision, loader processes, memory.
 
     Returns:
         The folder of the last phase's network.
 
     Raises:
         DatasetError, UsageError, WeightsError, StoreError, TrainingError, EnvironmentProblem: as
-            they say.
+            they say; all that can be known before videos are prepared is checked before.
     """
-    data, out = Path(data), Path(out)
-    recipe = recipe_named(recipe) if isinstance(recipe, str) else recipe
-    recipe = replace(
-        recipe,
-        depth=recipe.depth if depth is None else depth,
-        input_size=recipe.input_size if input_size is None else input_size,
-    )
-    wanted = [recipe.phase(name) for name in phases]
-    store = Path(store) if store else default_store(data)
     arguments = {  # as run.json holds them
         "data": absolute(data),
-        "recipe": recipe.as_dict(),
-        "weights": absolute(weights),
-        "motion_weights": absolute(motion_weights),
+        "weights": _absolute_weights(weights),
+        "motion_weights": _absolute_weights(motion_weights),
         "fold": fold,
         "lists": absolute(lists),
-        "store": absolute(store),
         "skip_broken": skip_broken,
         "phases": list(phases),
         "seed": seed,
-        "workers": workers,
-        "device": device,
-        "precision": precision,
-        "channels_last": channels_last,
-        "recompute": recompute,
-        "compiled": compiled,
+        "execution": asdict(execution),
     }
+    out = Path(out)
+    with distributed_context(execution.device) as context:
+        # -- All that can be checked before hours of preparation ----------------------------------
+        execution = execution.resolved(context.device)
+        job = plan(data, recipe=recipe, weights=weights, motion_weights=motion_weights,
+                   fold=fold, lists=lists, store=store, phases=phases, seed=seed,
+                   world_size=context.world_size)  # fmt: skip
+        arguments |= {"recipe": job.recipe.as_dict(), "store": absolute(job.store)}
+        classes = job.split.class_names
+        setup = require_trainable(job, out)
+        if context.is_first:
+            require_writable(out)
+            logger.info(
+                f"{len(job.split.train)} videos to train, {len(job.split.test)} kept out; "
+                f"{len(classes)} classes: {', '.join(classes[:NAMES_SHOWN])}"
+                f"{', ...' if len(classes) > NAMES_SHOWN else ''}"
+            )
+            logger.info(f"prepared videos: {job.store}")
 
-    with joined(device) as place:
-        say = say if place.is_first else _silent
-        precise = precision_of(precision, place.device)
-        execution = Execution(precise, channels_last, recompute, compiled)
-
-        # -- Data ---------------------------------------------------------------------------------
-        split = open_dataset(data, fold=fold, lists=Path(lists) if lists else None, seed=seed)
-        for warning in check(split, store):
-            say(f"warning: {warning}")
-        say(
-            f"{len(split.class_names)} classes, {len(split.train)} videos to train, "
-            f"{len(split.test)} kept out"
-        )
-        if dry_run:
-            for line in plan_lines(
-                plan(recipe, wanted, split, store, seed, place, execution, workers, say), place
-            ):
-                say(line)
-            return out
-        prepared = ensure_prepared(split.train, store) if place.is_first else None
-        trained = place.from_first(prepared).kept(skip_broken=skip_broken)
-
-        # -- The run's folder ---------------------------------------------------------------------
-        fingerprint = fingerprint_of(recipe, split.class_names, trained, arguments)
-        if place.is_first:
-            open_run(out, fingerprint, split, arguments, processes=place.processes)
+        # -- Videos -------------------------------------------------------------------------------
+        prepared = ensure_prepared(job.split.train, job.store) if context.is_first else None
+        trained = context.broadcast_object(prepared).kept(skip_broken=skip_broken)
+        fingerprint = used_in(setup, trained)
+        if context.is_first:
+            preparation = common_preparation(trained, job.store)
+            write_run(out, setup, job.split, arguments, processes=context.world_size,
+                      device=execution.device, precision=execution.precision)  # fmt: skip
             remove_stale_partials(checkpoint_path(out, phase) for phase in PHASES)
 
         # -- Phases -------------------------------------------------------------------------------
-        for phase in wanted:
-            torch.manual_seed(seed)
-            net = network(recipe, phase, len(split.class_names))
-            first = motion_weights if phase.name == "motion" and motion_weights else weights
-            start_from(net, recipe, phase, out, first, split.class_names)
-            say(f"{phase.name}: {phase.iterations} iterations of {phase.batch} videos")
-            dataset = samples(recipe, phase, trained, split, store, seed)
+        for phase in job.phases:
+            with own_random_state(context.device):
+                torch.manual_seed(seed)
+                net = network(job.recipe, phase, len(classes))
+            initialise(net, job.recipe, phase, out, job.weights[phase.name], classes)
+            take_other_stream(net, job.recipe, phase, out)
+            if context.is_first:
+                logger.info(f"{phase.name}: {phase.iterations} iterations of {phase.batch} videos")
+            dataset = job.samples(phase, trained)
             train_phase(
                 net,
-                PhaseRun(recipe, phase, dataset, out, fingerprint, seed, workers, place, execution),
+                PhaseRun(job.recipe, phase, dataset, out, fingerprint, seed, context, execution),
             )
             folder = out / NETWORK_OF[phase.name]
-            if place.is_first:
+            if context.is_first:
                 net.save_pretrained(
                     folder,
-                    class_names=split.class_names,
-                    preparation=dict(PREPARATION),
+                    class_names=classes,
+                    preparation=preparation,
                     card=model_card(
-                        recipe,
+                        job.recipe,
                         phase,
                         network=folder.name,
-                        class_names=split.class_names,
-                        data=data.name,
+                        class_names=classes,
+                        data=Path(data).name,
                         trained=len(trained),
-                        kept_out=len(split.test),
+                        kept_out=len(job.split.test),
                         fold=fold,
                     ),
                 )
-            place.from_all("saved")  # the next phase starts from it
-            say(f"{phase.name}: saved {folder}")
+                logger.info(f"{phase.name}: saved {folder}")
+            context.gather_objects("saved")  # the next phase starts from it
     return folder
 
 
-def resume(run: str | Path, *, say: Say = print, **changes: Any) -> Path:
-    """Go on with the latest call of `train` into the folder `run`, with all its arguments.
+def resume(run: str | Path, **changes: Any) -> Path:
+    """Continue the latest call of `train` into the folder `run`, with all its arguments.
 
     Args:
-        changes: arguments of `train` that concern this machine: workers, device, precision, ...
+        changes: what may differ on another machine: `weights`, `motion_weights` and `store`, which
+            may have moved, and the fields of `Execution`.
 
     Raises:
-        UsageError: there is no run in the folder.
+        UsageError: there is no run in the folder, or a change is not one of these.
         All that `train` raises.
     """
-    arguments = read_run(Path(run))["arguments"] | changes
-    recipe = Recipe.from_dict(arguments.pop("recipe"))
-    return train(arguments.pop("data"), run, recipe=recipe, say=say, **arguments)
-
-
-def plan(
-    recipe: Recipe,
-    phases: Sequence[Phase],
-    split: Split,
-    store: Path,
-    seed: int,
-    place: Place,
-    execution: Execution,
-    workers: int,
-    say: Say,
-) -> list[PhasePlan]:
-    """What each phase of a training will take, from videos that are prepared already."""
-    there = [item for item in split.train if store_path(store, item.name).exists()]
-    say(f"{len(there)} of {len(split.train)} training videos are prepared")
-    return [
-        plan_phase(
-            recipe,
-            phase,
-            num_classes=len(split.class_names),
-            videos=len(split.train),
-            dataset=samples(recipe, phase, there, split, store, seed),
-            place=place,
-            execution=execution,
-            workers=workers,
+    arguments = read_run(Path(run))["arguments"]
+    of_execution = {field.name for field in fields(Execution)}
+    of_machine = {"weights", "motion_weights", "store"}
+    if fixed := changes.keys() - of_execution - of_machine:
+        raise UsageError(
+            f"a resumed run takes its arguments from its folder, but {', '.join(sorted(fixed))} "
+            "was given too",
+            remedy=f"leave it out; {', '.join(sorted(of_execution | of_machine))} may change",
         )
-        for phase in phases
-    ]
-
-
-def samples(
-    recipe: Recipe, phase: Phase, items: Sequence[VideoItem], split: Split, store: Path, seed: int
-) -> ChunkDataset:
-    """The phase's training samples; a phase of one stream does not decode the other's."""
-    labelled = [
-        (store_path(store, item.name), split.class_names.index(item.label)) for item in items
-    ]
-    return ChunkDataset(
-        labelled,
-        ChunkSettings(
-            phase.chunks,
-            phase.tau,
-            phase.crop,
-            recipe.input_size,
-            MODALITY_OF[phase.stream],
-            tau_group=phase.norm_group if phase.shared_tau else 1,
-        ),
-        seed=seed,
-        open_video=StoredVideo,
+    execution = arguments.pop("execution") | {
+        name: value for name, value in changes.items() if name in of_execution
+    }
+    arguments |= {name: value for name, value in changes.items() if name in of_machine}
+    recipe = Recipe.from_dict(arguments.pop("recipe"))
+    return train(
+        arguments.pop("data"), run, recipe=recipe, execution=Execution(**execution), **arguments
     )
 
 
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A training whose arguments make sense.
+
+    Attributes:
+        phases: to train now, in order.
+        weights: what each of the recipe's phases starts from, by its name, as found.
+    """
+
+    recipe: Recipe
+    phases: tuple[Phase, ...]
+    split: Split
+    store: Path
+    weights: dict[str, str | Path | None]
+    seed: int
+
+    def samples(self, phase: Phase, items: Sequence[VideoItem]) -> ChunkDataset:
+        """Return a phase's training samples; a phase of one stream does not decode the other's."""
+        labelled = [
+            (store_path(self.store, item.name), self.split.class_names.index(item.label))
+            for item in items
+        ]
+        settings = ChunkSettings(
+            phase.chunks,
+            phase.tau,
+            phase.crop,
+            self.recipe.input_size,
+            MODALITY_OF[phase.stream],
+            tau_group=phase.norm_group if phase.shared_tau else 1,
+        )
+        return ChunkDataset(labelled, settings, seed=self.seed, open_video=StoredVideo)
+
+
+def plan(
+    data: str | Path,
+    *,
+    recipe: str | Recipe,
+    weights: str | Path | None,
+    motion_weights: str | Path | None,
+    fold: int | None,
+    lists: str | Path | None,
+    store: str | Path | None,
+    phases: Sequence[str],
+    seed: int,
+    world_size: int = 1,
+) -> TrainingPlan:
+    """Check arguments of `train`, and log what is suspicious about the data.
+
+    Raises:
+        DatasetError, UsageError, WeightsError, EnvironmentProblem: as they say.
+    """
+    recipe = recipe_named(recipe) if isinstance(recipe, str) else recipe
+    wanted = tuple(recipe.phase(name) for name in phases)
+    if not wanted:
+        raise UsageError("no phase was given", remedy=f"give some of {', '.join(PHASES)}")
+    if seed < 0:
+        raise UsageError(f"the seed is {seed}; expected 0 or more")
+    for phase in wanted:
+        groups_a_step(phase, world_size)
+    split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
+    store = Path(store) if store else default_store(data)
+    for warning in check(split, store):
+        logger.warning(warning)
+    first = find_initial_weights(weights, recipe)
+    motion = first if motion_weights is None else find_initial_weights(motion_weights, recipe)
+    found: dict[str, str | Path | None] = {
+        phase.name: motion if phase.name == "motion" else first for phase in recipe.phases
+    }
+    return TrainingPlan(recipe, wanted, split, store, found, seed)
+
+
+def require_trainable(job: TrainingPlan, out: Path) -> str:
+    """Check the first weights, and that `out` holds no other run; return what identifies this one.
+
+    Raises:
+        UsageError, WeightsError: as they say.
+    """
+    require_weights(job.recipe, job.phases, out, job.weights, job.split.class_names)
+    digests = {name: digest_of(found) for name, found in job.weights.items()}
+    setup = setup_of(job.recipe, job.seed, job.split, digests)
+    require_same_run(out, setup)
+    return setup
+
+
+def common_preparation(items: Sequence[VideoItem], store: Path) -> dict[str, Any]:
+    """Return how all of the videos were prepared, which their network's config.json records.
+
+    Raises:
+        DatasetError: not all were prepared alike.
+        StoreError: a prepared video is damaged.
+    """
+    first, *others = items
+    preparation = StoredVideo(store_path(store, first.name)).index.preparation
+    for item in others:
+        other = StoredVideo(store_path(store, item.name)).index.preparation
+        if other != preparation:
+            differing = sorted(
+                key for key in {*preparation, *other} if preparation.get(key) != other.get(key)
+            )
+            raise DatasetError(
+                f"{store}: videos were prepared in different ways: {first.name} and {item.name} "
+                f"differ in {', '.join(differing)}",
+                remedy="prepare all of them the same way, into a store of their own",
+            )
+    return dict(preparation)
+
+
 def absolute(path: str | Path | None) -> str | None:
-    """As a run's folder holds paths, so that it can go on from any working directory."""
+    """Return a path as run.json holds it, valid in any working directory."""
     return None if path is None else str(Path(path).absolute())
 
 
-def _silent(line: str) -> None:
-    """All but the first process."""
+def _absolute_weights(weights: str | Path | None) -> str | None:
+    """The same for weights, which may be the name of something that is not here."""
+    is_here = weights is not None and Path(weights).exists()
+    return absolute(weights) if is_here or weights is None else str(weights)

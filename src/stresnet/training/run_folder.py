@@ -1,4 +1,4 @@
-"""What a run's folder says about its run: run.json and split.csv."""
+"""A run's own record of what it is: run.json and split.csv."""
 
 from __future__ import annotations
 
@@ -17,46 +17,59 @@ from stresnet.errors import UsageError
 from stresnet.files import atomic_write
 from stresnet.training.recipes import Recipe
 
+RUN = "run.json"
 LIBRARIES = ("stresnet", "torch", "numpy", "av")
 
 Arguments = Mapping[str, Any]  # of `train`, as JSON holds them
 
 
-def fingerprint_of(
-    recipe: Recipe, class_names: Sequence[str], trained: Sequence[VideoItem], arguments: Arguments
-) -> str:
-    """Identifies what a run computes: recipe, seed, first weights, classes and videos."""
-    identity = {
-        "recipe": recipe.as_dict(),
-        "seed": arguments["seed"],
-        "weights": arguments["weights"],
-        "class_names": list(class_names),
-        "training_videos": [[item.name, item.label] for item in trained],
-    }
-    if arguments["motion_weights"]:
-        identity["motion_weights"] = arguments["motion_weights"]
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+def setup_of(recipe: Recipe, seed: int, split: Split, weights: Mapping[str, str | None]) -> str:
+    """Identify a run by what was asked for: recipe, seed, classes, videos, first weights.
+
+    Args:
+        weights: digest of what each phase starts from.
+    """
+    return _digest(
+        {
+            "recipe": recipe.as_dict(),
+            "seed": seed,
+            "weights": dict(weights),
+            "class_names": list(split.class_names),
+            "training_videos": [[item.name, item.label] for item in split.train],
+        }
+    )
 
 
-def open_run(out: Path, fingerprint: str, split: Split, arguments: Arguments, **said: Any) -> None:
+def used_in(setup: str, trained: Sequence[VideoItem]) -> str:
+    """Identify what a run computes: its setup, and the videos that could be prepared."""
+    return _digest({"setup": setup, "videos": [item.name for item in trained]})
+
+
+def require_same_run(out: Path, setup: str) -> None:
+    """Check that a folder holds no run of another setup.
+
+    Raises:
+        UsageError: it does.
+    """
+    if (out / RUN).exists() and read_run(out)["fingerprint"] != setup:
+        raise UsageError(
+            f"{out}: holds a run with another recipe, seed, split, data or first weights",
+            remedy="give another --out, or the options of the first call",
+        )
+
+
+def write_run(out: Path, setup: str, split: Split, arguments: Arguments, **facts: Any) -> None:
     """Write run.json, with all that `resume` needs, and split.csv.
 
     Args:
         arguments: of `train`, those of the latest call.
-        said: what else run.json shall tell.
+        facts: what else run.json records.
 
     Raises:
-        UsageError: the folder holds a run with other options.
         EnvironmentProblem: the folder cannot be written.
     """
-    path = out / "run.json"
-    if path.exists() and read_run(out)["fingerprint"] != fingerprint:
-        raise UsageError(
-            f"{out}: holds a run with another recipe, seed, split or data",
-            remedy="give another --out, or the options of the first call",
-        )
-    described = {
-        "fingerprint": fingerprint,
+    content = {
+        "fingerprint": setup,
         "seed": arguments["seed"],
         "class_names": list(split.class_names),
         "arguments": dict(arguments),
@@ -65,10 +78,10 @@ def open_run(out: Path, fingerprint: str, split: Split, arguments: Arguments, **
             **{library: version(library) for library in LIBRARIES},
         },
         "git_commit": git_commit(Path(__file__).parent),
-        **said,
+        **facts,
     }
-    with atomic_write(path) as partial:
-        partial.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    with atomic_write(out / RUN) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     with atomic_write(out / "split.csv") as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("split", "name", "label", "source"))
@@ -77,15 +90,15 @@ def open_run(out: Path, fingerprint: str, split: Split, arguments: Arguments, **
 
 
 def read_run(out: Path) -> dict[str, Any]:
-    """What run.json says.
+    """Return the content of run.json.
 
     Raises:
         UsageError: there is no run in `out`.
     """
-    path = out / "run.json"
+    path = out / RUN
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        if not {"fingerprint", "arguments"} <= set(said):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if "fingerprint" not in content or "execution" not in content.get("arguments", {}):
             raise ValueError("made by another version of stresnet")
     except FileNotFoundError as error:
         raise UsageError(
@@ -95,11 +108,11 @@ def read_run(out: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path}: cannot be read ({error})", remedy="train into another folder"
         ) from error
-    return dict(said)
+    return dict(content)
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit of the checkout `folder` is in, "+" if files differ; None outside of one."""
+    """Return the commit of the checkout that `folder` is in, "+" if files differ; None outside."""
 
     def git(*words: str) -> str:
         return subprocess.run(
@@ -112,3 +125,7 @@ def git_commit(folder: Path) -> str | None:
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _digest(identity: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

@@ -1,104 +1,127 @@
-"""How the arithmetic of training is carried out. None of it changes what is computed, up to
-rounding; each choice trades time, memory and exactness.
+"""How training is executed: where, with which numbers, in how much memory.
+
+None of it changes what is computed, up to rounding; each choice trades time, memory and exactness.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import nn
 from torch.amp.grad_scaler import GradScaler
 from torch.utils.checkpoint import checkpoint
 
+from stresnet.device import Precision, resolve_precision
 from stresnet.errors import UsageError
 from stresnet.model.residual_unit import ResidualUnit
 from stresnet.model.sub_batch_norm import SubBatchNorm
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
-AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Execution:
-    """The choices.
+    """Where and how a training is carried out. A run may be resumed with other choices.
 
     Attributes:
-        precision: "32-true"; or convolutions in bfloat16, or in float16 with a loss scaler that
-            skips steps whose gradients overflow. Weights and moments stay float32.
-        channels_last: maps lie channel by channel of each pixel: twice as fast on CPUs, in bf16.
-            Where the network is compiled, the compiler lays them out.
+        device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+        precision: "fp32"; or convolutions in "bf16", or in "fp16" with a loss scaler that skips
+            steps whose gradients overflow (GPUs only). Weights and moments stay float32. "auto":
+            bf16 where the device multiplies it natively, else fp32.
+        workers: loader processes for each training process; 0 loads in the training process.
+        channels_last: lay out maps channel by channel of each pixel: twice as fast on CPUs, in
+            bf16. A compiled network is laid out by the compiler.
         recompute: activation checkpointing: keep only what enters each residual unit, and compute
             the rest again for the backward pass. Less memory, a third more time.
-        compiled: by `torch.compile`; the first step then takes minutes.
+        compiled: use `torch.compile`; the first step then takes minutes.
 
     Raises:
-        UsageError: an unknown precision, or `recompute` together with `compiled`.
+        UsageError: an unknown precision, fewer than 0 workers, or `recompute` with `compiled`.
     """
 
-    precision: Precision = "32-true"
+    device: str = "auto"
+    precision: str = "auto"
+    workers: int = 1
     channels_last: bool = True
     recompute: bool = False
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        if self.precision not in get_args(Precision):
-            expected = ", ".join(("auto", *get_args(Precision)))
-            raise UsageError(f"precision is {self.precision!r}, expected one of {expected}")
+        known = ("auto", *get_args(Precision))
+        if self.precision not in known:
+            raise UsageError(f"precision is {self.precision!r}; expected one of {', '.join(known)}")
+        if self.workers < 0:
+            raise UsageError(f"workers is {self.workers}; expected 0 or more")
         if self.recompute and self.compiled:
             raise UsageError(
                 "recomputed activations cannot be compiled",
                 remedy="leave out --recompute or --compile",
             )
 
-    def forward_of(self, learner: nn.Module) -> Callable[..., Any]:
-        """The forward pass of `learner`, in place where the choices want it."""
-        if self.channels_last and not self.compiled:  # torch's stubs do not know this overload
+    def resolved(self, device: torch.device) -> Execution:
+        """Return the same choices without an "auto", for `device`.
+
+        Raises:
+            UsageError: the device does not have that precision.
+        """
+        return replace(
+            self, device=str(device), precision=resolve_precision(self.precision, device)
+        )
+
+    @contextmanager
+    def forward_of(self, learner: nn.Module) -> Iterator[Callable[..., Any]]:
+        """Give the forward pass of `learner`, whose own pass is unchanged after the block."""
+        if self.compiled:
+            yield torch.compile(learner)
+            return
+        if self.channels_last:  # torch's stubs do not know this overload
             learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if self.recompute:
-            recompute_units(learner)
-        return torch.compile(learner) if self.compiled else learner
+        with recomputed(learner) if self.recompute else nullcontext():
+            yield learner
 
     def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
-        """The context of the forward pass."""
-        if self.precision == "32-true":
-            return nullcontext()
-        return torch.autocast(device.type, AUTOCAST[self.precision])
+        """Return the context of the forward pass. (Call `resolved` first.)"""
+        dtype = AUTOCAST[self.precision]
+        return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
     def scaler(self, device: torch.device) -> GradScaler:
-        """Scales the loss so that float16 gradients do not vanish; else does nothing."""
-        return GradScaler(device.type, enabled=self.precision == "16-mixed")
+        """Return what scales the loss so that float16 gradients do not vanish, or does nothing."""
+        return GradScaler(device.type, enabled=self.precision == "fp16")
 
 
-def precision_of(name: str, device: torch.device) -> Precision:
-    """Resolve "auto": bfloat16 where the processor multiplies it natively, else 32 bits."""
-    if name != "auto":
-        return name  # type: ignore[return-value]  # Execution checks it
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16-mixed" if native else "32-true"
+@contextmanager
+def own_random_state(device: torch.device) -> Iterator[None]:
+    """Give torch's global random state back after the block, as it was before."""
+    on_gpus = device.type == "cuda" or torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpus else []):
+        yield
 
 
-def recompute_units(learner: nn.Module) -> None:
-    """Have every residual unit forget its activations, and compute them again when needed.
+@contextmanager
+def recomputed(learner: nn.Module) -> Iterator[None]:
+    """Have every residual unit drop its activations, and compute them again when needed.
 
-    The wrap is around `forward`, so that names of weights stay.
+    The wrap is around `forward`, so that the names of weights stay; the block's end takes it off.
     """
-    for unit in learner.modules():
-        if isinstance(unit, ResidualUnit):
-            unit.forward = partial(  # type: ignore[method-assign]
-                checkpoint,
-                unit.forward,
-                use_reentrant=False,
-                preserve_rng_state=False,  # units draw nothing at random
-                context_fn=partial(_first_and_second_pass, unit),
-            )
+    units = [unit for unit in learner.modules() if isinstance(unit, ResidualUnit)]
+    for unit in units:
+        unit.forward = partial(  # type: ignore[method-assign]
+            checkpoint,
+            unit.forward,
+            use_reentrant=False,
+            preserve_rng_state=False,  # units draw nothing at random
+            context_fn=partial(_first_and_second_pass, unit),
+        )
+    try:
+        yield
+    finally:
+        for unit in units:
+            del unit.forward  # the instance's; the class has its own
 
 
 def _first_and_second_pass(
@@ -109,7 +132,7 @@ def _first_and_second_pass(
 
 @contextmanager
 def _moments_counted_once(unit: ResidualUnit) -> Iterator[None]:
-    """What the norms of `unit` collect inside the block is dropped."""
+    """Drop what the norms of `unit` collect inside the block."""
     collected = [
         tensor
         for norm in unit.modules()
