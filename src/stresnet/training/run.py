@@ -245,8 +245,8 @@ def plan(
     fold: int | None,
     lists: str | Path | None,
     store: str | Path | None,
-    phases: Sequence[str],
-    seed: int,
+    phases: Sequence[str] = PHASES,
+    seed: int = 0,
     world_size: int = 1,
 ) -> TrainingPlan:
     """Check arguments of `train`, and log what is suspicious about the data.
