@@ -162,11 +162,11 @@ def kill_within(phase: str) -> None:
 def test_killed_at_any_moment_it_goes_on_to_the_same_end(
     root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the steps, within preparation, between and within phases, while it evaluates."""
+    """Before preparation, between and within phases, while it evaluates."""
     out = tmp_path / "out"
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     moments: list[Callable[[], None]] = [
-        lambda: kill_at("prepare: 3 of 6 videos"),
+        lambda: kill_at("prepare: the videos of all splits"),
         lambda: kill_at("train: split 1"),
         lambda: kill_within("motion"),
         lambda: kill_at("appearance: saved .*"),
@@ -174,13 +174,13 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_end(
         lambda: kill_at("train: split 2"),
         lambda: kill_at("st_resnet, paper, fold 2"),
     ]
-    for moment in moments:
+    for place, moment in enumerate(moments):
 
         def run(moment: Callable[[], None] = moment) -> None:
             moment()
             reproduce(job(root, out))
 
-        assert in_child(run) == [-signal.SIGKILL]
+        assert in_child(run) == [-signal.SIGKILL], place
     reproduce(job(root, out))
     ended, expected = results(out), results(whole)
     assert ended.keys() == expected.keys()
@@ -192,7 +192,7 @@ def test_what_is_done_is_not_done_again(
 ) -> None:
     before = contents(whole)
     monkeypatch.setattr(loop, "load_groups", lambda *_, **__: pytest.fail("trained again"))
-    scored = "stresnet.evaluation.evaluate.score_video"
+    scored = "stresnet.evaluation.scoring.score_video"
     monkeypatch.setattr(scored, lambda *_, **__: pytest.fail("scored again"))
     numbers = reproduce(job(root, whole))
     assert numbers == json.loads((whole / "report/report.json").read_text())
