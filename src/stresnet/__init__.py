@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from stresnet.reproduction import reproduce
     from stresnet.training.recipe import Recipe
     from stresnet.training.run import train
+    from stresnet.training.runtime import Execution
     from stresnet.web import serve
 
     __version__: str
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ClassScore",
     "EvaluationResult",
+    "Execution",
     "Explanation",
     "LiveLabel",
     "Prediction",
@@ -101,6 +103,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "EvaluationResult": "stresnet.evaluation.result",
+            "Execution": "stresnet.training.runtime",
             "Explanation": "stresnet.explanation",
             "Progress": "stresnet.progress",
             "Protocol": "stresnet.evaluation.protocols",
