@@ -20,10 +20,9 @@ from rich.table import Table
 
 from stresnet.data.video.decode import read_video
 from stresnet.flow import FAST, grey, tv_l1
-from stresnet.idt.camera import Camera, stabilised
-from stresnet.idt.dense_flow import DenseFlow
-from stresnet.idt.extraction import iter_trajectories
 from stresnet.idt.histograms import CellHistograms
+from stresnet.idt.motion import Camera, DenseFlow, stabilised
+from stresnet.idt.trajectories import iter_trajectories
 
 CLIPS = Path(__file__).parent.parent / "src/stresnet/assets/clips"
 HEIGHT, WIDTH = 240, 320

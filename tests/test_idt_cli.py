@@ -96,8 +96,8 @@ try:
     if {verb!r} == "extract":
         from stresnet.idt.extract import extract
     else:
-        from stresnet.idt.scikit import scikit
-        scikit("svm")
+        from stresnet.idt.libraries import optional
+        optional("sklearn.svm")
 except EnvironmentProblem as error:
     print(error.remedy)
 """

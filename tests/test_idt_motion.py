@@ -10,12 +10,10 @@ import cv2
 from making_stores import sharp_texture
 from stresnet.errors import UsageError
 from stresnet.flow import grey
-from stresnet.idt.camera import Camera, outside, stabilised
-from stresnet.idt.dense_flow import DenseFlow
-from stresnet.idt.extraction import iter_trajectories, scale_sizes
 from stresnet.idt.layout import COLUMNS, LENGTH
-from stresnet.idt.tracking import FREE, Tracks
-from stresnet.idt.trajectories import has_own_motion, moves
+from stresnet.idt.motion import Camera, DenseFlow, outside, stabilised
+from stresnet.idt.tracking import FREE, Tracks, has_own_motion, moves
+from stresnet.idt.trajectories import iter_trajectories, scale_sizes
 
 HEIGHT, WIDTH = 96, 128
 FRAMES = LENGTH + 1

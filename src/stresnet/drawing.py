@@ -1,6 +1,6 @@
-"""Words, bars and heat on pictures. The only door to Pillow.
+"""Words, bars and heat on pictures, drawn with Pillow.
 
-Pictures are (H,W,3) uint8 RGB and are drawn upon in place.
+Pictures are (H,W,3) uint8 RGB and are drawn on in place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Colour = tuple[int, int, int]
 
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)
-APPEARANCE: Colour = (86, 180, 233)  # the streams' colours, told apart by colour-blind eyes too
+APPEARANCE: Colour = (86, 180, 233)  # the streams' colours, which colour-blind eyes can distinguish
 MOTION: Colour = (230, 159, 0)
 
 

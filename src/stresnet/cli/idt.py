@@ -27,7 +27,7 @@ def extract(
     short_side: Annotated[int, typer.Option(min=32, help="Of the frames, px.")] = 240,
     workers: Workers = None,
 ) -> None:
-    """Follow points through videos and describe them; again to go on after a stop."""
+    """Follow points through videos and describe them. Rerun to resume."""
     from stresnet.data.video.inputs import find_videos
     from stresnet.idt.extract import extract as extract_all
     from stresnet.idt.feature_file import feature_path, read_index
@@ -46,10 +46,10 @@ def extract(
         f"{len(report.failures)} failed"
     )
     indices = {name: read_index(feature_path(out, name)) for name in report.done}
-    warnings = [(name, text) for name, said in indices.items() for text in said["warnings"]]
+    warnings = [(name, text) for name, facts in indices.items() for text in facts["warnings"]]
     for name, text in warnings:
         say(f"warning: {name}: {text}")
-    empty = [name for name, said in indices.items() if not said["trajectories"]]
+    empty = [name for name, facts in indices.items() if not facts["trajectories"]]
     if empty:
         more = ", ..." if len(empty) > 5 else ""
         say(f"without any trajectory, too short or still: {', '.join(empty[:5])}{more}")
@@ -78,7 +78,7 @@ def encode(
         int, typer.Option(min=1, help="Trajectories that the mixtures are learnt from.")
     ] = 256_000,
 ) -> None:
-    """Learn a codebook from the training videos and make a Fisher vector of every video."""
+    """Learn a codebook from the training videos, and encode every video as a Fisher vector."""
     from stresnet.data.splits.open import open_dataset
     from stresnet.idt.encoding import encode as encode_all
 
@@ -93,7 +93,6 @@ def encode(
             samples=samples,
             seed=seed,
             on_progress=on_progress,
-            say=say,
         )
     say_failures(failures, str(out / "failures.csv"))
     say(f"train with: stresnet idt train {out}")

@@ -41,11 +41,11 @@ def import_(
     fps: Annotated[float, typer.Option(help="Frames a second of the videos.")] = 25.0,
     videos: Annotated[
         Path | None,
-        typer.Option(help="Folder of the videos, to name the prepared ones as `prepare` would."),
+        typer.Option(help="Folder of the videos, so that prepared ones are named as by `prepare`."),
     ] = None,
     workers: Workers = None,
 ) -> None:
-    """Take over frames and flow that another tool has written, checked; again to go on."""
+    """Import frames and flow that another tool has written, and check them. Rerun to resume."""
     from stresnet.data.formats.read import find_pictures, import_pictures
     from stresnet.data.prepare.many import WHOLE
     from stresnet.data.store.flow_check import check_stores

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from stresnet.errors import UsageError
 
-# Steps from each corner of the wheel to the next: as many as the eye tells apart there.
+# Steps from each corner of the wheel to the next: as many as the eye can distinguish there.
 ARCS = (
     ((255, 0, 0), 15),  # red to yellow
     ((255, 255, 0), 6),  # yellow to green

@@ -23,10 +23,10 @@ UNKNOWN = 1e10  # what is written
 
 
 def read_flo(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
-    """A `.flo` file -> (2, H, W) float32, x then y, pixels per frame; NaN, both, where unknown.
+    """Read a `.flo` file: (2, H, W) float32, x then y, pixels per frame; both NaN where unknown.
 
     Raises:
-        DatasetError: the file cannot be read, or is no whole `.flo` file.
+        DatasetError: the file cannot be read, or is not a whole `.flo` file.
     """
     try:
         content = Path(path).read_bytes()
@@ -34,7 +34,7 @@ def read_flo(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
         raise DatasetError(f"{path}: {error.strerror}", remedy="give a .flo file") from error
     width, height = np.frombuffer(content[4:HEADER].ljust(8, b"\0"), "<i4").tolist()
     if content[:4] != MAGIC or min(width, height) < 1:
-        raise DatasetError(f"{path}: this is no .flo file", remedy="give Middlebury's format")
+        raise DatasetError(f"{path}: not a .flo file", remedy="give Middlebury's format")
     expected = HEADER + 8 * width * height
     if len(content) != expected:
         raise DatasetError(
@@ -43,13 +43,13 @@ def read_flo(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
         )
     pixels = np.frombuffer(content, "<f4", offset=HEADER).reshape(height, width, 2)
     flow = np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)
-    # Not `> 10^9`: a NaN of the file is unknown, too.
+    # Not `> 10^9`: a NaN in the file is unknown too.
     known = (np.abs(flow) <= BEYOND_IS_UNKNOWN).all(axis=0)
     return np.where(known, flow, np.float32(np.nan))
 
 
 def write_flo(path: str | os.PathLike[str], flow: npt.NDArray[np.float32]) -> None:
-    """(2, H, W), x then y, pixels per frame; NaN where unknown -> a whole `.flo` file.
+    """Write (2, H, W), x then y, pixels per frame, NaN where unknown, as a `.flo` file.
 
     Raises:
         UsageError: another shape.

@@ -1,4 +1,4 @@
-"""How flow's inner loops are compiled: numba, without the interpreter lock, kept on disk."""
+"""How flow's inner loops are compiled: by numba, without the interpreter lock, cached on disk."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ UNUSED = 30 * 24 * 3600  # seconds after which machine code of another installat
 
 
 def compiled(loop: Loop) -> Loop:
-    """Compile `loop` at its first call, and keep the machine code in `cache_folder`.
+    """Compile `loop` at its first call, and cache the machine code in `cache_folder`.
 
-    Threads run it side by side.
+    Threads run it in parallel.
 
     `fastmath` lets sums be reordered, and so be vectorised, and AVX-512 has estimates of inverses
     that others lack: flow is the same from run to run on one kind of processor, and agrees to some
@@ -49,12 +49,12 @@ def inlined(part: Loop) -> Loop:
 
 @cache
 def cache_folder() -> Path | None:
-    """Where machine code is kept, or None: each process then compiles for itself, some 5 seconds.
+    """Return where machine code is cached, or None: then each process compiles, for about 5 s.
 
-    It is in NUMBA_CACHE_DIR or, where that is not set, in the first that can be written of the
-    package's folder, the user's cache folder and a private temporary one. There is one folder for
-    each state of the sources: numba itself notices changes only of the file that a loop is in, not
-    of those that it calls.
+    It is in NUMBA_CACHE_DIR or, if that is not set, in the first of these that can be written: the
+    package's folder, the user's cache folder, a private temporary one. There is one folder for each
+    state of the sources, because numba itself notices only changes of the file that a loop is in,
+    not of the files of the functions it calls.
     """
     digest = hashlib.sha256()
     for source in sorted(SOURCES.glob("*.py")):
@@ -93,7 +93,7 @@ def _places() -> Iterator[Path]:
     user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     with suppress(RuntimeError):  # no home
         yield user.expanduser()
-    # Machine code that others could write must not be run.
+    # Machine code that other users could write must not be run.
     private = Path(tempfile.gettempdir()) / f"stresnet-{getattr(os, 'getuid', int)()}"
     try:
         private.mkdir(mode=0o700, exist_ok=True)

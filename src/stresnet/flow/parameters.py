@@ -44,7 +44,7 @@ class TVL1Parameters:
         theta: tightness of the coupling |u - v|²; smaller couples closer and converges slower.
         scales: levels of the pyramid, fewer where a level would be narrower than 16 pixels.
         scale_step: size of a level relative to the next finer one, in (0, 1).
-        warps: times per level that I1 is warped by the flow so far and ρ is linearised anew.
+        warps: times per level that I1 is warped by the flow so far and ρ is linearised again.
         epsilon: a warp ends when the flow's root mean square change in one iteration is at most
             this, in pixels.
         iterations: the most iterations a warp takes.
@@ -109,6 +109,6 @@ AUTHORS = TVL1Parameters()
 # a 5x5 median filter and 30 inner iterations.
 OPENCV_CPU = TVL1Parameters(lazy_check=False, median_every=30, beyond="black", cubic=-0.75)
 
-# For live use, a fifth of AUTHORS' work; docs/decisions/0005-fast-flow.md has its errors. Its
+# For live use: a fifth of AUTHORS' work; docs/decisions/0005-fast-flow.md has its errors. Its
 # coarsest pixel is 16 wide, AUTHORS' only 2.4: it follows faster motion.
 FAST = TVL1Parameters(scale_step=0.5, warps=2, iterations=20)

@@ -1,8 +1,8 @@
 """TV-L1 of many pairs of frames at once, in plain torch operations, on any device.
 
 The same scheme as `numba_kernel`, in pixels: here a whole field is one array. B pairs of frames
-run side by side; a pair that has converged keeps its flow while the others go on, so that no pair
-depends on its company.
+run side by side. A pair that has converged keeps its flow while others still change, so that each
+pair's flow depends on that pair alone.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def _median_filtered(u: Tensor) -> Tensor:
     """(B, 2, H, W): 5x5 median, the border repeated.
 
     The least and the greatest of any 14 of 25 values are not their median: forget both, take in
-    the next value, and go on with 13, until one value is left.
+    the next value, and continue with 13, until one value is left.
     """
     height, width = u.shape[2:]
     padded = functional.pad(u, (2, 2, 2, 2), mode="replicate")

@@ -1,9 +1,9 @@
-"""Boxes around people, from a detector of the user's, one text file a video.
+"""Boxes around people, from a detector of the user's, one text file per video.
 
     frame  left top right bottom score  left top right bottom score ...
 
-A line a frame, counted from 0, as the authors' program reads them; pixels of the video as it is
-shown. Frames without a line have no box.
+One line per frame, counted from 0, as the authors' program reads them, in pixels of the video as it
+is shown. Frames without a line have no box.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from stresnet.data.store.location import store_path
 from stresnet.data.video.container import opened_video, printable
 from stresnet.errors import VideoError
-from stresnet.idt.camera import NO_BOXES, Boxes
+from stresnet.idt.motion import NO_BOXES, Boxes
 
 NUMBERS = 5  # of a box
 
@@ -42,10 +42,10 @@ def box_path(folder: Path, name: str) -> Path:
 
 
 def scale_of(video: Path, short_side: int) -> float:
-    """Pixels of an extracted frame in one of the video as shown.
+    """Return the pixels of an extracted frame per pixel of the video as shown.
 
     Raises:
-        VideoError: the file is none that we decode.
+        VideoError: the file cannot be decoded here.
     """
     with opened_video(video) as (_, stream):
         width, height = stream.codec_context.width, stream.codec_context.height

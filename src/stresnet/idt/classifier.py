@@ -1,4 +1,4 @@
-"""Linear support vector machines on the vectors, one against the rest for each class (C = 100).
+"""Linear support vector machines on the vectors, one class against the rest (C = 100).
 
 They are solved in their dual form from the vectors' inner products, (N, N), which is much smaller
 than the vectors themselves, (N, 101376); the vectors are read a block at a time.
@@ -20,7 +20,7 @@ from stresnet.files import atomic_write
 from stresnet.idt.codebook import load_codebook
 from stresnet.idt.encoding import CODEBOOK, Encoded, encoded_videos, load_vector
 from stresnet.idt.layout import Float32
-from stresnet.idt.scikit import scikit
+from stresnet.idt.libraries import optional
 
 CLASSIFIER = "classifier.safetensors"
 COST = 100.0  # C: what a training video on the wrong side costs
@@ -32,7 +32,7 @@ class Classifier:
     """Scores are vectors (n, D) @ weights (K, D).T + biases (K,).
 
     Attributes:
-        learnt_from: tells the codebook that the vectors are of, see `load_codebook`.
+        learnt_from: identifies the codebook of the vectors, see `load_codebook`.
     """
 
     learnt_from: str
@@ -50,24 +50,24 @@ class Classifier:
         Raises:
             EnvironmentProblem: the disk is full or the folder cannot be written.
         """
-        said = json.dumps({"learnt_from": self.learnt_from, "class_names": self.class_names})
+        header = json.dumps({"learnt_from": self.learnt_from, "class_names": self.class_names})
         with atomic_write(path) as partial:
             arrays = {"weights": self.weights, "biases": self.biases}
-            save_file(arrays, partial, {"classifier": said})
+            save_file(arrays, partial, {"classifier": header})
 
 
 def load_classifier(path: Path) -> Classifier:
     """Read what `Classifier.save` wrote.
 
     Raises:
-        StoreError: the file is missing, damaged or none of a classifier.
+        StoreError: the file is missing, damaged or not a classifier.
     """
     try:
         with safe_open(path, "numpy") as file:
-            said = json.loads((file.metadata() or {})["classifier"])
+            header = json.loads((file.metadata() or {})["classifier"])
             return Classifier(
-                said["learnt_from"],
-                tuple(said["class_names"]),
+                header["learnt_from"],
+                tuple(header["class_names"]),
                 file.get_tensor("weights"),
                 file.get_tensor("biases"),
             )
@@ -78,12 +78,12 @@ def load_classifier(path: Path) -> Classifier:
 
 
 def train(folder: Path) -> Classifier:
-    """Train on the training videos of a folder that `encode` wrote, and keep the result there.
+    """Train on the training videos of a folder that `encode` wrote, and save the result there.
 
     Memory: 8 N² bytes for N videos, and K D numbers for K classes.
 
     Raises:
-        DatasetError: it is no such folder, or has fewer than two classes for training.
+        DatasetError: it is not such a folder, or has fewer than two classes for training.
         StoreError: a vector is missing or damaged.
         EnvironmentProblem: scikit-learn is missing, or the folder cannot be written.
     """
@@ -95,11 +95,12 @@ def train(folder: Path) -> Classifier:
             f"{folder}: {len(class_names)} classes to train on, expected at least 2",
             remedy="see its failures.csv and split.csv",
         )
+    svm = optional("sklearn.svm")
     products = _inner_products(folder, videos)
     multipliers = np.zeros((len(class_names), len(videos)), np.float32)
     biases = np.zeros(len(class_names), np.float32)
     for place, name in enumerate(class_names):
-        machine = scikit("svm").SVC(C=COST, kernel="precomputed").fit(products, labels == name)
+        machine = svm.SVC(C=COST, kernel="precomputed").fit(products, labels == name)
         multipliers[place, machine.support_] = machine.dual_coef_[0]
         biases[place] = machine.intercept_[0]
     weights = sum(
@@ -131,7 +132,7 @@ def _vectors(folder: Path, videos: list[Encoded]) -> Float32:
 
 
 def score_tested(folder: Path) -> tuple[Classifier, list[Encoded], Float32]:
-    """The classifier of a folder, its test videos and their scores (n, K).
+    """Score the test videos of a folder: its classifier, the videos and their scores (n, K).
 
     Raises:
         DatasetError: the folder has no test videos.
@@ -140,7 +141,7 @@ def score_tested(folder: Path) -> tuple[Classifier, list[Encoded], Float32]:
     classifier = load_classifier(folder / CLASSIFIER)
     if classifier.learnt_from != load_codebook(folder / CODEBOOK)[1]:
         raise StoreError(
-            f"{folder}: the codebook is another one than when the classifier was trained",
+            f"{folder}: the codebook has changed since the classifier was trained",
             remedy="run `stresnet idt train` again",
         )
     videos = [video for video in encoded_videos(folder) if video.split == "test"]

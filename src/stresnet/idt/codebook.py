@@ -1,30 +1,34 @@
-"""What descriptors are told by: for each kind, half its principal axes and a mixture of Gaussians.
+"""A codebook: for each kind of descriptor, half its principal axes and a mixture of Gaussians.
 
     (n, D) descriptors -> (n, D/2) -> Fisher vector -> square roots, length 1      (ICCV 2013, 3.2)
 
-The kinds' vectors stand beside each other: HOG, HOF and MBH make 2 x 256 x (48 + 54 + 96) = 101,376
-numbers a video.
+The Fisher vector (Perronnin, Sánchez, Mensink, ECCV 2010; Sánchez et al., IJCV 2013, equations 17
+and 18) says how the mixture would have to change to fit a video's descriptors better: K Gaussians
+in D/2 dimensions give K D numbers, by the means and by the deviations. The kinds' vectors are
+concatenated: HOG, HOF and MBH make 2 x 256 x (48 + 54 + 96) = 101,376 numbers per video.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+import logging
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from stresnet.errors import DatasetError, StoreError, UsageError
 from stresnet.files import atomic_write
 from stresnet.idt.feature_file import count_trajectories, iter_blocks
-from stresnet.idt.fisher import fisher_vector, improved
 from stresnet.idt.layout import COLUMNS, NUM_COLUMNS, Float32
-from stresnet.idt.mixture import Mixture, learn_mixture
-from stresnet.idt.scikit import scikit
+from stresnet.idt.libraries import optional
 
 KINDS: Mapping[str, slice] = MappingProxyType(
     {
@@ -37,6 +41,77 @@ KINDS: Mapping[str, slice] = MappingProxyType(
 USUAL = ("hog", "hof", "mbh")
 GAUSSIANS = 256
 SAMPLES = 256_000  # trajectories to learn from
+ITERATIONS = 50  # at most
+ENOUGH = 1e-3  # gain of the mean log-likelihood that ends learning
+LEAST_VARIANCE = 1e-3  # of the points'; a Gaussian must not shrink onto a point
+BATCH = 8192  # points that k-means looks at in one step
+
+MIXTURE_PARTS = ("weights", "means", "variances")  # in the file
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """K Gaussians in D dimensions: weights (K,), means and variances (K, D), float32."""
+
+    weights: Float32
+    means: Float32
+    variances: Float32
+
+    def as_scikit(self) -> Any:
+        """Return the same as a fitted `sklearn.mixture.GaussianMixture`."""
+        fitted = optional("sklearn.mixture").GaussianMixture(
+            len(self.weights), covariance_type="diag"
+        )
+        fitted.weights_, fitted.means_ = self.weights, self.means
+        fitted.covariances_ = self.variances
+        fitted.precisions_cholesky_ = 1 / np.sqrt(self.variances)
+        return fitted
+
+
+def learn_mixture(points: Float32, gaussians: int, *, seed: int = 0) -> Mixture:
+    """Fit a mixture to points (n, D) by expectation maximisation, from the centres of k-means."""
+    points = np.ascontiguousarray(points, np.float32)
+    least = float(points.var(axis=0).min() * LEAST_VARIANCE) or float(np.finfo(np.float32).eps)
+    k_means = optional("sklearn.cluster").MiniBatchKMeans(
+        gaussians, batch_size=BATCH, n_init=1, random_state=seed
+    )
+    clusters = k_means.fit(points)
+    spread = np.mean((points - clusters.cluster_centers_[clusters.labels_]) ** 2, axis=0) + least
+    mixture = optional("sklearn.mixture").GaussianMixture(
+        gaussians,
+        covariance_type="diag",
+        tol=ENOUGH,
+        max_iter=ITERATIONS,
+        reg_covar=least,
+        weights_init=np.full(gaussians, 1 / gaussians, np.float32),
+        means_init=clusters.cluster_centers_.astype(np.float32),
+        precisions_init=np.repeat(1 / spread[None], gaussians, axis=0).astype(np.float32),
+        random_state=seed,
+    )
+    with warnings.catch_warnings():  # fifty iterations are enough, converged or not
+        warnings.simplefilter("ignore", optional("sklearn.exceptions").ConvergenceWarning)
+        mixture.fit(points)
+    parts = (mixture.weights_, mixture.means_, mixture.covariances_)
+    return Mixture(*(np.ascontiguousarray(part, np.float32) for part in parts))
+
+
+def fisher_sum(mixture: Mixture, points: Float32) -> NDArray[np.float64]:
+    """Compute n times the Fisher vector (2 K D,) of points (n, D), by means, then by deviations."""
+    if not len(points):
+        return np.zeros(2 * mixture.means.size)
+    vector = optional("skimage.feature").fisher_vector(points, mixture.as_scikit())
+    # After the gradients by the weights; scikit-image counts deviations the other way.
+    by_means, by_deviations = np.split(vector[len(mixture.weights) :], 2)
+    return len(points) * np.concatenate([by_means, -by_deviations])
+
+
+def improved(vector: NDArray[np.floating]) -> Float32:
+    """Take signed square roots, then scale to length 1; 0 stays 0."""
+    roots = np.sign(vector) * np.sqrt(np.abs(vector))
+    length = np.linalg.norm(roots)
+    return np.asarray(roots / length if length > 0 else roots, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -64,17 +139,14 @@ class Codebook:
         return sum(2 * words.mixture.means.size for words in self.words.values())
 
     def encode(self, blocks: Iterable[Float32]) -> Float32:
-        """Blocks (n, 436) of a video's trajectories -> its vector; zeros if there are none."""
-        sums = {kind: words.mixture.no_sums() for kind, words in self.words.items()}
+        """Encode a video's trajectories, blocks of (n, 436), as one vector; zeros without any."""
+        sums = {kind: np.zeros(2 * words.mixture.means.size) for kind, words in self.words.items()}
+        count = 0
         for block in blocks:
+            count += len(block)
             for kind, words in self.words.items():
-                sums[kind] += words.mixture.sums(words.reduced(block[:, KINDS[kind]]))
-        return np.concatenate(
-            [
-                improved(fisher_vector(words.mixture, sums[kind]))
-                for kind, words in self.words.items()
-            ]
-        )
+                sums[kind] += fisher_sum(words.mixture, words.reduced(block[:, KINDS[kind]]))
+        return np.concatenate([improved(vector / max(count, 1)) for vector in sums.values()])
 
     def save(self, path: Path, learnt_from: str) -> None:
         """Write a safetensors file; `learnt_from` is kept for `load_codebook`.
@@ -85,32 +157,31 @@ class Codebook:
         arrays: dict[str, Float32] = {}
         for kind, words in self.words.items():
             arrays |= {f"{kind}.centre": words.centre, f"{kind}.axes": words.axes}
-            for field in fields(Mixture):
-                arrays[f"{kind}.{field.name}"] = getattr(words.mixture, field.name)
+            arrays |= {f"{kind}.{part}": array for part, array in vars(words.mixture).items()}
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        said = json.dumps({"learnt_from": learnt_from, "kinds": list(self.words)})
+        header = json.dumps({"learnt_from": learnt_from, "kinds": list(self.words)})
         with atomic_write(path) as partial:
-            save_file(arrays, partial, {"codebook": said})
+            save_file(arrays, partial, {"codebook": header})
 
 
 def load_codebook(path: Path) -> tuple[Codebook, str]:
-    """A codebook, and what it was learnt from.
+    """Read a codebook, and what it was learnt from.
 
     Raises:
-        StoreError: the file is missing, damaged or none of a codebook.
+        StoreError: the file is missing, damaged or not a codebook.
     """
     try:
         with safe_open(path, "numpy") as file:
-            said = json.loads((file.metadata() or {})["codebook"])
+            header = json.loads((file.metadata() or {})["codebook"])
             words = {
                 kind: Words(
                     file.get_tensor(f"{kind}.centre"),
                     file.get_tensor(f"{kind}.axes"),
-                    Mixture(*(file.get_tensor(f"{kind}.{part.name}") for part in fields(Mixture))),
+                    Mixture(*(file.get_tensor(f"{kind}.{part}") for part in MIXTURE_PARTS)),
                 )
-                for kind in said["kinds"]
+                for kind in header["kinds"]
             }
-            return Codebook(words), said["learnt_from"]
+            return Codebook(words), header["learnt_from"]
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise StoreError(
             f"{path}: the codebook cannot be read ({error})",
@@ -124,7 +195,6 @@ def learn_codebook(
     kinds: Sequence[str] = USUAL,
     gaussians: int = GAUSSIANS,
     seed: int = 0,
-    say: Callable[[str], None] = print,
 ) -> Codebook:
     """Learn from a sample (n, 436) of training videos' trajectories.
 
@@ -133,7 +203,7 @@ def learn_codebook(
         DatasetError: the sample has fewer trajectories than there are to be Gaussians.
         EnvironmentProblem: scikit-learn is missing.
     """
-    principal_axes = scikit("decomposition").PCA
+    principal_axes = optional("sklearn.decomposition").PCA
     if not kinds or not set(kinds) <= set(KINDS):
         raise UsageError(
             f"descriptors {', '.join(kinds) or '(none)'}; expected some of {', '.join(KINDS)}"
@@ -145,10 +215,12 @@ def learn_codebook(
         )
     words = {}
     for kind in dict.fromkeys(kinds):
-        say(f"learning {gaussians} Gaussians of {kind} from {len(sample)} trajectories")
+        logger.info(
+            "learning %d Gaussians of %s from %d trajectories", gaussians, kind, len(sample)
+        )
         descriptors = np.ascontiguousarray(sample[:, KINDS[kind]])
-        half = descriptors.shape[1] // 2
-        pca = principal_axes(half, svd_solver="covariance_eigh").fit(descriptors)
+        pca = principal_axes(descriptors.shape[1] // 2, svd_solver="covariance_eigh")
+        pca.fit(descriptors)
         # Laid out as they will be when read again: the same sums, to the last bit.
         centre, axes = (
             np.ascontiguousarray(part, np.float32) for part in (pca.mean_, pca.components_)
@@ -159,7 +231,7 @@ def learn_codebook(
 
 
 def sampled(files: Sequence[Path], count: int = SAMPLES, *, seed: int = 0) -> Float32:
-    """(n, 436): `count` trajectories drawn from all of the files, or all if there are fewer.
+    """Draw `count` trajectories (n, 436) from all of the files, or all if there are fewer.
 
     Raises:
         StoreError: a file is missing or damaged.

@@ -1,4 +1,4 @@
-"""A data set's trajectories -> a vector a video, and what is needed to train on them.
+"""A data set's trajectories -> a vector per video, and what is needed to train on them.
 
     FOLDER
     ├── split.csv                 name, label, source, split: which videos train, which test
@@ -7,7 +7,7 @@
     ├── classifier.safetensors    by `train`
     └── failures.csv              videos without features
 
-Run again, it goes on where it was: what was made of the same is left alone.
+Rerun to resume: vectors made of the same trajectories and codebook are left alone.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import logging
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,9 @@ CODEBOOK, SPLIT, VECTORS = "codebook.safetensors", "split.csv", "vectors"
 SPLIT_COLUMNS = ("name", "label", "source", "split")
 
 
+logger = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True)
 class Encoded:
     """A video that has a vector; `split` is "train" or "test"."""
@@ -64,11 +68,10 @@ def encode(
     samples: int = SAMPLES,
     seed: int = 0,
     on_progress: OnProgress = silent,
-    say: Callable[[str], None] = print,
 ) -> list[tuple[str, str]]:
     """Learn a codebook from the split's training videos, and encode all videos.
 
-    Memory holds the sample, some 4 kB a trajectory while it is learnt from, and one block of a
+    Memory holds the sample, about 10 kB per trajectory while it is learnt from, and one block of a
     video.
 
     Args:
@@ -83,7 +86,7 @@ def encode(
     Raises:
         UsageError: there is no such kind of descriptor.
         DatasetError: the training videos have too few trajectories.
-        EnvironmentProblem: scikit-learn is missing, the disk is full, or `out` cannot be written.
+        EnvironmentProblem: a library is missing, the disk is full, or `out` cannot be written.
     """
     found: dict[str, Path] = {}
     failures: dict[str, str] = {}
@@ -93,13 +96,13 @@ def encode(
         except StoreError as error:
             failures[item.name] = str(error)
     training = [found[item.name] for item in split.train if item.name in found]
-    said = {"kinds": list(kinds), "gaussians": gaussians, "samples": samples, "seed": seed}
-    learnt_from = _digest([json.dumps(said), *map(_seal, training)])
+    settings = {"kinds": list(kinds), "gaussians": gaussians, "samples": samples, "seed": seed}
+    learnt_from = _digest([json.dumps(settings), *map(_seal, training)])
     codebook = _codebook(out / CODEBOOK, learnt_from)
     if codebook is None:
-        say(f"drawing trajectories from {len(training)} training videos")
+        logger.info("drawing trajectories from %d training videos", len(training))
         sample = sampled(training, samples, seed=seed)
-        codebook = learn_codebook(sample, kinds=kinds, gaussians=gaussians, seed=seed, say=say)
+        codebook = learn_codebook(sample, kinds=kinds, gaussians=gaussians, seed=seed)
         codebook.save(out / CODEBOOK, learnt_from)
     for place, (name, path) in enumerate(found.items(), start=1):
         try:
@@ -113,10 +116,10 @@ def encode(
 
 
 def encoded_videos(folder: Path) -> list[Encoded]:
-    """The videos of a folder that `encode` wrote.
+    """Read the list of videos of a folder that `encode` wrote.
 
     Raises:
-        DatasetError: it is none.
+        DatasetError: it is not one.
     """
     try:
         with (folder / SPLIT).open(encoding="utf-8", newline="") as file:
@@ -130,7 +133,7 @@ def encoded_videos(folder: Path) -> list[Encoded]:
 
 
 def load_vector(folder: Path, name: str) -> Float32:
-    """A video's vector.
+    """Read a video's vector.
 
     Raises:
         StoreError: it is missing or damaged.
@@ -173,7 +176,7 @@ def _encode_unless_done(codebook: Codebook, path: Path, out: Path, learnt_from: 
 
 
 def _seal(path: Path) -> str:
-    """What tells one file of trajectories from another, without reading gigabytes."""
+    """Return a text that differs between files of trajectories, without reading gigabytes."""
     if path.suffix == ".npz":
         return json.dumps(read_index(path), sort_keys=True)
     state = path.stat()

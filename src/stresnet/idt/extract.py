@@ -2,8 +2,8 @@
 
     jobs --(one process each: extract_video)--> out/CLASS/clip.avi.npz, failures.csv
 
-Run again, it goes on where it was: what is there, of the same source and made the same way, is
-left alone, all else is made anew.
+Rerun to resume: files made of the same video in the same way are left alone, and all others are
+made again.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from stresnet.errors import StoreError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import grey
 from stresnet.idt.boxes import BoxFile, box_path, scale_of
-from stresnet.idt.extraction import iter_trajectories, nobody
 from stresnet.idt.feature_file import feature_path, read_index, write_features
 from stresnet.idt.layout import LENGTH, PATCH, Grey
-from stresnet.idt.opencv import cv2
+from stresnet.idt.libraries import optional
+from stresnet.idt.trajectories import iter_trajectories, no_boxes
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import Done, JobReport, run_jobs, worker_count
+
+cv2 = optional("cv2")
 
 SHORT_SIDE = 240  # pixels, as UCF101 and HMDB51 have: their videos keep their size
 VERSION = 1  # of the arithmetic
@@ -41,7 +43,7 @@ def extract(
 ) -> JobReport:
     """Extract the trajectories of many videos in worker processes, to `feature_path(out, name)`.
 
-    A video that fails stops no other; `out`/failures.csv lists them.
+    A video that fails does not stop the others; `out`/failures.csv lists them.
 
     Args:
         videos: files, each with its name: a relative path with `/`.
@@ -50,7 +52,7 @@ def extract(
         workers: videos at a time; None is one for each processor core.
 
     Raises:
-        UsageError: a name is twice there or leads out of `out`, or a number is too small.
+        UsageError: two videos have one name, a name leads out of `out`, or a number is too small.
         EnvironmentProblem: OpenCV is missing, the disk is full, or `out` cannot be written.
     """
     if short_side < PATCH:
@@ -77,7 +79,7 @@ def extract(
 
 @dataclass(frozen=True)
 class ExtractJob:
-    """A video, where its trajectories shall go, and how they are made."""
+    """A video, the file for its trajectories, and how they are made."""
 
     video: Path
     features: Path
@@ -85,7 +87,7 @@ class ExtractJob:
     short_side: int
 
     def index(self) -> dict[str, Any]:
-        """All that decides what the trajectories are.
+        """Return all that decides what the trajectories are.
 
         Raises:
             VideoError: a file cannot be read.
@@ -100,11 +102,11 @@ class ExtractJob:
 
 def extract_unless_done(job: ExtractJob) -> Done:
     """Do a job in a process of its own, unless it was done before, and the same way."""
-    cv2.setNumThreads(1)  # each core has a video of its own
+    cv2.setNumThreads(1)  # each core works on its own video
     index = job.index()
     try:
-        said = read_index(job.features)
-        if all(said.get(key) == value for key, value in index.items()):
+        made = read_index(job.features)
+        if all(made.get(key) == value for key, value in index.items()):
             return Done(skipped=True)
     except StoreError:
         pass
@@ -134,5 +136,5 @@ def extract_video(job: ExtractJob, index: dict[str, Any]) -> None:
             warnings.append(f"{count} frames; a trajectory takes {LENGTH + 1}")
         return {**index, "frames": count, "warnings": warnings}
 
-    boxes = BoxFile(job.boxes, scale_of(job.video, job.short_side)) if job.boxes else nobody
+    boxes = BoxFile(job.boxes, scale_of(job.video, job.short_side)) if job.boxes else no_boxes
     write_features(job.features, iter_trajectories(frames(), boxes), ending)

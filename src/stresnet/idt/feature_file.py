@@ -6,8 +6,8 @@
     ├── info.npy                  (N, 10) float32: columns 0 ... 9 of all
     └── index.json                how many, of which video, how they were made
 
-The text that the authors' program prints, 436 numbers a line, serves as well, as it is or
-gzipped: NAME.txt, NAME.txt.gz, with or without the video's own ending (`find_features`).
+The text that the authors' program prints, 436 numbers per line, can be read too, also gzipped:
+ NAME.txt, NAME.txt.gz, with or without the video's own ending (`find_features`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def feature_path(folder: Path, name: str) -> Path:
 
 
 def find_features(folder: Path, name: str) -> Path:
-    """The file of a video's trajectories: ours, else the authors' program's.
+    """Find the file of a video's trajectories: ours, else the authors' program's.
 
     Raises:
         StoreError: there is none.
@@ -75,8 +75,8 @@ def write_features(
     """Write the rows of blocks (n, 436), whole or not at all.
 
     Args:
-        index: what the file shall say of itself, asked for when the blocks are at their end; its
-            "frames" is the video's length, from which column 9 (place in time) is filled in.
+        index: called after the last block for the facts to be stored. Its "frames" is the video's
+            length, from which column 9 (place in time) is filled in.
 
     Raises:
         EnvironmentProblem: the disk is full or the folder cannot be written.
@@ -87,16 +87,16 @@ def write_features(
             infos.append(block[:, COLUMNS["info"]].copy())
             described = block[:, COLUMNS["info"].stop :].astype(np.float16)
             _write_array(archive, DESCRIPTORS.format(number), described)
-        said = index()
+        facts = dict(index())
         info = np.concatenate(infos)
-        info[:, 9] = np.clip((info[:, 0] - LENGTH / 2) / said["frames"], 0, ENDS)
+        info[:, 9] = np.clip((info[:, 0] - LENGTH / 2) / facts["frames"], 0, ENDS)
         _write_array(archive, INFO, info)
-        said = {**said, "format": FORMAT, "trajectories": len(info)}
-        archive.writestr(_member(INDEX), json.dumps(said, indent=1) + "\n")
+        facts |= {"format": FORMAT, "trajectories": len(info)}
+        archive.writestr(_member(INDEX), json.dumps(facts, indent=1) + "\n")
 
 
 def _gathered(blocks: Iterable[Float32]) -> Iterator[Float32]:
-    """The same rows in blocks of about `BLOCK` of them."""
+    """Gather the same rows into blocks of about `BLOCK`."""
     waiting: list[Float32] = []
     for block in blocks:
         waiting.append(block)
@@ -108,23 +108,23 @@ def _gathered(blocks: Iterable[Float32]) -> Iterator[Float32]:
 
 
 def read_index(path: Path) -> dict[str, Any]:
-    """What a file of ours says of itself: "trajectories", "frames", "source", "warnings", ...
+    """Read the facts in a file of ours: "trajectories", "frames", "source", "warnings", ...
 
     Raises:
         StoreError: the file is missing, damaged or of another format.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            said: dict[str, Any] = json.loads(archive.read(INDEX))
-            if said["format"] != FORMAT:
-                raise ValueError(f"format {said['format']}, expected {FORMAT}")
-            return said
+            facts: dict[str, Any] = json.loads(archive.read(INDEX))
+            if facts["format"] != FORMAT:
+                raise ValueError(f"format {facts['format']}, expected {FORMAT}")
+            return facts
     except _DAMAGE as error:
         raise _damaged(path, error) from error
 
 
 def count_trajectories(path: Path) -> int:
-    """How many trajectories a file holds, ours or the authors' program's.
+    """Count the trajectories of a file, ours or the authors' program's.
 
     Raises:
         StoreError: the file is missing or damaged.
@@ -175,7 +175,7 @@ def _write_array(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -
 
 
 def _member(name: str) -> zipfile.ZipInfo:
-    """Without the time of day: the same trajectories give the same bytes."""
+    """Return a member without a date: the same trajectories give the same bytes."""
     return zipfile.ZipInfo(name)
 
 

@@ -15,9 +15,11 @@ import numpy as np
 
 from stresnet.flow.jit import compiled
 from stresnet.idt.layout import BINS, CELL, HISTOGRAMS, ORIENTATIONS, Float32, Grey
-from stresnet.idt.opencv import cv2
+from stresnet.idt.libraries import optional
 
-NO_MOTION = 0.4  # pixels per frame, and less, is no motion
+cv2 = optional("cv2")
+
+NO_MOTION = 0.4  # pixels per frame; this and less counts as standing still
 PLANES, HOF = 4, 1  # how many, and which one is HOF's
 FIRST_BIN = np.array([bins.start for bins in HISTOGRAMS.values()])
 
@@ -27,8 +29,7 @@ f32 = np.float32
 class CellHistograms:
     """Histograms of frames of one size (H, W), each at least 16 pixels.
 
-    The result is in memory of its own, and overwritten by the next call: fresh memory for every
-    frame would cost more than the sums.
+    The next call overwrites the result: fresh memory for every frame would cost more than the sums.
     """
 
     def __init__(self, height: int, width: int) -> None:

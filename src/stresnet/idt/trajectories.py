@@ -1,69 +1,112 @@
-"""Followed points -> rows of 436 columns, without the static, the erratic and the camera's own."""
+"""A video's frames -> its improved trajectories.
+
+frame, next frame -> flow -> homography -> the next frame, stabilised -> flow without the camera
+on each scale:       histograms -> follow -> rows of 436 columns
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar, cast
+
 import numpy as np
-import numpy.typing as npt
 
-from stresnet.idt.layout import COLUMNS, HISTOGRAMS, LENGTH, NUM_COLUMNS, Float32
-from stresnet.idt.tracking import Finished
+from stresnet.errors import UsageError
+from stresnet.idt.histograms import CellHistograms
+from stresnet.idt.layout import PATCH, SCALE_STEP, SCALES, Float32, Grey
+from stresnet.idt.libraries import optional
+from stresnet.idt.motion import NO_BOXES, Boxes, Camera, DenseFlow, stabilised
+from stresnet.idt.tracking import Tracks, rows
 
-# Pixels of the whole frame.
-LEAST_DEVIATION = 3**0.5  # along x or y: less is static
-MOST_DEVIATION = 50.0
-LARGEST_STEP = 20.0  # a larger one must not be most of the way
-LARGEST_SHARE = 0.7  # of the way
-LEAST_OWN_MOTION = 1.0  # per frame, at its fastest: less is the camera's
+cv2 = optional("cv2")
 
-ENDS = 0.999  # places in the video are below 1
+Field = TypeVar("Field", Grey, Float32)
+BoxesOf = Callable[[int], Boxes]  # of a frame, by its number
 
 
-def rows(finished: Finished, *, scale: float, last_frame: int, height: int, width: int) -> Float32:
-    """(n, 436): the trajectories worth keeping, as `layout` tells; t is left 0.
+def no_boxes(frame: int) -> Boxes:
+    """Return no boxes: none are known."""
+    return NO_BOXES
+
+
+def iter_trajectories(frames: Iterable[Grey], boxes: BoxesOf = no_boxes) -> Iterator[Float32]:
+    """Yield (n, 436) for each frame but the first: the trajectories that end there, see `layout`.
+
+    Their place in time, column 9, is left 0: the video's length is known only at its end.
 
     Args:
-        scale: pixels of the whole frame in one of the scale.
-        last_frame: the number of the frame that the points ended in.
-        height, width: of the whole frame, pixels.
+        frames: (H, W) uint8 of one size, at least 32 pixels each way.
+        boxes: around people in a frame, so that their motion is not taken for the camera's.
+
+    Raises:
+        UsageError: the frames are smaller.
     """
-    points = finished.points * np.float32(scale)
-    displacements = finished.displacements * np.float32(scale)
-    good = moves(points) & has_own_motion(displacements)
-    points, displacements, cells = points[good], displacements[good], finished.cells[good]
-    table = np.zeros((len(points), NUM_COLUMNS), np.float32)
-    mean = points.mean(axis=1)
-    table[:, 0] = last_frame
-    table[:, 1:3] = mean
-    table[:, 3:5] = points.std(axis=1)
-    table[:, 5] = _steps(points).sum(axis=1)
-    table[:, 6] = scale
-    table[:, 7:9] = np.clip(mean / (width, height), 0, ENDS)
-    way = np.linalg.norm(displacements, axis=2).sum(axis=1)
-    shape = displacements / way[:, None, None]
-    table[:, COLUMNS["trajectory"]] = shape.reshape(len(table), 2 * LENGTH)
-    for name, bins in HISTOGRAMS.items():
-        size = COLUMNS[name].stop - COLUMNS[name].start
-        table[:, COLUMNS[name]] = cells[..., bins].reshape(len(table), size)
-    return table
+    flow_between, camera = DenseFlow(), Camera()
+    before: Grey | None = None
+    scales: list[_Scale] = []
+    for number, frame in enumerate(frames):
+        if before is None:
+            scales = [_Scale(*size) for size in scale_sizes(*frame.shape)]
+        else:
+            flow = flow_between(before, frame)
+            people = np.concatenate([boxes(number - 1), boxes(number)])
+            homography = camera.homography(before, frame, flow, people)
+            still_flow = flow_between(before, stabilised(before, frame, homography))
+            yield np.concatenate(
+                [scale.follow(flow, still_flow, number, frame.shape) for scale in scales]
+            )
+        seen = frame
+        for scale in scales:
+            seen = scale.see(seen)
+        before = frame
 
 
-def moves(points: Float32) -> npt.NDArray[np.bool_]:
-    """(n,) whether points (n, 16, 2) neither rest nor jump; pixels of the whole frame."""
-    deviation = points.std(axis=1)
-    steps = _steps(points)
-    largest, way = steps.max(axis=1), steps.sum(axis=1)
-    static = (deviation < LEAST_DEVIATION).all(axis=1)
-    erratic = (deviation > MOST_DEVIATION).any(axis=1)
-    jumps = (largest > LARGEST_STEP) & (largest > LARGEST_SHARE * way)
-    return np.asarray(~(static | erratic | jumps))
+def scale_sizes(height: int, width: int) -> list[tuple[float, int, int]]:
+    """Return (pixels of the frame per pixel of the scale, height, width), the finest scale first.
+
+    Raises:
+        UsageError: the frame is smaller than the patch around a point.
+    """
+    if min(height, width) < PATCH:
+        raise UsageError(
+            f"frames of {width}x{height} pixels, expected at least {PATCH} each way",
+            remedy="enlarge them",
+        )
+    factors = [SCALE_STEP**level for level in range(SCALES)]
+    sizes = [(factor, round(height / factor), round(width / factor)) for factor in factors]
+    return [size for size in sizes if min(size[1:]) >= PATCH]
 
 
-def has_own_motion(displacements: Float32) -> npt.NDArray[np.bool_]:
-    """(n,) whether displacements (n, 15, 2) without the camera's motion are ever a pixel long."""
-    longest = np.linalg.norm(displacements, axis=2).max(axis=1)
-    return np.asarray(longest > LEAST_OWN_MOTION)
+class _Scale:
+    """The points of one scale, and the frame they lie on."""
 
+    def __init__(self, factor: float, height: int, width: int) -> None:
+        self._factor, self._size = np.float32(factor), (width, height)
+        self._histograms = CellHistograms(height, width)
+        self._tracks = Tracks(height, width)
+        self._frame: Grey
 
-def _steps(points: Float32) -> Float32:
-    """(n, 15) pixels between a point's places in successive frames."""
-    return np.asarray(np.linalg.norm(np.diff(points, axis=1), axis=2))
+    def see(self, frame: Grey) -> Grey:
+        """Take the next finer scale's frame, start points on it, and return it in this size."""
+        self._frame = self._resized(frame)
+        self._tracks.sample(self._frame)
+        return self._frame
+
+    def follow(
+        self, flow: Float32, still_flow: Float32, number: int, shape: tuple[int, ...]
+    ) -> Float32:
+        """Follow the flow of the whole frame from the frame seen to the next one, `number`."""
+        here, still = (
+            np.stack([self._resized(part) for part in field], dtype=np.float32) / self._factor
+            for field in (flow, still_flow)
+        )
+        finished = self._tracks.follow(here, still, self._histograms(self._frame, still))
+        height, width = shape
+        return rows(
+            finished, scale=float(self._factor), last_frame=number, height=height, width=width
+        )
+
+    def _resized(self, field: Field) -> Field:
+        if field.shape == self._size[::-1]:
+            return field
+        return cast(Field, cv2.resize(field, self._size, interpolation=cv2.INTER_LINEAR))

@@ -2,7 +2,7 @@
 
 `training_chunks` and `testing_chunks` read anything that serves frames and flow (`FramesAndFlow`):
 a prepared video, or arrays through `InMemoryVideo`. `ChunkDataset` and `StepSampler` feed a
-DataLoader; what they give depends on seed and step alone, so that a run goes on from any step.
+DataLoader. What they give depends on seed and step alone, so that a run can resume at any step.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class InMemoryVideo:
 class Chunks:
     """T chunks of one video: rgb (T,3,H,W) uint8, flow (T,2L,H,W) uint8 (0 px per frame = 128).
 
-    What was not asked for has no pixels: (T,3,0,0) or (T,2L,0,0).
+    A modality that was not asked for has no pixels: (T,3,0,0) or (T,2L,0,0).
     """
 
     rgb: Tensor

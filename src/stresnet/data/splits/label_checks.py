@@ -1,7 +1,7 @@
-"""What goes wrong with labels that are numbers: places in a list of names that lies elsewhere.
+"""Checks of labels that are numbers, which stand for places in a list of names kept elsewhere.
 
-Lists count from 0 (PyTorch's, Kinetics') or from 1 (UCF101's classInd.txt, MATLAB's). A list that
-mixes both trains without complaint and is wrong in every class.
+Lists count from 0 (PyTorch's, Kinetics') or from 1 (UCF101's classInd.txt, MATLAB's). Data that
+mix both train without complaint, and every class is wrong.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ UCF101 (Soomro, Zamir, Shah 2012): `classInd.txt` ("1 ApplyEyeMakeup"), `trainli
 HMDB51 (Kuehne et al. 2011): `CLASS_test_split1.txt` ("name.avi 1"; 1 train, 2 test, 0 unused).
 
 Copies of both differ in the case of some names (HandstandPushups, HandStandPushups), so names of
-classes and files are matched without case. A video that is named but not there becomes an item
-nevertheless; `splits.check` lists all missing ones together.
+classes and files are matched without case. A video that is listed but missing becomes an item all
+the same; `split.check` lists all missing ones together.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def ucf101(root: Path, lists: Path, fold: int) -> Split:
 
 
 def _why_numbers_differ(number: str, label: str, by_number: Mapping[str, str]) -> str:
-    for said, other in ((0, 1), (1, 0)):
-        if number.isdecimal() and by_number.get(str(int(number) + other - said)) == label:
-            return f"the list counts from {said}, {UCF101_CLASSES} from {other}: renumber one"
+    for first, other in ((0, 1), (1, 0)):
+        if number.isdecimal() and by_number.get(str(int(number) + other - first)) == label:
+            return f"the list counts from {first}, {UCF101_CLASSES} from {other}: renumber one"
     return "take both files from one copy of the official lists"
 
 

@@ -1,6 +1,6 @@
 """A user's data -> a `Split`: a folder per class, UCF101, HMDB51, or a CSV list.
 
-Classes have names everywhere; they are sorted, and their indices are the program's own affair.
+Classes have names everywhere. Names are sorted, and indices are used inside the program only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""RGB frames -> an mp4 that browsers play. The only encoder on PyAV."""
+"""RGB frames -> an mp4 that browsers play."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
 
 
 class VideoWriter:
-    """Takes the frames of one video; given out by `video_writer`."""
+    """Encodes the frames of one video; see `video_writer`."""
 
     def __init__(self, container: OutputContainer, fps: float) -> None:
         self._container = container
@@ -51,10 +51,10 @@ class VideoWriter:
         self._container.mux(stream.encode(picture))
 
     def finish(self) -> None:
-        """Write what the encoder still holds.
+        """Write the frames that the encoder still holds.
 
         Raises:
-            UsageError: there was no frame.
+            UsageError: no frame was added.
         """
         if self._stream is None:
             raise UsageError("a video without a frame")
@@ -74,7 +74,7 @@ class VideoWriter:
 
 @contextmanager
 def video_writer(path: Path, *, fps: float = 25.0) -> Iterator[VideoWriter]:
-    """Encode a video frame by frame; at the end it appears at `path` whole, else not at all.
+    """Encode a video frame by frame. It appears at `path` when it is complete, or not at all.
 
     Args:
         path: the file, ending in .mp4.
@@ -87,7 +87,7 @@ def video_writer(path: Path, *, fps: float = 25.0) -> Iterator[VideoWriter]:
     if path.suffix.lower() != ".mp4" or not fps > 0:
         raise UsageError(f"{path.name} at {fps:g} frames a second, expected an .mp4 file, above 0")
     with atomic_write(path) as partial:
-        # The index in front, so that a browser begins to play at once.
+        # The index comes first, so that a browser can start playing at once.
         options = {"movflags": "+faststart"}
         with av.open(partial, "w", format="mp4", options=options) as container:
             writer = VideoWriter(container, fps)
