@@ -43,10 +43,10 @@ def test_unknown_flow_is_nan_in_both_components(tmp_path, value):
     [
         (lambda content: content[:-1], "bytes, not the"),
         (lambda content: content + b"\0", "bytes, not the"),
-        (lambda content: b"RIFF" + content[4:], "no .flo file"),
-        (lambda content: content[:7], "no .flo file"),
-        (lambda content: b"", "no .flo file"),
-        (lambda content: content[:4] + b"\xff" * 8 + content[12:], "no .flo file"),
+        (lambda content: b"RIFF" + content[4:], "not a .flo file"),
+        (lambda content: content[:7], "not a .flo file"),
+        (lambda content: b"", "not a .flo file"),
+        (lambda content: content[:4] + b"\xff" * 8 + content[12:], "not a .flo file"),
     ],
     ids=["short", "long", "another format", "header cut", "empty", "negative size"],
 )

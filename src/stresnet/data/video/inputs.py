@@ -37,10 +37,6 @@ class LiveInput:
 
     address: str
 
-    @property
-    def is_camera(self) -> bool:
-        return self.address.isdecimal()
-
 
 @dataclass
 class FoundFiles:
