@@ -6,14 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import stresnet.web.queue_service as service_module
-from stresnet.web.job import UPLOAD, Job
-from stresnet.web.limits import Limits
+from stresnet.web.job import UPLOAD, Job, Limits
 from stresnet.web.queue_service import Service
 
 FAKE = """
@@ -53,7 +51,7 @@ def fake_service(
     """A service whose worker runs `script`."""
     command = [sys.executable, "-c", script]
     monkeypatch.setattr(service_module, "worker_command", lambda *args, **options: command)
-    with Service(Path("model"), limits=limits) as service:
+    with Service(limits=limits) as service:
         yield service
 
 

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from faking_worker import ended, fake_service, sent, wait_for
 from stresnet.web.app import PAGES, make_app
-from stresnet.web.limits import Limits
+from stresnet.web.job import Limits
 from stresnet.web.uploads import shown_name
 
 HERE = "http://localhost:8000"

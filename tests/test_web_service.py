@@ -8,8 +8,7 @@ import pytest
 
 from faking_worker import REFUSING, ended, fake_service, sent, wait_for
 from stresnet.errors import UsageError, WeightsError
-from stresnet.web.job import State
-from stresnet.web.limits import Limits
+from stresnet.web.job import Limits, State
 from stresnet.web.queue_service import Busy
 
 

@@ -18,7 +18,7 @@ import stresnet.web.worker_main as work
 from faking_worker import FAKE, REFUSING, wait_for
 from stresnet.errors import EnvironmentProblem, StresnetError, VideoError, WeightsError
 from stresnet.web.worker_client import TookTooLong, Worker, WorkerDied, raised, worker_command
-from stresnet.web.worker_main import told
+from stresnet.web.worker_main import described
 
 
 @pytest.fixture
@@ -123,13 +123,13 @@ def test_modules_in_the_current_directory_are_not_imported(tmp_path, monkeypatch
     ("error", "kind", "said"),
     [
         (VideoError("no video", remedy="send one"), VideoError, "no video. Fix: send one"),
-        (MemoryError(), EnvironmentProblem, "the memory does not suffice"),
+        (MemoryError(), EnvironmentProblem, "not enough memory"),
         (ZeroDivisionError("secret"), StresnetError, r"something went wrong \(ZeroDivisionError\)"),
     ],
 )
 def test_any_error_comes_over_as_words(error, kind, said, capsys):
     with pytest.raises(kind, match=said) as caught:
-        raise raised(json.loads(json.dumps(told(error))))
+        raise raised(json.loads(json.dumps(described(error))))
     assert "secret" not in str(caught.value)
     # What nobody expected is in the log in full.
     assert ("secret" in capsys.readouterr().err) == isinstance(error, ZeroDivisionError)

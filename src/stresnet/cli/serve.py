@@ -8,7 +8,7 @@ import typer
 
 from stresnet.cli.app import say
 from stresnet.cli.options import Device, Model, Precision, Threads
-from stresnet.web.limits import Limits
+from stresnet.web.job import Limits
 from stresnet.web.server import HOST, PORT
 
 DEFAULT = Limits()

@@ -1,11 +1,11 @@
-"""A web page, and an interface for programs, that tell what happens in a clip.
+"""A web page, and an interface for programs, that recognise clips.
 
     browser, curl ──HTTP──> app ──> service ──JSON lines──> worker process (model, decoder, flow)
                              │       └ a fair queue, one clip at a time
                              └ guard: who may ask, and what a browser may load
 
-The server never decodes a video and never imports torch: what a forged file or a lack of memory
-kills is the worker, and that costs one job.
+The server never decodes a video and never imports torch: a forged file or a lack of memory kills
+only the worker, and that costs one job.
 
 >>> from stresnet.web import Limits, serve
 >>> serve(Path("model-folder"), port=8000, limits=Limits(video_seconds=30))
@@ -13,7 +13,7 @@ kills is the worker, and that costs one job.
 Needs FastAPI and uvicorn: `pip install 'stresnet[web]'`.
 """
 
-from stresnet.web.limits import Limits
+from stresnet.web.job import Limits
 from stresnet.web.server import serve
 
 __all__ = ["Limits", "serve"]

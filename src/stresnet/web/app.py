@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
+import time
 from collections.abc import Collection
 from importlib.resources import files
 from itertools import zip_longest
@@ -20,9 +21,17 @@ from stresnet.web.job import FILES, UPLOAD, Job
 from stresnet.web.queue_service import Busy, Service
 from stresnet.web.uploads import save_upload, shown_name
 
-CLIENT = "stresnet-client"  # a cookie with a random name, for fair turns and for nothing else
-LONGEST_WAIT = 25.0  # seconds that an answer may be held back until there is news
-LOOK = 0.1  # seconds between two looks for news
+CLIENT = "stresnet-client"  # a cookie with a random name, for fair turns only
+LONGEST_WAIT = 25.0  # seconds that an answer may be held back until the job changes
+LOOK = 0.1  # seconds between two looks at it
+REFUSALS: dict[int | str, str] = {
+    400: "No clip came, or it broke off.",
+    408: "Sending took too long.",
+    413: "The file is too large.",
+    415: "A form came instead of the file itself.",
+    429: "Too many clips are waiting.",
+    507: "The server's disk is full.",
+}
 PAGES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/api": ("api.html", "text/html; charset=utf-8"),
@@ -38,67 +47,66 @@ DESCRIPTION = (
 )
 
 
-class ErrorSaid(BaseModel):
-    """Why a job failed, and what mends it."""
+class JobError(BaseModel):
+    """Why a job failed, and how to fix it."""
 
     problem: str
     remedy: str
 
 
-class JobSaid(BaseModel):
+class JobView(BaseModel):
     """A job as its visitor sees it."""
 
     id: str = Field(description="Random; whoever knows it may see the job and end it.")
     name: str = Field(description="What you called the clip.")
     state: str = Field(description="receiving, waiting, working, done or failed.")
-    version: int = Field(description="For `after`: another number with every change.")
+    version: int = Field(description="For `after`: changes whenever the job does.")
     ahead: int = Field(description="How many jobs come before this one while it waits.")
     stage: str = Field(description="What is done now, for a person to read.")
     progress: float = Field(description="0 to 1.")
-    error: ErrorSaid | None
+    error: JobError | None
     result: dict[str, Any] | None = Field(
         description="When done: duration in seconds, predictions (best first: label, score, and "
         "the score of each stream, appearance and motion), segments (start and end in seconds, "
         "label, scores), windows (scores of all classes over time), explained (what each stream "
-        "gave), warnings."
+        "contributed), warnings, device and precision."
     )
     files: list[str] = Field(description="When done: what can be fetched from /files/.")
 
 
-class ExampleSaid(BaseModel):
-    """A clip that is there to be tried, and what is done in it."""
+class Example(BaseModel):
+    """A clip that ships, to try, and its true class."""
 
     name: str
     label: str
 
 
-class AboutSaid(BaseModel):
+class About(BaseModel):
     """What this server knows and allows."""
 
     classes: list[str]
-    examples: list[ExampleSaid]
+    examples: list[Example]
     upload_bytes: int
     video_seconds: float
     keep_seconds: float
 
 
 def make_app(service: Service, *, names: Collection[str] = ()) -> FastAPI:
-    """The app around a service that is entered.
+    """Return the app around a service that is entered.
 
     Args:
-        names: host names, without ports, that the server is called by besides "localhost".
+        names: host names, without ports, that the server is called by in addition to "localhost".
     """
     # FastAPI's own pages load scripts from elsewhere; /api is ours.
     app = FastAPI(title="stresnet", description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, names=names)
     _add_pages(app)
     _add_jobs(app, service)
-    _add_results(app, service)
     return app
 
 
 def example_clips() -> dict[str, Path]:
-    """The clips that ship with stresnet, by name; the classes take turns."""
+    """Return the clips that ship, by name; the classes take turns."""
     folder = Path(str(files("stresnet") / "assets" / "clips"))
     classes = [sorted(path.glob("*.mp4")) for path in sorted(folder.iterdir()) if path.is_dir()]
     return {path.name: path for turn in zip_longest(*classes) for path in turn if path}
@@ -108,40 +116,51 @@ def _add_pages(app: FastAPI) -> None:
     static = Path(str(files("stresnet.web") / "static"))
 
     def add(route: str, name: str, media_type: str) -> None:
+        @app.get(route, include_in_schema=False)
         def page(request: Request) -> FileResponse:
             response = FileResponse(static / name, media_type=media_type)
             if route == "/" and CLIENT not in request.cookies:
-                response.set_cookie(
-                    CLIENT, secrets.token_urlsafe(12), httponly=True, samesite="strict"
-                )
+                random_name = secrets.token_urlsafe(12)
+                response.set_cookie(CLIENT, random_name, httponly=True, samesite="strict")
             return response
-
-        app.get(route, include_in_schema=False)(page)
 
     for route, (name, media_type) in PAGES.items():
         add(route, name, media_type)
 
 
 def _add_jobs(app: FastAPI, service: Service) -> None:
+    def receive(request: Request, name: str) -> Job:
+        address = request.client.host if request.client else ""
+        client = f"{address} {request.cookies.get(CLIENT, '')[:64]}"
+        try:
+            return service.receive(client, shown_name(name))
+        except Busy as error:
+            raise HTTPException(429, str(error)) from error
+
+    def found(job_id: str) -> Job:
+        if (job := service.find(job_id)) is None:
+            raise HTTPException(404, "there is no such job, or it was removed in the meantime")
+        return job
+
+    def view(job: Job) -> JobView:
+        return JobView.model_validate(service.describe(job))
+
     @app.get("/api/about", summary="What this server knows and allows")
-    def about() -> AboutSaid:
-        limits = service.limits
-        return AboutSaid(
+    def about() -> About:
+        clips = example_clips().items()
+        return About(
             classes=list(service.class_names),
-            examples=[
-                ExampleSaid(name=name, label=clip.parent.name)
-                for name, clip in example_clips().items()
-            ],
-            upload_bytes=limits.upload_bytes,
-            video_seconds=limits.video_seconds,
-            keep_seconds=limits.keep_seconds,
+            examples=[Example(name=name, label=clip.parent.name) for name, clip in clips],
+            upload_bytes=service.limits.upload_bytes,
+            video_seconds=service.limits.video_seconds,
+            keep_seconds=service.limits.keep_seconds,
         )
 
     @app.post(
         "/api/jobs",
         status_code=201,
         summary="Send a clip: the file is the request's body",
-        responses={code: {"description": said} for code, said in REFUSALS.items()},
+        responses={code: {"description": reason} for code, reason in REFUSALS.items()},
         openapi_extra={
             "requestBody": {
                 "required": True,
@@ -151,47 +170,37 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
     )
     async def send(
         request: Request, name: str = Query("clip", description="What to call the clip.")
-    ) -> JobSaid:
-        job = _received(service, request, name)
+    ) -> JobView:
+        job = receive(request, name)
         try:
             await save_upload(request, job.folder / UPLOAD, service.limits)
         except BaseException:
             service.remove(job)
             raise
         service.enqueue(job)
-        return _said(service, job)
+        return view(job)
 
-    @app.post(
-        "/api/examples/{name}", status_code=201, summary="Try a clip that ships with stresnet"
-    )
-    def send_example(request: Request, name: str) -> JobSaid:
+    @app.post("/api/examples/{name}", status_code=201, summary="Try a clip that ships")
+    def send_example(request: Request, name: str) -> JobView:
         if (clip := example_clips().get(name)) is None:
             raise HTTPException(404, "there is no such example")
-        job = _received(service, request, name)
+        job = receive(request, name)
         shutil.copyfile(clip, job.folder / UPLOAD)
         service.enqueue(job)
-        return _said(service, job)
+        return view(job)
 
-
-def _add_results(app: FastAPI, service: Service) -> None:
-    def found(job_id: str) -> Job:
-        if (job := service.find(job_id)) is None:
-            raise HTTPException(404, "there is no such job, or it was removed in the meantime")
-        return job
-
-    @app.get("/api/jobs/{job_id}", summary="How a job stands, and its result")
+    @app.get("/api/jobs/{job_id}", summary="The state of a job, and its result")
     async def state(
         job_id: str,
-        after: int = Query(-1, description="Hold the answer back until `version` is another."),
-    ) -> JobSaid:
+        after: int = Query(-1, description="Hold the answer back until `version` differs."),
+    ) -> JobView:
         job = found(job_id)
-        patience = LONGEST_WAIT
-        while service.version(job) == after and patience > 0:
+        until = time.monotonic() + LONGEST_WAIT
+        while service.version(job) == after and time.monotonic() < until:
             await asyncio.sleep(LOOK)
-            patience -= LOOK
-        return _said(service, job)
+        return view(job)
 
-    @app.delete("/api/jobs/{job_id}", status_code=204, summary="End a job, and forget its files")
+    @app.delete("/api/jobs/{job_id}", status_code=204, summary="End a job, and delete its files")
     def remove(job_id: str) -> Response:
         service.remove(found(job_id))
         return Response(status_code=204)
@@ -204,33 +213,10 @@ def _add_results(app: FastAPI, service: Service) -> None:
     def file(
         job_id: str,
         name: str,
-        download: bool = Query(False, description="For keeping, not for showing."),
+        download: bool = Query(False, description="To save it instead of showing it."),
     ) -> FileResponse:
         job = found(job_id)
         if name not in service.describe(job)["files"]:
             raise HTTPException(404, "there is no such file, or the job is not done")
-        kept_as = f"{Path(job.name).stem}-{name}" if download else None
-        return FileResponse(job.folder / name, media_type=FILES[name], filename=kept_as)
-
-
-REFUSALS: dict[int | str, str] = {
-    400: "No clip came, or it broke off.",
-    408: "Sending took too long.",
-    413: "The file is too large.",
-    415: "A form came instead of the file itself.",
-    429: "Too many clips wait already.",
-    507: "The server's disk is full.",
-}
-
-
-def _received(service: Service, request: Request, name: str) -> Job:
-    address = request.client.host if request.client else ""
-    client = f"{address} {request.cookies.get(CLIENT, '')[:64]}"
-    try:
-        return service.receive(client, shown_name(name))
-    except Busy as error:
-        raise HTTPException(429, str(error)) from error
-
-
-def _said(service: Service, job: Job) -> JobSaid:
-    return JobSaid.model_validate(service.describe(job))
+        saved_as = f"{Path(job.name).stem}-{name}" if download else None
+        return FileResponse(job.folder / name, media_type=FILES[name], filename=saved_as)

@@ -1,4 +1,4 @@
-"""A queue in which clients take turns: twenty clips of one delay each other by no more than one."""
+"""A queue in which clients take turns: one client's twenty clips delay another's by only one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FairQueue(Generic[Item]):
         self._lines.setdefault(client, deque()).append(item)
 
     def pop(self) -> Item:
-        """The next item; its client goes behind all others.
+        """Return the next item; its client goes behind all others.
 
         Raises:
             IndexError: nothing waits.
@@ -36,7 +36,7 @@ class FairQueue(Generic[Item]):
         return item
 
     def remove(self, item: Item) -> None:
-        """Take an item out, if it waits."""
+        """Take an item out, if it is there."""
         for client, line in list(self._lines.items()):
             if item in line:
                 line.remove(item)
@@ -44,7 +44,7 @@ class FairQueue(Generic[Item]):
                 del self._lines[client]
 
     def ahead_of(self, item: Item) -> int:
-        """How many items are served before a waiting one, if no more come.
+        """Return how many items are served before this one, if no more come.
 
         Raises:
             ValueError: it does not wait.

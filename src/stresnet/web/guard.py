@@ -1,9 +1,9 @@
 """Who may ask, and what a browser may do with an answer. Around the whole app.
 
-- The Host header must be a name of ours, else a page elsewhere whose name was made to point at this
-  machine (DNS rebinding) could read everything; or an address, which cannot be made to.
-- A request that changes something must not come from another page (its Origin is told by browsers).
-- The page loads its own files and nothing else, runs no inline script, and is in nobody's frame.
+- The Host header must be an address or a name of this server. Otherwise a page elsewhere whose name
+  was made to point at this machine (DNS rebinding) could read everything.
+- A request that changes something must not come from another page (browsers send its Origin).
+- The page loads its own files and nothing else, runs no inline script, and cannot be framed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Guard:
     """Wraps an ASGI app.
 
     Args:
-        names: host names, without ports, that the server is called by besides "localhost".
+        names: host names, without ports, that the server is called by in addition to "localhost".
     """
 
     def __init__(self, app: ASGIApp, *, names: Collection[str] = ()) -> None:
@@ -69,7 +69,7 @@ def _without_port(host: str) -> str:
 
 
 def _is_address(host: str) -> bool:
-    """Whether it is a number such as 127.0.0.1 or [::1] and no name."""
+    """Return whether it is an address such as 127.0.0.1 or [::1], not a name."""
     try:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:

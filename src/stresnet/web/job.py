@@ -1,16 +1,18 @@
-"""One clip on its way: sent, waiting, at work, done or failed."""
+"""One clip on its way through the server, and what one visitor may ask for."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from stresnet.errors import UsageError
+
 UPLOAD = "upload"  # the clip in its job's folder; what a visitor calls it never names a file
 RESULT = "result.json"
-# What a finished job's folder holds for its visitor, and what it is called when downloaded.
+# What a finished job's folder holds for its visitor, and the media type.
 FILES = {
     RESULT: "application/json",
     "result.csv": "text/csv; charset=utf-8",
@@ -20,6 +22,37 @@ FILES = {
     "attention.mp4": "video/mp4",
     "annotated.mp4": "video/mp4",
 }
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one visitor may ask for; sizes in bytes, durations in seconds.
+
+    Attributes:
+        upload_bytes: of one file.
+        upload_seconds: that sending it may take.
+        video_seconds: length of a clip.
+        work_seconds: that the worker may spend on one clip.
+        keep_seconds: that a finished job's files are kept.
+        jobs_waiting: of all clients together, including those being sent.
+        jobs_of_client: unfinished ones of one client.
+
+    Raises:
+        UsageError: a limit is not above 0.
+    """
+
+    upload_bytes: int = 200_000_000
+    upload_seconds: float = 300.0
+    video_seconds: float = 60.0
+    work_seconds: float = 900.0
+    keep_seconds: float = 1800.0
+    jobs_waiting: int = 40
+    jobs_of_client: int = 5
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not getattr(self, field.name) > 0:
+                raise UsageError(f"{field.name} is {getattr(self, field.name)}, expected above 0")
 
 
 class State(StrEnum):
@@ -41,11 +74,11 @@ class Job:
     """Mutable, and guarded by the service's lock.
 
     Attributes:
-        id: random; who knows it may see the job and end it.
+        id: random; whoever knows it may see the job and end it.
         name: what the visitor calls the clip.
-        stage: what the worker does, for a person to read.
+        stage: what the worker is doing, for a person to read.
         progress: in [0, 1].
-        error: a sentence, and what mends it.
+        error: a sentence, and how to fix it.
         version: grows with every change.
         removed: its visitor does not want it any more.
         ended_at: by the monotonic clock.
@@ -65,7 +98,7 @@ class Job:
     ended_at: float = 0.0
 
     def change(self, **values: Any) -> None:
-        """Set attributes, and count."""
+        """Set attributes, and count the change."""
         for name, value in values.items():
             setattr(self, name, value)
         if self.state.ended and not self.ended_at:

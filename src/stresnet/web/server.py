@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from stresnet.errors import EnvironmentProblem
-from stresnet.web.limits import Limits
+from stresnet.web.job import Limits
 from stresnet.workers import worker_count
 
 HOST, PORT = "127.0.0.1", 8000
@@ -57,8 +57,8 @@ def serve(
     with (
         bound(host, port) as listening,
         Service(
-            model,
             limits=limits,
+            model=str(model),
             device=device,
             precision=precision,
             threads=worker_count(threads, sys.maxsize)[0],
@@ -66,7 +66,7 @@ def serve(
         ) as service,
     ):
         app = make_app(service, names={host, *names})
-        # Held-back answers must not hold back the end.
+        # Answers that are held back must not delay the end.
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
         on_ready(f"http://{host}:{listening.getsockname()[1]}/")
         uvicorn.Server(config).run(sockets=[listening])

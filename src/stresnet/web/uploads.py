@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
 
-from stresnet.web.limits import Limits
+from stresnet.web.job import Limits
 
 LONGEST_NAME = 80  # characters
 
@@ -23,8 +23,8 @@ async def save_upload(request: Request, path: Path, limits: Limits) -> None:
     if request.headers.get("content-type", "").startswith("multipart/"):
         raise HTTPException(415, "send the file itself as the body, not a form: curl -T clip.mp4")
     too_large = f"larger than the {limits.upload_bytes / 1e6:g} MB that are allowed here"
-    said = request.headers.get("content-length", "")
-    if said.isdecimal() and int(said) > limits.upload_bytes:
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limits.upload_bytes:
         raise HTTPException(413, too_large)
     size = 0
     try:
@@ -46,7 +46,7 @@ async def save_upload(request: Request, path: Path, limits: Limits) -> None:
 
 
 def shown_name(name: str) -> str:
-    """A visitor's name for a clip, fit to be shown: its last part, printable, not too long."""
+    """Make a visitor's name for a clip fit to be shown: its last part, printable, not too long."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     clean = "".join(c for c in last if c.isprintable()).strip()
     return clean[:LONGEST_NAME] or "clip"

@@ -2,7 +2,7 @@
 
     server --{"folder": ..., ...}--> stdin    worker    stdout --{"stage": ..., "progress": ...}-->
 
-Lines of JSON, so that nothing the worker says can run code here.
+Lines of JSON, so that nothing that comes from the worker can run code here.
 """
 
 from __future__ import annotations
@@ -12,35 +12,28 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stresnet.errors import (
-    EnvironmentProblem,
-    StresnetError,
-    UsageError,
-    VideoError,
-    WeightsError,
-)
+from stresnet.errors import EnvironmentProblem, StresnetError
 
-ENDS = ("ready", "result", "error")  # of these a message holds one when the worker has finished
-KINDS: dict[str, type[StresnetError]] = {
-    kind.__name__: kind for kind in (EnvironmentProblem, UsageError, VideoError, WeightsError)
-}
+ENDS = ("ready", "result", "error")  # a message with one of these is the last of its order
+KINDS = {kind.__name__: kind for kind in StresnetError.__subclasses__()}
 
 
-class WorkerDied(Exception):
-    """The process ended in the middle of its work: it crashed, or someone killed it."""
+class WorkerDied(EnvironmentProblem):
+    """The process ended in the middle of its work: it crashed, or was killed."""
 
 
-class TookTooLong(Exception):
-    """The process was killed since its time was over."""
+class TookTooLong(EnvironmentProblem):
+    """The process was killed because its time was over."""
 
 
 class Worker:
-    """At most one process at a time; one thread gives orders, any may kill.
+    """At most one process at a time; one thread gives orders, any thread may kill.
 
     Args:
         command: program and arguments.
@@ -61,11 +54,11 @@ class Worker:
         return self.pid is not None
 
     def start(self) -> Any:
-        """Start it anew and wait until it is ready; return what it says of itself.
+        """Start a new process, wait until it is ready, and return what it says of itself.
 
         Raises:
-            StresnetError: it cannot work; its own words.
-            WorkerDied: it died without a word.
+            StresnetError: it cannot work, for the reason that it gives.
+            WorkerDied: it died without giving a reason.
         """
         self.close()
         # In a group of its own, or a Ctrl-C in the terminal would reach it too.
@@ -77,45 +70,42 @@ class Worker:
             encoding="utf-8",
             process_group=0,
         )
-        last = self._listen(lambda news: None)
-        if "error" in last:
-            raise raised(last["error"])
-        return last["ready"]
+        return self._outcome(lambda news: None)["ready"]
 
     def run(
         self, order: Mapping[str, Any], *, seconds: float, on_news: Callable[[Any], None]
     ) -> Any:
-        """Give an order and wait; return the result.
+        """Give an order, wait, and return the result.
 
         Args:
             seconds: after which the process is killed.
             on_news: called with each message before the last.
 
         Raises:
-            StresnetError: the worker's own words on why it cannot be done.
+            StresnetError: it cannot be done, for the reason that the worker gives.
             WorkerDied: the process is gone; `start` it again.
-            TookTooLong: so is it here.
+            TookTooLong: likewise.
         """
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            self.kill()
-
-        timer = threading.Timer(seconds, end)
+        until = time.monotonic() + seconds
+        timer = threading.Timer(seconds, self.kill)
         timer.start()
         try:
-            last = self._order(order, on_news)
+            if self._process is None or self._process.stdin is None:
+                raise WorkerDied("it was not started")
+            with suppress(OSError):  # a dead process, which is noticed when its answer is read
+                self._process.stdin.write(json.dumps(order) + "\n")
+                self._process.stdin.flush()
+            return self._outcome(on_news)["result"]
         except WorkerDied as error:
-            if late.is_set():
-                raise TookTooLong from error
-            raise
+            if time.monotonic() < until:
+                raise
+            raise TookTooLong(
+                f"it took longer than {seconds:g} seconds and was stopped",
+                remedy="send a shorter clip",
+            ) from error
         finally:
             timer.cancel()
             timer.join()
-        if "error" in last:
-            raise raised(last["error"])
-        return last["result"]
 
     def kill(self) -> None:
         """End the process at once, if it runs."""
@@ -124,50 +114,42 @@ class Worker:
             process.wait()
 
     def close(self) -> None:
-        """Kill, and let go of the pipes; nobody may be in `run`."""
+        """Kill it, and close the pipes; no thread may be in `run`."""
         self.kill()
         process, self._process = self._process, None
         for pipe in (process.stdin, process.stdout) if process else ():
-            with suppress(OSError):  # what was not written yet cannot be any more
+            with suppress(OSError):  # what was not written yet is lost
                 if pipe is not None:
                     pipe.close()
 
-    def _order(self, order: Mapping[str, Any], on_news: Callable[[Any], None]) -> Any:
-        if self._process is None or self._process.stdin is None:
-            raise WorkerDied("it was not started")
-        try:
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-        except OSError as error:
-            raise WorkerDied(self._obituary()) from error
-        return self._listen(on_news)
-
-    def _listen(self, on_news: Callable[[Any], None]) -> Any:
+    def _outcome(self, on_news: Callable[[Any], None]) -> Any:
+        """Read messages up to the last one of an order."""
         if self._process is None or self._process.stdout is None:
             raise WorkerDied("it was not started")
         for line in self._process.stdout:
             with suppress(json.JSONDecodeError):  # a line cut off by its death
                 message = json.loads(line)
-                if any(end in message for end in ENDS):
+                if not any(end in message for end in ENDS):
+                    on_news(message)
+                elif "error" in message:
+                    raise raised(message["error"])
+                else:
                     return message
-                on_news(message)
-        raise WorkerDied(self._obituary())
-
-    def _obituary(self) -> str:
-        code = self._process.wait() if self._process else None
-        if code is not None and code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        return f"ended with exit code {code}"
+        code = self._process.wait()
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        raise WorkerDied(
+            f"the process that worked on it ended unexpectedly ({how})",
+            remedy="try again, or send a shorter clip: the memory may not be enough",
+        )
 
 
 def worker_command(scratch: Path, **arguments: Any) -> list[str]:
-    """Return how the process that works on clips is started."""
+    """Return how the process that works on clips is started; arguments of `worker_main`."""
     given = json.dumps({"scratch": str(scratch), **arguments})
     # -P: modules in the current directory are not imported.
     return [sys.executable, "-P", "-m", "stresnet.web.worker_main", given]
 
 
 def raised(error: Mapping[str, str]) -> StresnetError:
-    """An error as the worker told it."""
-    kind = KINDS.get(error["kind"], StresnetError)
-    return kind(error["problem"], remedy=error["remedy"])
+    """Return the error that the worker described."""
+    return KINDS.get(error["kind"], StresnetError)(error["problem"], remedy=error["remedy"])

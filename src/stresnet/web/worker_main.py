@@ -1,8 +1,8 @@
 """The worker process: loads the model once, then works on one clip after another.
 
-    python -m stresnet.web.worker_main '{"model": ..., "scratch": ..., "threads": 2, "fast": false}'
+    python -P -m stresnet.web.worker_main '{"model": ..., "scratch": ..., "threads": 2, ...}'
 
-Orders come on stdin and news go to stdout as lines of JSON; see `worker`.
+Orders come on stdin, messages go to stdout, as lines of JSON; see `worker_client`.
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stresnet.errors import StresnetError
+from stresnet.errors import EnvironmentProblem, StresnetError
 
-CLEARINGS = 10  # attempts
-Tell = Callable[[dict[str, Any]], None]
+CLEARINGS = 10  # attempts to remove the files
+Send = Callable[[dict[str, Any]], None]
 
 
 def main(arguments: dict[str, Any]) -> None:
     """Work until stdin ends."""
-    tell = _channel()
-    scratch = Path(arguments["scratch"])
+    send = _channel()
     orders: queue.Queue[dict[str, Any]] = queue.Queue()
-    threading.Thread(target=_read_orders, args=(orders, scratch), daemon=True).start()
-    _die_first()
+    reader = threading.Thread(
+        target=_read_orders, args=(orders, Path(arguments["scratch"])), daemon=True
+    )
+    reader.start()
+    with suppress(OSError):  # when memory runs out, Linux shall take this process, not the server
+        Path("/proc/self/oom_score_adj").write_text("800")
     try:
-        # Only here, so that a failing import is told too.
+        # Imported only here, so that an import that fails is reported, too.
         from stresnet.memory import keep_memory
         from stresnet.prediction.recogniser import Recogniser
         from stresnet.web.recognise import recognise
 
         keep_memory()
-
         recogniser = Recogniser(
             arguments["model"],
             device=arguments["device"],
@@ -47,9 +49,9 @@ def main(arguments: dict[str, Any]) -> None:
             protocol="quick" if arguments["fast"] else "paper",
         )
     except Exception as error:
-        tell({"error": told(error)})
+        send({"error": described(error)})
         return
-    tell({"ready": {"classes": list(recogniser.class_names)}})
+    send({"ready": {"classes": list(recogniser.class_names)}})
     while True:
         order = orders.get()
         try:
@@ -60,30 +62,30 @@ def main(arguments: dict[str, Any]) -> None:
                 max_seconds=order["max_seconds"],
                 threads=arguments["threads"],
                 fast=arguments["fast"],
-                on_stage=lambda stage, share: tell({"stage": stage, "progress": share}),
+                on_stage=lambda stage, share: send({"stage": stage, "progress": share}),
             )
-            tell({"result": result})
+            send({"result": result})
         except Exception as error:
-            tell({"error": told(error)})
+            send({"error": described(error)})
 
 
-def _channel() -> Tell:
-    """Keep stdout for messages: whatever else prints there goes to stderr."""
+def _channel() -> Send:
+    """Keep stdout for messages: whatever else is printed there goes to stderr."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    def tell(message: dict[str, Any]) -> None:
+    def send(message: dict[str, Any]) -> None:
         out.write(json.dumps(message, ensure_ascii=False) + "\n")
         out.flush()
 
-    return tell
+    return send
 
 
 def _read_orders(orders: queue.Queue[dict[str, Any]], scratch: Path) -> None:
     for line in _lines():
         orders.put(json.loads(line))
-    # The server is gone. If it was killed, nobody else clears up behind it. Not at once, perhaps:
-    # the clip that is worked on may get a file just when its folder is to go.
+    # The server is gone. If it was killed, nobody else removes its files. That may take several
+    # attempts: the clip that is being worked on may get another file in the meantime.
     for _ in range(CLEARINGS):
         shutil.rmtree(scratch, ignore_errors=True)
         if not scratch.exists():
@@ -96,32 +98,19 @@ def _lines() -> Iterator[str]:
         yield from sys.stdin
 
 
-def _die_first() -> None:
-    """When memory runs out, Linux shall take this process and not the server."""
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("800")
-
-
-def told(error: Exception) -> dict[str, str]:
-    """An error for `worker.raised`; what nobody expected goes to the log in full."""
-    if isinstance(error, StresnetError):
-        return {
-            "kind": type(error).__name__,
-            "problem": error.problem,
-            "remedy": error.remedy,
-        }
+def described(error: Exception) -> dict[str, str]:
+    """Describe an error for `worker_client.raised`; an unforeseen one goes to the log in full."""
     if isinstance(error, MemoryError):
-        return {
-            "kind": "EnvironmentProblem",
-            "problem": "the memory does not suffice for this clip",
-            "remedy": "send a shorter one",
-        }
-    traceback.print_exception(error)
-    return {
-        "kind": "",
-        "problem": f"something went wrong ({type(error).__name__})",
-        "remedy": "try another clip; whoever runs this server finds the details in its log",
-    }
+        error = EnvironmentProblem(
+            "there is not enough memory for this clip", remedy="send a shorter one"
+        )
+    if not isinstance(error, StresnetError):
+        traceback.print_exception(error)
+        error = StresnetError(
+            f"something went wrong ({type(error).__name__})",
+            remedy="try another clip; the details are in the server's log",
+        )
+    return {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
 
 
 if __name__ == "__main__":
