@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stresnet.data.store.reader import StoredVideo
     from stresnet.demonstration import demo
     from stresnet.diagnosis import doctor
+    from stresnet.evaluation.comparison import Comparison
     from stresnet.evaluation.evaluate import evaluate
     from stresnet.evaluation.fusion import fuse
     from stresnet.evaluation.protocols import Protocol
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 # Without STResNetClassifier, which needs an extra: `import *` must not fail where it is missing.
 __all__ = [
     "ClassScore",
+    "Comparison",
     "EvaluationResult",
     "Execution",
     "Explanation",
@@ -102,6 +104,7 @@ if not TYPE_CHECKING:
     _public_name, __dir__ = lazy_names(
         __name__,
         {
+            "Comparison": "stresnet.evaluation.comparison",
             "EvaluationResult": "stresnet.evaluation.result",
             "Execution": "stresnet.training.runtime",
             "Explanation": "stresnet.explanation",

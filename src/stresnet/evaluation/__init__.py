@@ -1,1 +1,1 @@
-
+"""How good a network is: protocols, scores, accuracies with intervals, fusion and reports."""
