@@ -11,7 +11,7 @@ import pytest
 
 from making_videos import MJPEG, moving_texture, write_video
 from stresnet.data.video.decode import read_video
-from stresnet.data.video.probe import probe
+from stresnet.data.video.probe import lasts_longer, probe
 
 CLIP = moving_texture(30, 64, 80)
 
@@ -46,6 +46,7 @@ def test_pictures_that_begin_after_the_sound_have_the_times_of_a_player(
     path = write_video(tmp_path / f"a{ending}", CLIP, times=times.tolist(), sound=6)
     np.testing.assert_allclose(read_video(path, short_side=64).times, times, atol=0.01)
     assert seen(path) == (30, pytest.approx(1.2, abs=0.01), "")
+    assert lasts_longer(path, 1.1) and not lasts_longer(path, 1.3)
 
 
 @pytest.mark.parametrize("left", [0.9, 0.7])

@@ -194,7 +194,7 @@ class StoredVideo:
 
     @property
     def imported(self) -> bool:
-        """Whether it was made from another tool's pictures (see `import_layouts`)."""
+        """Whether it was made from another tool's pictures (see `formats.read`)."""
         return "imported_from" in self.index.preparation
 
     @property

@@ -6,6 +6,7 @@ about as long as reading the file.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def probe(path: Path, *, short_side: int = 256) -> VideoInfo:
     """
     with opened_video(path) as (container, stream):
         count = _Count(container, stream)
-        count.read()
+        for _ in count.read():
+            pass
         width, height = stream.codec_context.width, stream.codec_context.height
         scaled_width, scaled_height = scaled_size(
             width or short_side,  # of a damaged file only
@@ -77,17 +79,15 @@ def probe(path: Path, *, short_side: int = 256) -> VideoInfo:
             short_side,
             pixel_aspect=stream.sample_aspect_ratio,
         )
-        frames = count.packets.pictures
         intervals = np.diff(np.sort(count.stamps))
-        step = count.step
         return VideoInfo(
             codec=stream.codec_context.codec.canonical_name,
             width=width,
             height=height,
             pixels=scaled_width * scaled_height,
-            frames=frames,
-            seconds=round(frames * step, 3),
-            fps=round(1 / step, 3) if step else 0.0,
+            frames=count.packets.pictures,
+            seconds=round(count.seconds, 3),
+            fps=round(1 / count.step, 3) if count.step else 0.0,
             is_uneven=bool(len(intervals)) and _is_uneven(intervals),
             streams=len(container.streams.video),
             is_interlaced=bool(getattr(count.first, "interlaced_frame", False)),
@@ -99,25 +99,14 @@ def probe(path: Path, *, short_side: int = 256) -> VideoInfo:
 def lasts_longer(path: Path, seconds: float) -> bool:
     """Return whether a video's pictures last longer than so many seconds.
 
-    Reads no more packets than needed, in contrast to `probe`.
+    Unlike `probe`, read no more packets than needed.
 
     Raises:
         VideoError: the file cannot be decoded here; the message says why.
     """
     with opened_video(path) as (container, stream):
-        times, packets = frame_times(container, stream), PacketCount(container, stream)
-        step = float(1 / (stream.average_rate or 25))
-        first: float | None = None
-        try:
-            for packet in container.demux():
-                if packets.add(packet):
-                    time = times.time_of(_seconds(packet, packet.dts))
-                    first = time if first is None else first
-                    if time + step - first > seconds + 1e-3:
-                        return True
-        except FFmpegError:
-            pass  # here the file breaks off
-    return False
+        count = _Count(container, stream)
+        return any(count.seconds > seconds + 1e-3 for _ in count.read())
 
 
 def _is_uneven(intervals: NDArray[np.float64]) -> bool:
@@ -149,12 +138,18 @@ class _Count:
         times = self._decoding
         return (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
 
-    def read(self) -> None:
-        """Read all packets, and decode up to the first picture."""
+    @property
+    def seconds(self) -> float:
+        """How long the pictures so far are shown."""
+        return self.packets.pictures * self.step
+
+    def read(self) -> Iterator[None]:
+        """Read all packets, one after each yield, and decode up to the first picture."""
         try:
             for packet in self._container.demux():
                 if self.packets.add(packet):
                     self._note(packet)
+                    yield
         except FFmpegError as error:
             self._trouble = self._trouble or str(error.strerror)
 
