@@ -17,9 +17,9 @@ async function ask(url, options) {
     throw error.name === "AbortError" ? error : new Error("the server does not answer");
   });
   if (answer.status === 204) return null;
-  const said = await answer.json();
-  if (!answer.ok) throw new Error(said.detail);
-  return said;
+  const body = await answer.json();
+  if (!answer.ok) throw new Error(body.detail);
+  return body;
 }
 
 // Which of the page's parts are seen.
@@ -168,7 +168,7 @@ function scoreRow(entry) {
 async function begin() {
   const about = await ask("/api/about");
   const few = about.classes.slice(0, 8).join(", ") + (about.classes.length > 8 ? ", …" : "");
-  $("about").textContent = `Drop a clip, and see what is done in it, when, and what told the network. It knows ${about.classes.length} classes: ${few}.`;
+  $("about").textContent = `Drop a clip to see which action it shows, when, and what the network looked at. It knows ${about.classes.length} classes: ${few}.`;
   $("limits").textContent = `Up to ${about.video_seconds} seconds and ${about.upload_bytes / 1e6} MB; mp4, mov, avi, mkv, webm and others`;
   $("kept").textContent = `after ${Math.max(Math.round(about.keep_seconds / 60), 1)} minutes`;
   $("examples").hidden = !about.examples.length;
