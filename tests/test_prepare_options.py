@@ -12,7 +12,7 @@ import stresnet.data.prepare.one as prepare_video_module
 import stresnet.workers as workers_module
 from making_stores import contents, without_processes
 from making_videos import moving_texture, write_sound, write_video
-from stresnet.data.prepare.estimate import dry_run
+from stresnet.data.prepare.estimate import estimate_preparation
 from stresnet.data.prepare.many import WHOLE, Shard, prepare
 from stresnet.data.video.inputs import find_videos
 from stresnet.data.video.probe import probe
@@ -107,50 +107,50 @@ def test_headers_that_do_not_tell(tmp_path):
 def test_a_dry_run_foretells_and_writes_nothing(tmp_path):
     videos = written(tmp_path / "videos")
     before = contents(tmp_path)
-    forecast = dry_run(videos, tmp_path / "deep" / "out", workers=1)
+    estimate = estimate_preparation(videos, tmp_path / "deep" / "out", workers=1)
     assert contents(tmp_path) == before
     assert not (tmp_path / "deep").exists()
-    assert (forecast.videos, forecast.prepared) == (4, 0)
-    assert [name for name, _ in forecast.failures] == ["bad.mp4"]
-    assert forecast.frames == 30
-    assert forecast.seconds == pytest.approx(1.2)
-    assert forecast.speed > 0
-    assert forecast.hours == pytest.approx(30 / forecast.speed / 3600)
-    assert forecast.free > 1e6
+    assert (estimate.videos, estimate.prepared) == (4, 0)
+    assert [name for name, _ in estimate.failures] == ["bad.mp4"]
+    assert estimate.frames == 30
+    assert estimate.seconds == pytest.approx(1.2)
+    assert estimate.speed > 0
+    assert estimate.hours == pytest.approx(30 / estimate.speed / 3600)
+    assert estimate.free > 1e6
 
     prepare(videos, tmp_path / "out")
     size = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.zip"))
-    assert forecast.bytes == pytest.approx(size, rel=0.25)
-    again = dry_run(videos, tmp_path / "out")
+    assert estimate.bytes == pytest.approx(size, rel=0.25)
+    again = estimate_preparation(videos, tmp_path / "out")
     assert (again.prepared, again.frames, again.hours, again.bytes) == (3, 0, 0, 0)
 
 
 def test_a_dry_run_of_a_part(tmp_path):
     videos = [video for video in written(tmp_path / "videos") if video[1] != "bad.mp4"]
     part = Shard(1, 2)
-    forecast = dry_run(videos, tmp_path / "out", shard=part)
-    assert forecast.videos == sum(part.holds(name) for _, name in videos)
+    estimate = estimate_preparation(videos, tmp_path / "out", shard=part)
+    assert estimate.videos == sum(part.holds(name) for _, name in videos)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_share_the_hours(tmp_path, monkeypatch, workers):
     videos = written(tmp_path / "videos", count=2)
     monkeypatch.setattr(dry_run_module, "_rates", lambda *_: (1e-6, 0.5))
-    forecast = dry_run(videos, tmp_path / "out", workers=workers)
+    estimate = estimate_preparation(videos, tmp_path / "out", workers=workers)
     pixels = 20 * 320 * 256
-    assert forecast.hours * 3600 == pytest.approx(pixels * 1e-6 / workers)
-    assert forecast.speed == pytest.approx(workers / (320 * 256 * 1e-6))
-    assert forecast.bytes == pytest.approx(pixels / 2)
+    assert estimate.hours * 3600 == pytest.approx(pixels * 1e-6 / workers)
+    assert estimate.speed == pytest.approx(workers / (320 * 256 * 1e-6))
+    assert estimate.bytes == pytest.approx(pixels / 2)
 
 
 def test_nothing_can_be_prepared(tmp_path, monkeypatch):
-    """Headers are good, the rest is not: a forecast without a speed."""
+    """Headers are good, the rest is not: a estimate without a speed."""
     videos = written(tmp_path / "videos", count=1)
 
     def fail(*_, **__):
         raise VideoError("no frame can be decoded")
 
     monkeypatch.setattr(dry_run_module, "iter_frames", fail)
-    forecast = dry_run(videos, tmp_path / "out")
-    assert (forecast.frames, forecast.speed, forecast.hours) == (10, 0, 0)
-    assert np.isfinite(forecast.bytes)
+    estimate = estimate_preparation(videos, tmp_path / "out")
+    assert (estimate.frames, estimate.speed, estimate.hours) == (10, 0, 0)
+    assert np.isfinite(estimate.bytes)

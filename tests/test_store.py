@@ -198,7 +198,7 @@ def test_stores_prepared_otherwise_are_told_apart(tmp_path):
     stored = write(tmp_path / "clip.zip", preparation=SAID)
     with pytest.raises(StoreError, match=r"tau is 0.25, expected 0.1. Fix") as caught:
         stored.check({**SAID, "tau": 0.1})
-    assert "short_side" not in caught.value.problem.split("otherwise")[1]
+    assert "short_side" not in caught.value.problem.split("differently")[1]
     with pytest.raises(StoreError, match=r"tau is 0.25, expected None; theta is None, expected 1"):
         stored.check({**FLOW_FORMAT, "short_side": 48, "theta": 1})
 

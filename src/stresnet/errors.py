@@ -6,7 +6,7 @@
     ├── WeightsError        a model file or folder cannot be used             exit code 2
     ├── EnvironmentProblem  disk, device or a missing extra                   exit code 3
     ├── VideoError          one video cannot be read                          exit code 1
-    ├── StoreError          one prepared video is damaged or made otherwise   exit code 1
+    ├── StoreError          one prepared video is damaged or not as expected  exit code 1
     ├── JobError            a job crashed, hung, or its process died          exit code 1
     └── TrainingError       training cannot continue                          exit code 1
 

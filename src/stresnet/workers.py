@@ -368,19 +368,17 @@ def _work(line: Line, function: Callable[[Job], Any]) -> None:
     _home = line
     with suppress(EOFError, ConnectionError):  # the parent is done with us
         while True:
-            line.send(_outcome(function, line.recv()))
+            job = line.recv()
+            try:
+                outcome = function(job)
+            except StresnetError as error:
+                outcome = error
+            except Exception as error:  # as text, since not every exception survives pickling
+                outcome = JobError(f"{type(error).__name__}: {error}")
+            line.send(outcome)
 
 
 def _die_with_parent() -> None:
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)
-
-
-def _outcome(function: Callable[[Job], Result], job: Job) -> Result | StresnetError:
-    try:
-        return function(job)
-    except StresnetError as error:
-        return error
-    except Exception as error:  # as text, since not every exception survives pickling
-        return JobError(f"{type(error).__name__}: {error}")

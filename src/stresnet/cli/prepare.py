@@ -14,7 +14,7 @@ from stresnet.cli.progress import progress
 from stresnet.data.formats.layouts import Layout
 
 if TYPE_CHECKING:
-    from stresnet.data.prepare.estimate import Forecast
+    from stresnet.data.prepare.estimate import PreparationEstimate
     from stresnet.data.prepare.many import Shard
     from stresnet.workers import JobReport
 
@@ -52,7 +52,7 @@ def prepare(
     """Decode videos and compute their TV-L1 optical flow into a store. Rerun to resume."""
     from stresnet.data.formats.layouts import layout_names
     from stresnet.data.formats.write import export
-    from stresnet.data.prepare.estimate import dry_run as foretell
+    from stresnet.data.prepare.estimate import estimate_preparation
     from stresnet.data.prepare.many import Shard
     from stresnet.data.prepare.many import prepare as prepare_all
     from stresnet.data.store.location import default_store
@@ -64,11 +64,11 @@ def prepare(
     names = [name for _, name in found]
     layout_names(names if format is not Layout.STORE else (), format)  # clashes, before the work
     if dry_run:
-        forecast = foretell(found, out, workers=workers, shard=part)
-        say_forecast(forecast, out)
+        estimate = estimate_preparation(found, out, workers=workers, shard=part)
+        say_preparation(estimate, out)
         if format is not Layout.STORE:
             say(f"and as much again in {layout_folder(out, format)}")
-        raise typer.Exit(1 if forecast.failures else 0)
+        raise typer.Exit(1 if estimate.failures else 0)
 
     with progress("prepare") as on_progress:
         report = prepare_all(
@@ -119,24 +119,24 @@ def say_warnings(warnings: Sequence[tuple[str, str]]) -> None:
         say(f"and {len(warnings) - FAILURES_SHOWN} more warnings; `stresnet check` has all of one")
 
 
-def say_forecast(forecast: Forecast, out: Path) -> None:
+def say_preparation(estimate: PreparationEstimate, out: Path) -> None:
     """A dry run's result, for a person."""
-    to_do = forecast.videos - forecast.prepared - len(forecast.failures)
+    to_do = estimate.videos - estimate.prepared - len(estimate.failures)
     say(
-        f"{forecast.videos} videos: {to_do} to prepare, {forecast.prepared} already there, "
-        f"{len(forecast.failures)} cannot be opened"
+        f"{estimate.videos} videos: {to_do} to prepare, {estimate.prepared} already there, "
+        f"{len(estimate.failures)} cannot be opened"
     )
-    say_failures(forecast.failures, "the list that a run writes")
+    say_failures(estimate.failures, "the list that a run writes")
     if not to_do:
         return
-    say(f"{forecast.frames:,.0f} frames, {duration(forecast.seconds)} of video")
-    if not forecast.speed:
-        say("none of those tried could be prepared: no forecast of time and size")
+    say(f"{estimate.frames:,.0f} frames, {duration(estimate.seconds)} of video")
+    if not estimate.speed:
+        say("none of those tried could be prepared: no estimate of time and size")
         return
-    took = duration(forecast.hours * 3600)
-    say(f"about {took} of work, at {forecast.speed:.1f} frames/s as tried on this machine")
-    say(f"about {forecast.bytes / 1e9:.2f} GB in {out}; {forecast.free / 1e9:.1f} GB free")
-    if forecast.bytes > forecast.free:
+    took = duration(estimate.hours * 3600)
+    say(f"about {took} of work, at {estimate.speed:.1f} frames/s as tried on this machine")
+    say(f"about {estimate.bytes / 1e9:.2f} GB in {out}; {estimate.free / 1e9:.1f} GB free")
+    if estimate.bytes > estimate.free:
         say("warning: that does not fit; choose another --out")
 
 

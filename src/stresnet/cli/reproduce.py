@@ -11,7 +11,7 @@ from rich.table import Table
 
 from stresnet.cli.app import say, say_failures
 from stresnet.cli.options import Device, Lists, Precision, Store, numbers
-from stresnet.cli.prepare import duration, say_forecast
+from stresnet.cli.prepare import duration, say_preparation
 
 if TYPE_CHECKING:
     from stresnet.reproduction.run import ReproductionEstimate
@@ -100,7 +100,7 @@ def as_table(title: str, cells: list[list[str]]) -> Table:
 def say_estimate(estimate: ReproductionEstimate, store: Path) -> None:
     """Print an estimate for a person; the phases of a split were logged already."""
     say("prepare:")
-    say_forecast(estimate.preparation, store)
+    say_preparation(estimate.preparation, store)
     steps = estimate.splits * sum(phase.phase.iterations for phase in estimate.phases)
     took = duration(3600 * estimate.training_hours)
     say(f"train, each of {estimate.splits} splits as above: {steps:,} iterations in all, {took}")

@@ -23,7 +23,7 @@ import numpy as np
 
 from stresnet.data.loading.dataset import InMemoryVideo
 from stresnet.data.prepare.ensure import ensure_prepared
-from stresnet.data.prepare.estimate import Forecast, dry_run
+from stresnet.data.prepare.estimate import PreparationEstimate, estimate_preparation
 from stresnet.device import resolve_device
 from stresnet.errors import UsageError
 from stresnet.evaluation.evaluate import evaluate
@@ -121,7 +121,7 @@ class ReproductionEstimate:
         scoring_hours: to test all networks on all splits.
     """
 
-    preparation: Forecast
+    preparation: PreparationEstimate
     phases: tuple[PhaseEstimate, ...]
     splits: int
     scoring_hours: float
@@ -144,7 +144,9 @@ def estimate_reproduction(job: Job) -> ReproductionEstimate:
         UsageError: an argument makes no sense.
     """
     videos = job.videos()
-    preparation = dry_run([(item.path, item.name) for item in videos], job.store_folder)
+    preparation = estimate_preparation(
+        [(item.path, item.name) for item in videos], job.store_folder
+    )
     phases = estimate_training(job.root, execution=job.execution, **job.training(job.splits[0]))
     seconds = scoring_seconds(job.full_recipe, job.execution.device)
     tests = sum(len(job.split(number).test) for number in job.splits)

@@ -1,4 +1,4 @@
-"""What `prepare` would do: how many files, hours and gigabytes, without writing anything.
+"""What `prepare` takes: how many files, hours and gigabytes, without writing anything.
 
 Lengths come from the files' headers, speed and size from preparing the first frames of a few of
 the very videos, as many at a time as the run would.
@@ -29,16 +29,16 @@ SAMPLE_FRAMES = 9
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """What is to be expected of a run.
+class PreparationEstimate:
+    """What preparing videos takes.
 
     Attributes:
         videos: files in all, those that cannot be opened included.
         prepared: of these, prepared already.
         failures: (name, reason) of those that cannot be opened.
-        frames, seconds: of the videos to do.
+        frames, seconds: of the videos that are left to prepare.
         speed: frames a second of all workers together; 0 if there is nothing to do.
-        bytes: that the store will take.
+        bytes: that they will take in the store.
         free: bytes on the disk.
     """
 
@@ -57,14 +57,14 @@ class Forecast:
         return self.frames / self.speed / 3600 if self.speed else 0.0
 
 
-def dry_run(
+def estimate_preparation(
     videos: Sequence[tuple[Path, str]],
     out: Path,
     *,
     workers: int | None = None,
     shard: Shard = WHOLE,
-) -> Forecast:
-    """Foretell `prepare`; nothing is written to `out`.
+) -> PreparationEstimate:
+    """Estimate what `prepare` will take; nothing is written to `out`.
 
     Raises:
         UsageError: as of `prepare`.
@@ -88,7 +88,7 @@ def dry_run(
     frames = sum(length.frames for _, length in lengths)
     seconds_per_pixel, bytes_per_pixel = _rates([job for job, _ in lengths], workers, threads)
     hours = pixels * seconds_per_pixel / workers / 3600
-    return Forecast(
+    return PreparationEstimate(
         videos=len(jobs),
         prepared=len(jobs) - len(lengths) - len(failures),
         failures=tuple(sorted(failures)),

@@ -26,15 +26,10 @@ from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
 from stresnet.prefetch import prefetch
 
 BLOCK = 32  # frames in memory at a time
-OnFrames = Callable[[int], None]  # frames written so far
-
-
-def unheard(frames: int) -> None:
-    """No progress shown."""
 
 
 def preparation(parameters: TVL1Parameters = AUTHORS, *, short_side: int = 256) -> dict[str, Any]:
-    """All that decides what the pixels of a prepared video are, as JSON values."""
+    """Return all that decides what the pixels of a prepared video are, as JSON values."""
     return {
         "short_side": short_side,
         "jpeg_quality": QUALITY,
@@ -54,7 +49,7 @@ def prepare_video(
     parameters: TVL1Parameters = AUTHORS,
     short_side: int = 256,
     threads: int = 1,
-    on_frames: OnFrames = unheard,
+    on_frames: Callable[[int], None] = lambda frames: None,
 ) -> StoredVideo:
     """Decode a video file and compute its flow; write both to `store`, whole or not at all.
 
@@ -86,13 +81,13 @@ def prepare_frames(
     """As `prepare_video`, for frames (N,H,W,3) uint8 RGB that are in memory already.
 
     Raises:
-        UsageError: the array is no video.
+        UsageError: the array is not a video.
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
     source = Source("array", hashlib.sha256(images.tobytes()).hexdigest())
     with _writer(store, source, parameters, short_side) as writer:
         frames = frames_of_array(images, fps=fps, short_side=short_side)
-        _write(frames, writer, parameters, threads, unheard)
+        _write(frames, writer, parameters, threads)
     return StoredVideo(store)
 
 
@@ -115,7 +110,7 @@ def _write(
     writer: StoreWriter,
     parameters: TVL1Parameters,
     threads: int,
-    on_frames: OnFrames,
+    on_frames: Callable[[int], None] = lambda frames: None,
 ) -> None:
     last: NDArray[np.uint8] | None = None  # (1,H,W) grey, of the block before
     written = 0

@@ -1,13 +1,13 @@
-"""Does the stored flow belong to the stored frames? Known damages, recognised and named.
+"""Does the stored flow belong to the stored frames? Known kinds of damage are named.
 
 Warped back by the flow, frame k+1 must look like frame k (brightness constancy, on which TV-L1
-rests). Where another reading of the same bytes makes it look more so, they were written that way:
+rests). If another reading of the same bytes makes it look more alike, they were written that way:
 
     axes swapped | negated, both or one | too large or too small | of the frame before or after
 
-Flow that was min-max normalised picture by picture shows in its levels: each picture goes from 0 to
-255, and what stands still is not at 128. Only moving, textured pixels count; without any, as in a
-still or black video, nothing is said.
+Flow that was min-max normalised, each picture on its own, shows in its levels: each picture goes
+from 0 to 255, and what stands still is not at 128. Only moving, textured pixels count; a still or
+black video has none, and is not judged.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from stresnet.workers import map_in_processes, worker_count
 
 FIELDS = 12  # looked at in a video
 PIXELS = 4000  # looked at in a field
-LEAST_PIXELS = 200  # of a field, or it is passed over
-LEAST_FIELDS = 3  # together, or nothing is said
+LEAST_PIXELS = 200  # of a field, or it is skipped
+LEAST_FIELDS = 3  # together, or the video is not judged
 LEAST_SPEED = 1.0  # pixels per frame; below, the readings hardly differ
 LEAST_GRADIENT = 8.0  # grey levels a pixel; where there is no texture, all readings fit
 BETTER = 0.85  # of the error as stored, to be a better reading
@@ -66,19 +66,19 @@ _SENTENCES = {
 }
 _MIN_MAX = (
     "the flow seems to be min-max normalised: each picture goes from 0 to 255, and what stands "
-    f"still is not at {NO_MOTION}; its scale is lost, make it anew"
+    f"still is not at {NO_MOTION}; its scale is lost, compute it again"
 )
 
 
 @dataclass
 class Evidence:
-    """What was seen; that of many videos may be added up.
+    """What was measured; the evidence of many videos can be added up.
 
     Attributes:
-        bound: that the flow's maker was taken to have used, in pixels per frame.
+        bound: of the flow, in pixels per frame, as its maker is said to have used.
         errors: by reading, for each field looked at: mean difference in grey levels.
         touching: for each field, whether both its pictures go from 0 to 255.
-        off_zero: for each of them that shows anything still, whether that is far from 128.
+        off_zero: for each of those in which anything stands still, whether it is far from 128.
     """
 
     bound: float = BOUND
@@ -96,7 +96,7 @@ class Evidence:
 
 
 def evidence(stored: StoredVideo) -> Evidence:
-    """Look at some flow fields of a prepared video, spread evenly.
+    """Look at some flow fields of a prepared video, spread evenly over it.
 
     Raises:
         StoreError: the store is missing or damaged.
@@ -112,7 +112,7 @@ def evidence(stored: StoredVideo) -> Evidence:
 
 
 def finding(seen: Evidence) -> str:
-    """What seems to be wrong, in a sentence; empty if all is well or nothing can be said."""
+    """Return what seems to be wrong, in a sentence; empty if nothing does, or nobody can say."""
     if _mostly(seen.touching, 0.9) and _mostly(seen.off_zero, 0.5):
         return _MIN_MAX
     stored = np.array(seen.errors.get(AS_STORED, []))
@@ -194,8 +194,8 @@ class CheckReport:
         videos: how many were looked at.
         failures: (name, reason) of those that are damaged or were made otherwise.
         warnings: (name, what was lost when the video was decoded).
-        by_finding: sentence -> names of the videos that show it each on its own.
-        together: what only the evidence of all videos together bears out, or nothing.
+        by_finding: sentence -> names of the videos that show it, each on its own.
+        together: what only the evidence of all videos together shows, or "".
     """
 
     videos: int
@@ -211,7 +211,7 @@ class CheckReport:
 
 
 def find_stores(place: Path) -> list[tuple[Path, str]]:
-    """A prepared video, or all of them in a folder at any depth: (path, name), sorted by name.
+    """Find a prepared video, or those at any depth of a folder: (path, name), sorted by name.
 
     Raises:
         DatasetError: there is no such place, or no prepared video in it.
@@ -232,7 +232,7 @@ def check_stores(
     workers: int | None = None,
     on_progress: OnProgress = silent,
 ) -> CheckReport:
-    """Check prepared videos, each of them (path, name).
+    """Check prepared videos, each given as (path, name): every byte, and the flow.
 
     Raises:
         UsageError: `workers` is less than 1.

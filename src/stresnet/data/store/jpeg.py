@@ -1,4 +1,4 @@
-"""Pictures as JPEG bytes. The only door to the codec (libjpeg-turbo, through simplejpeg).
+"""Pictures as JPEG bytes. Only this file calls the codec (libjpeg-turbo, through simplejpeg).
 
 Quality 95 and halved chroma are what OpenCV's `imwrite` did for the authors' frames and flow.
 """
@@ -36,7 +36,7 @@ def size_of(data: bytes) -> tuple[int, int]:
     """(H, W) pixels, from a JPEG's header.
 
     Raises:
-        ValueError: the data is no JPEG.
+        ValueError: the data is not a JPEG.
     """
     height, width, *_ = simplejpeg.decode_jpeg_header(data)
     return int(height), int(width)

@@ -56,10 +56,10 @@ _BAD_SEEK = (None, errno.EINVAL, errno.EOVERFLOW)  # an offset that is no offset
 Read = Callable[[str, int], bytes]  # a picture's bytes, by kind ("rgb" or "flow") and number
 
 
-# What the bytes of a stored flow field mean; every store says it in its index. Tools differ in all
-# of it without a word in their files: denseflow's bound is 32 by default, its files count from 0,
-# others normalise each picture. A network trained on one and shown another fails in silence, so a
-# store that says anything else is refused.
+# What the bytes of a stored flow field mean; every index has it. Tools differ in all of it, and
+# their files do not say so: denseflow's bound is 32 by default, its files count from 0, others
+# normalise each picture. A network that is trained on one and shown another fails silently, so a
+# store with anything else here is refused.
 FLOW_FORMAT: Mapping[str, Any] = {
     "flow_bound": BOUND,  # pixels per frame
     "flow_levels": "round(255 (v + bound) / (2 bound)), clipped to 0 ... 255",
@@ -69,7 +69,7 @@ FLOW_FORMAT: Mapping[str, Any] = {
 
 
 def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
-    """`key is ..., expected ...` for each key whose values differ; a missing one is None."""
+    """Return `key is ..., expected ...` for each key whose values differ; a missing one is None."""
     return [
         f"{key} is {found.get(key)!r}, expected {expected.get(key)!r}"
         for key in sorted(found.keys() | expected.keys())
@@ -113,7 +113,7 @@ class Table(NamedTuple):
 
 
 class StoredVideo:
-    """A prepared video on disk; cheap to make and to pickle, since nothing is read until asked for.
+    """A prepared video on disk; cheap to create and to pickle: nothing is read until it is needed.
 
     No file stays open between calls: a data set may hold any number of these, and any number of
     processes and threads may read them.
@@ -134,7 +134,7 @@ class StoredVideo:
 
     @cached_property
     def index(self) -> Index:
-        """What the store says about itself."""
+        """The content of `index.json`."""
         with self._opened() as archive, self._blaming(INDEX):
             said = json.loads(_read(archive, INDEX))
             if said["version"] == VERSION:
@@ -154,7 +154,7 @@ class StoredVideo:
         said = {key: preparation.get(key) for key in FLOW_FORMAT}
         if told := differences(said, FLOW_FORMAT):
             raise StoreError(
-                f"{printable(self.path)}: its flow is stored otherwise: {'; '.join(told)}",
+                f"{printable(self.path)}: its flow is stored differently: {'; '.join(told)}",
                 remedy=_REMEDY,
             )
 
@@ -275,7 +275,7 @@ class StoredVideo:
         expected = json.loads(json.dumps(dict(preparation)))
         if told := differences(self.index.preparation, expected):
             raise StoreError(
-                f"{printable(self.path)}: prepared otherwise: {'; '.join(told)}", remedy=_REMEDY
+                f"{printable(self.path)}: prepared differently: {'; '.join(told)}", remedy=_REMEDY
             )
 
     def verify(self) -> None:

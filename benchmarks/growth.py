@@ -1,0 +1,172 @@
+"""Costs that must not grow with the work: starting again on many videos, reading from long ones.
+
+    python benchmarks/growth.py [--before OLD/src]
+
+1. The start of `train --resume` on 5,000 prepared videos, when nothing has changed.
+2. Reading 5 chunks (5 frames, 50 flow fields) from prepared videos of 100 to 100,000 frames.
+
+Each number is the median of several fresh processes. With --before, those of another copy of the
+source take turns with ours, on the same files: on a machine that others use, trust the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+FRAMES = 10  # of each of the many videos
+MEASURE_START = """
+import json, sys, time
+from dataclasses import replace
+from pathlib import Path
+began = time.perf_counter()
+from stresnet.training.recipes import QUICK
+from stresnet.training.run import train
+root, run = map(Path, sys.argv[1:])
+phase = replace(QUICK.phases[0], batch=2, norm_group=2, schedule=((1e-2, 1),))
+recipe = replace(QUICK, input_size=32, phases=(phase, *QUICK.phases[1:]))
+if __name__ == "__main__":
+    train(root / "videos" / "list.csv", run, recipe=recipe, store=root / "store",
+          phases=["motion"], workers=0, device="cpu")
+    print("RESULT", time.perf_counter() - began)
+"""
+MEASURE_READ = """
+import sys, time
+from pathlib import Path
+import numpy as np
+try:
+    from stresnet.data.store.reader import StoredVideo
+except ImportError:
+    from stresnet.data.store import StoredVideo
+times = []
+for attempt in range(12):
+    began = time.perf_counter()
+    video = StoredVideo(Path(sys.argv[1]))
+    centres = np.linspace(5, video.num_frames - 7, 5).astype(int)
+    video.frames(centres)
+    video.flow((centres[:, None] + np.arange(-5, 5)).reshape(-1))
+    times.append(time.perf_counter() - began)
+print("RESULT", sorted(times)[len(times) // 2])
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--before", type=Path, help="src folder of the code to compare with")
+    parser.add_argument("--videos", type=int, default=5000)
+    parser.add_argument("--lengths", type=int, nargs="+", default=[100, 10_000, 100_000])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where the files are made (gigabytes)")
+    options = parser.parse_args()
+    ours = Path(__file__).resolve().parents[1] / "src"
+    codes = {"before": options.before, "after": ours} if options.before else {"after": ours}
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="growth-") as scratch:
+        root = Path(scratch)
+        print("| what | " + " | ".join(f"{code}, s" for code in codes) + " | times as fast |")
+        print("|---|" + "---|" * (len(codes) + 1))
+        make_data_set(root, options.videos)
+        for code, src in codes.items():  # the run that is resumed
+            measured(MEASURE_START, src, root, root / f"run-{code}")
+        times: dict[str, list[float]] = {code: [] for code in codes}
+        for _ in range(options.repeats):
+            for code, src in codes.items():
+                times[code].append(measured(MEASURE_START, src, root, root / f"run-{code}"))
+        size = sum(path.stat().st_size for path in (root / "store").rglob("*.zip"))
+        show(f"`train --resume`, {options.videos} videos, {size / 1e9:.1f} GB prepared", times)
+        shutil.rmtree(root / "store")
+        for length in options.lengths:
+            path = make_long_video(root / "long.zip", length)
+            times = {code: [] for code in codes}
+            for _ in range(options.repeats):
+                for code, src in codes.items():
+                    times[code].append(measured(MEASURE_READ, src, path))
+            show(f"5 chunks of {length:,} frames", times)
+
+
+def show(what: str, times: dict[str, list[float]]) -> None:
+    medians = {code: statistics.median(each) for code, each in times.items()}
+    cells = [f"{seconds:.4f}" if seconds < 1 else f"{seconds:.1f}" for seconds in medians.values()]
+    ratio = f"{medians['before'] / medians['after']:.1f}" if "before" in medians else "-"
+    print(f"| {what} | {' | '.join(cells)} | {ratio} |", flush=True)
+
+
+def measured(program: str, src: Path, *arguments: Path) -> float:
+    """What the program prints as its result, run with the source in `src`."""
+    environment = {**os.environ, "PYTHONPATH": str(src)}
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:  # worker processes import it
+        file.write(program)
+        file.flush()
+        done = subprocess.run(
+            [sys.executable, file.name, *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return float(done.stdout.rpartition("RESULT")[2])
+
+
+def pictures(height: int, width: int) -> tuple[bytes, np.ndarray]:
+    """A frame's JPEG and a flow field of noise as smooth as a real one."""
+    from stresnet.data.store.jpeg import encode_rgb
+
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
+    image = coarse.repeat(8, 0).repeat(8, 1)[:height, :width]
+    flow = 128 + (image[..., :2].transpose(2, 0, 1) // 16)
+    return encode_rgb(image), flow.astype(np.uint8)[np.newaxis]
+
+
+def make_store(path: Path, frames: int, size: tuple[int, int], name: str, sha256: str) -> Path:
+    from stresnet.data.prepare.one import PREPARATION
+    from stresnet.data.store.reader import Source
+    from stresnet.data.store.writer import store_writer
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    jpeg, field = pictures(*size)
+    with store_writer(
+        path, source=Source(name, sha256), preparation=PREPARATION, libraries={}
+    ) as writer:
+        for index in range(frames):
+            writer.add_frame_jpeg(jpeg, size, index / 25)
+            if index:
+                writer.add_flow(field)
+    return path
+
+
+def make_long_video(path: Path, frames: int) -> Path:
+    return make_store(path, frames, (64, 64), "long.avi", "0" * 64)
+
+
+def make_data_set(root: Path, count: int) -> None:
+    """`count` different files for videos in two classes, and their stores, made a while ago."""
+    from stresnet.data.store.location import store_path
+
+    noise = np.random.default_rng(0).bytes(50_000)
+    rows = ["path,label,split"]
+    for number in range(count):
+        name = f"{'ab'[number % 2]}/{number}.avi"
+        content = json.dumps(number).encode() + noise
+        video = root / "videos" / name
+        video.parent.mkdir(parents=True, exist_ok=True)
+        video.write_bytes(content)
+        rows.append(f"{name},{name[0]},train")
+        sha256 = hashlib.sha256(content).hexdigest()
+        make_store(store_path(root / "store", name), FRAMES, (256, 340), video.name, sha256)
+    (root / "videos" / "list.csv").write_text("\n".join(rows) + "\n")
+
+
+if __name__ == "__main__":
+    main()
