@@ -384,3 +384,12 @@ def test_what_is_not_recognised_is_refused(tmp_path: Path) -> None:
 def test_a_negative_seed_is_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="seed is -1; expected 0 or more"):
         open_dataset(tmp_path, seed=-1)
+
+
+@pytest.mark.parametrize("listed", ["caf\u00e9", "cafe\u0301"])
+def test_a_list_may_spell_a_name_in_either_unicode_form(tmp_path: Path, listed: str) -> None:
+    write(tmp_path, "run/cafe\u0301.mp4", "walk/caf\u00e9.mp4")
+    rows = [f"{label}/{listed}.mp4,{label}" for label in ("run", "walk")]
+    (tmp_path / "list.csv").write_text("\ufeffpath,label\r\n" + "\r\n".join(rows), "utf-8")
+    split = csv_list(tmp_path / "list.csv")
+    assert all(item.path.is_file() for item in split.train + split.test)

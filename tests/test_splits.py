@@ -141,8 +141,24 @@ def test_doubtful_splits_are_warned_about(tmp_path: Path) -> None:
     assert check(split) == (
         "classes without test videos (2): Run, run",
         "sources with videos in both train and test (1): film",
-        "class names that differ in case only (1): run",
+        "class names that look alike (1): run",
     )
+
+
+def test_the_same_file_under_two_labels_and_names_that_look_alike(tmp_path: Path) -> None:
+    write(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "copy.mp4").write_bytes((tmp_path / "a.mp4").read_bytes())
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    items = (
+        item(tmp_path, "a.mp4", composed),
+        item(tmp_path, "b.mp4", decomposed),
+        item(tmp_path, "copy.mp4", decomposed),
+    )
+    warnings = check(Split((decomposed, composed), items, items[:0]))
+    assert f"equal contents under two labels (1): copy.mp4 ({decomposed}) = a.mp4 ({composed})" in (
+        warnings
+    )
+    assert f"class names that look alike (1): {composed}" in warnings
 
 
 def labelled(train: list[str], test: list[str]) -> Split:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from unicodedata import normalize
 
 from stresnet.data.splits.split import Split, VideoItem, make_split
 from stresnet.errors import DatasetError, UsageError
@@ -96,13 +97,15 @@ class _Videos:
         if not root.is_dir():
             raise DatasetError(f"{root}: is not a folder", remedy="name the folder of the videos")
         self.root = root
-        self.found = {
-            f"{path.parent.name}/{path.name}".casefold(): path for path in root.rglob("*/*")
-        }
+        self.found = {_key(f"{path.parent.name}/{path.name}"): path for path in root.rglob("*/*")}
 
     def item(self, name: str, label: str, source: str | None) -> VideoItem:
-        path = self.found.get(name.casefold(), self.root / name)
+        path = self.found.get(_key(name), self.root / name)
         return VideoItem(path, label, f"{label}/{path.name}", source)
+
+
+def _key(name: str) -> str:
+    return normalize("NFC", name).casefold()
 
 
 def _words(path: Path) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stresnet.data.splits.official import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
 from stresnet.data.splits.split import Split, VideoItem, draw_split, in_short, make_split
-from stresnet.data.video.inputs import VIDEO_ENDINGS, FoundFiles
+from stresnet.data.video.inputs import VIDEO_ENDINGS, FoundFiles, as_spelt_on_disk
 from stresnet.errors import DatasetError, UsageError
 
 TRAINING = ("train", "training")  # folders that are parts of a split, the first that is there
@@ -220,7 +220,7 @@ def _csv_item(list_path: Path, row: Mapping[str, str]) -> VideoItem:
     video = Path(row["path"])
     # A name is a relative path too: prepared videos are stored under it.
     inside = not video.is_absolute() and ".." not in video.parts
-    path = list_path.parent / video
+    path = as_spelt_on_disk(list_path.parent / video)
     name = video if inside else path.resolve().relative_to(path.resolve().anchor)
     return VideoItem(path, row["label"], name.as_posix(), row.get("source") or None)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from stresnet.data.splits.label_checks import doubts_about_numbers, shifted_labels
 from stresnet.data.store.location import store_path
@@ -103,7 +104,7 @@ def _by_source(items: Iterable[VideoItem]) -> dict[str, list[VideoItem]]:
 def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
     """Look for what would spoil a training run; return warnings in plain language.
 
-    Files are compared by content where a training and a test video have the same size.
+    Files of equal size are compared by content.
 
     Args:
         store: folder of prepared videos; what is in it need not be there as a file.
@@ -111,7 +112,7 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
     Raises:
         DatasetError: classes without training videos, fewer than two classes, files that are named
             but missing, videos with one name, videos in both train and test, or numbers for labels
-            that count from 0 on one side and from 1 on the other; all problems are listed at once.
+            that count from 0 on one side and from 1 on the other. All problems are listed at once.
     """
     both = split.train + split.test
     trained = {item.label for item in split.train}
@@ -120,6 +121,7 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
     training_paths = {_real(item.path) for item in split.train}
     in_both = {item.name for item in split.test if _real(item.path) in training_paths}
     repeated = {name for name, count in names.items() if count > 1} - in_both
+    across, labelled = _equal_contents(split)
     problems = [
         _few_classes(split.class_names),
         _listed("classes without training videos", set(split.class_names) - trained),
@@ -127,7 +129,7 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
         _listed("missing videos", (str(item.path) for item in both if _is_missing(item, store))),
         _listed("videos listed more than once", repeated),
         _listed("videos in both train and test", in_both),
-        _listed("equal contents in train and test", _equal_contents(split)),
+        _listed("equal contents in train and test", across),
     ]
     if found := [problem for problem in problems if problem]:
         raise DatasetError(
@@ -135,11 +137,13 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
             remedy="correct the folder or the list as named above",
         )
     sources = {item.source for item in split.train} & {item.source for item in split.test} - {None}
-    spellings = Counter(name.casefold().strip() for name in split.class_names)
+    # An é may be one character or two (NFC, NFD).
+    spellings = Counter(normalize("NFC", name).casefold().strip() for name in split.class_names)
     warnings = [
         _listed("classes without test videos", trained - tested),
         _listed("sources with videos in both train and test", (str(name) for name in sources)),
-        _listed("class names that differ in case only", (n for n, c in spellings.items() if c > 1)),
+        _listed("class names that look alike", (n for n, c in spellings.items() if c > 1)),
+        _listed("equal contents under two labels", labelled),
         *doubts_about_numbers(split.class_names),
     ]
     return tuple(warning for warning in warnings if warning)
@@ -173,25 +177,32 @@ def in_short(names: Sequence[str], separator: str = ", ") -> str:
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
-def _equal_contents(split: Split) -> list[str]:
-    """`test video = training video`, for files that differ in path but not in content."""
-    train, test = _by_size(split.train), _by_size(split.test)
-    pairs = []
-    for size in train.keys() & test.keys():
-        twins = {_digest(item.path): item for item in train[size]}
-        for item in test[size]:
-            twin = twins.get(_digest(item.path))
-            if twin is not None and _real(twin.path) != _real(item.path):
-                pairs.append(f"{item.name} = {twin.name}")
-    return pairs
+def _equal_contents(split: Split) -> tuple[list[str], list[str]]:
+    """Find files of equal content: `test = training`, and `a (label) = b (another label)`."""
+    trained = {item.name for item in split.train}
+    across, labelled = [], []
+    for twins in _twins(split.train + split.test):
+        first = twins[0]  # for training, if any is
+        for item in twins[1:]:
+            if item.label != first.label:
+                labelled.append(f"{item.name} ({item.label}) = {first.name} ({first.label})")
+            in_both = first.name in trained and item.name not in trained
+            if in_both and _real(item.path) != _real(first.path):
+                across.append(f"{item.name} = {first.name}")
+    return across, labelled
 
 
-def _by_size(items: Iterable[VideoItem]) -> dict[int, list[VideoItem]]:
+def _twins(items: Iterable[VideoItem]) -> Iterator[list[VideoItem]]:
+    """Group the items whose files have equal contents; only files of equal size are read."""
     sizes: dict[int, list[VideoItem]] = defaultdict(list)
     for item in items:
         if item.path.is_file():
             sizes[item.path.stat().st_size].append(item)
-    return sizes
+    for alike in sizes.values():
+        contents: dict[bytes, list[VideoItem]] = defaultdict(list)
+        for item in alike if len(alike) > 1 else ():
+            contents[_digest(item.path)].append(item)
+        yield from (twins for twins in contents.values() if len(twins) > 1)
 
 
 def _real(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,8 +169,14 @@ def _listed(path: Path) -> tuple[VideoInput, ...]:
     return tuple(video for entry in entries for video in _videos(str(path.parent / entry), entry))
 
 
+def as_spelt_on_disk(path: Path) -> Path:
+    """Return a path in the Unicode form that exists: an é may be one character or two."""
+    forms = (path, *(Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD")))
+    return next((form for form in forms if form.exists()), path)
+
+
 def _videos(given: str, name: str = "") -> tuple[VideoInput, ...]:
-    path = Path(given)
+    path = as_spelt_on_disk(Path(given))
     if path.is_dir():
         return tuple(VideoInput(video, name) for video, name in find_videos(path))
     if path.exists() or not glob.has_magic(given):
