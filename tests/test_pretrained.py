@@ -67,6 +67,20 @@ def test_a_network_without_names_is_refused_before_the_work() -> None:
     assert predict(net, frames).label in net.class_names
 
 
+@pytest.mark.parametrize("device", ["meta", torch.device("meta")])
+def test_it_is_loaded_on_the_device_that_is_asked_for(
+    folder: Path, device: str | torch.device
+) -> None:
+    net = load_model(folder, device=device)
+    state = {**net.state_dict(), **dict(net.named_buffers())}
+    assert {tensor.device for tensor in state.values()} == {net.device} == {torch.device("meta")}
+
+
+def test_a_wrong_device_is_found_before_anything_is_read_or_fetched() -> None:
+    with pytest.raises(UsageError, match="device is 'tpu'"):
+        load_model("nobody/nothing", device="tpu")
+
+
 def test_the_folder_holds_three_files(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {
         "model.safetensors",
