@@ -164,7 +164,7 @@ def test_many_videos_come_in_order_and_leaving_ends_the_preparation(
             gone.wait(10 if video == long else 0)
             on_frames(frames)
 
-        return prepared(video, store, on_frames=heard, short_side=32, **options)
+        return prepared(video, store, on_frames=heard, **{**options, "short_side": 32})
 
     gone = threading.Event()
     monkeypatch.setattr(prepared_ahead, "prepare_video", slow)
