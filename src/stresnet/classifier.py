@@ -25,12 +25,11 @@ from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.many import prepare_frames, store_path
 from stresnet.data.splits.split import VideoItem, in_short
 from stresnet.data.store.reader import StoredVideo
-from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
-from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.evaluation.metrics import softmax
+from stresnet.errors import DatasetError, EnvironmentProblem, StresnetError, UsageError
 from stresnet.files import atomic_write
 from stresnet.model import load_model
 from stresnet.model.stream import Depth
+from stresnet.prediction.recognise import as_array, recognise_each
 from stresnet.training.recipes import PHASES, Recipe, recipe_like
 from stresnet.training.run import train
 from stresnet.training.runtime import Execution
@@ -47,7 +46,7 @@ except ImportError as error:
 
 FPS = 25.0  # of frames in arrays; only durations in messages depend on it
 
-# Paths, or frames (N,H,W,3) uint8 RGB each.
+# Paths, or frames each, in every form that `stresnet.predict` takes.
 Videos: TypeAlias = Sequence[str | Path | NDArray[np.uint8]] | NDArray[Any]
 
 
@@ -58,7 +57,8 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         recipe, depth, input_size, weights, phases, seed, workers, device, precision: as of
-            `stresnet.train`; a grid search may vary them, recipes of one's own included.
+            `stresnet.train`, the last two also of predictions; a grid search may vary all of them,
+            including recipes of your own.
         work: cache folder for each video's optical flow, computed once for all folds and
             candidates, and for each fit's run, which resumes if interrupted. None: no cache.
 
@@ -126,25 +126,37 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 seed=int(self.seed),  # a grid's may be numpy's
                 execution=Execution(self.device, self.precision, int(self.workers)),
             )
-            self.model_ = load_model(trained)
+            self.model_ = load_model(trained, device=self.device)
         return self
 
     def predict_proba(self, X: Videos) -> NDArray[np.float32]:
-        """Softmax of both streams' averaged scores, (len(X), K), in the order of `classes_`.
+        """Return softmax scores of both streams together, (len(X), K), as `classes_` is ordered.
 
         Raises:
             DatasetError: videos that cannot be used.
             NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        columns = [self.model_.class_names.index(name) for name in class_names(self.classes_)]
+        names = class_names(self.classes_)
+        rows = []
         with self._work_folder() as work:
             items = [video_item(video, work / "store") for video in X]
-            scores = [score_video(self.model_, video).fused for video in self._stored(items, work)]
-        return np.stack([softmax(each)[columns] for each in scores])
+            for _, found in recognise_each(
+                self.model_,
+                self._stored(items, work),
+                timeline=False,
+                top_k=len(names),
+                device=self.device,
+                precision=self.precision,
+            ):
+                if isinstance(found, StresnetError):
+                    raise found
+                score_of = {entry.label: entry.score for entry in found.predictions}
+                rows.append([score_of[name] for name in names])
+        return np.array(rows, np.float32)
 
     def predict(self, X: Videos) -> NDArray[Any]:
-        """The best class of each video, (len(X),); errors as of `predict_proba`."""
+        """Return the best class of each video, (len(X),); errors as of `predict_proba`."""
         best = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 
@@ -157,19 +169,19 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             yield Path(folder)
 
     def _stored(self, items: Sequence[VideoItem], work: Path) -> list[StoredVideo]:
-        """Each video, prepared."""
+        """Return each video, prepared."""
         distinct = {item.name: item for item in items}
         prepared = ensure_prepared(tuple(distinct.values()), work / "store")
         if prepared.failures:
             reasons = [f"{name}: {reason}" for name, reason in prepared.failures.items()]
             raise DatasetError(
                 f"{len(reasons)} of {len(items)} videos cannot be used: {in_short(reasons, '; ')}",
-                remedy="mend them, or leave them out",
+                remedy="fix them, or leave them out",
             )
         return [StoredVideo(store_path(work / "store", item.name)) for item in items]
 
     def _digest(self, rows: object, contents: object) -> str:
-        """Tells fits apart by all that decides what is learned."""
+        """Return a name that tells fits apart by everything that decides what is learned."""
         local = {"work", "workers", "device"}
         parameters = {name: value for name, value in self.get_params().items() if name not in local}
         identity = json.dumps([rows, contents, parameters], default=repr)
@@ -177,7 +189,7 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def class_names(classes: NDArray[Any]) -> list[str]:
-    """The labels as texts, as a network and its lists hold them.
+    """Return the labels as texts, as a network and its lists hold them.
 
     Raises:
         UsageError: two read alike, or one is empty.
@@ -191,25 +203,26 @@ def class_names(classes: NDArray[Any]) -> list[str]:
 
 
 def video_item(video: str | Path | NDArray[np.uint8], store: Path) -> VideoItem:
-    """What a video is called by; frames are prepared here and now, since no file holds them.
+    """Name a video; frames are prepared at once, since no file holds them.
 
     Raises:
-        UsageError: an array is no video.
+        UsageError: the frames are not a video.
         EnvironmentProblem: the store cannot be written.
     """
-    if isinstance(video, np.ndarray):
-        shape = "x".join(map(str, video.shape))
-        name = f"arrays/{hashlib.sha256(video.tobytes()).hexdigest()}-{shape}"
+    if not isinstance(video, str | Path):
+        frames = as_array(video)
+        shape = "x".join(map(str, frames.shape))
+        name = f"arrays/{hashlib.sha256(frames.tobytes()).hexdigest()}-{shape}"
         path = store_path(store, name)
         if not path.exists():
-            prepare_frames(video, path, fps=FPS)
+            prepare_frames(frames, path, fps=FPS)
         return VideoItem(Path(name), label="", name=name)
     path = Path(video).resolve()
     return VideoItem(path, label="", name=path.relative_to(path.anchor).as_posix())
 
 
 def write_list(path: Path, rows: Sequence[tuple[str, str]]) -> None:
-    """A CSV for `stresnet.train` that keeps no video out: (path, label) each."""
+    """Write a CSV for `stresnet.train` that trains on every video: (path, label) each."""
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(("path", "label", "split"))
