@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TypedDict, Unpack
 
 from stresnet.errors import EnvironmentProblem, UsageError, WeightsError
 from stresnet.model.model_folder import CARD, CONFIG, WEIGHTS
@@ -22,43 +23,30 @@ HUB_FILE = re.compile(rf"({HUB_ID.pattern})(?:/([\w./-]+))?", re.ASCII)
 LIBRARY = "stresnet"  # the name under which we ask
 
 
-def download_folder(
-    repo_id: str,
-    *,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    cache_dir: str | Path | None = None,
-    local_files_only: bool = False,
-) -> Path:
-    """Download a model folder and return where it is now; arguments as of `from_pretrained`.
+class HubOptions(TypedDict, total=False):
+    """How a repository is looked up, as of `STResNet.from_pretrained`."""
+
+    revision: str | None
+    token: str | bool | None
+    cache_dir: str | Path | None
+    local_files_only: bool
+
+
+def download_folder(repo_id: str, **options: Unpack[HubOptions]) -> Path:
+    """Download a model folder and return where it is now.
 
     Raises:
         WeightsError: there is no such model on the hub.
         EnvironmentProblem: huggingface_hub is not installed, or the hub cannot be reached.
     """
     hub = _huggingface_hub()
-    with _explained(hub, repo_id, revision):
+    with _explained(hub, repo_id, options.get("revision")):
         return Path(
-            hub.snapshot_download(
-                repo_id,
-                revision=revision,
-                token=token,
-                cache_dir=cache_dir,
-                local_files_only=local_files_only,
-                allow_patterns=FILES,
-                library_name=LIBRARY,
-            )
+            hub.snapshot_download(repo_id, allow_patterns=FILES, library_name=LIBRARY, **options)
         )
 
 
-def find_weights(
-    weights: str | Path,
-    *,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    cache_dir: str | Path | None = None,
-    local_files_only: bool = False,
-) -> Path:
+def find_weights(weights: str | Path, **options: Unpack[HubOptions]) -> Path:
     """Return the path of a weight file, after downloading it if it is on the hub.
 
     Args:
@@ -66,7 +54,7 @@ def find_weights(
             model.safetensors of a repository on the hub, or "OWNER/NAME/FILE" for another file of
             it. The hub is asked only if neither the file nor OWNER exists here, and NAME does not
             end as a weight file does. The names and shapes in it are checked by `load_imagenet`.
-        revision, token, cache_dir, local_files_only: as of `STResNet.from_pretrained`.
+        options: revision, token, cache_dir, local_files_only, as of `STResNet.from_pretrained`.
 
     Raises:
         UsageError: a file on the hub that is not .safetensors.
@@ -89,18 +77,8 @@ def find_weights(
             remedy="check the path, or download the file yourself if you trust it",
         )
     hub = _huggingface_hub()
-    with _explained(hub, f"{repo_id}/{file}", revision):
-        return Path(
-            hub.hf_hub_download(
-                repo_id,
-                file,
-                revision=revision,
-                token=token,
-                cache_dir=cache_dir,
-                local_files_only=local_files_only,
-                library_name=LIBRARY,
-            )
-        )
+    with _explained(hub, f"{repo_id}/{file}", options.get("revision")):
+        return Path(hub.hf_hub_download(repo_id, file, library_name=LIBRARY, **options))
 
 
 def push_folder(

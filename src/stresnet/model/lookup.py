@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 from stresnet.errors import UsageError, WeightsError
-from stresnet.model.hub import HUB_ID, download_folder
+from stresnet.model.hub import HUB_ID, HubOptions, download_folder
 from stresnet.model.model_folder import CONFIG, WEIGHTS
 
 SHIPPED = Path(__file__).parents[1] / "assets" / "models"
@@ -16,14 +17,7 @@ def shipped_models() -> tuple[str, ...]:
     return tuple(sorted(config.parent.name for config in SHIPPED.glob(f"*/{CONFIG}")))
 
 
-def find_model(
-    source: str | Path,
-    *,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    cache_dir: str | Path | None = None,
-    local_files_only: bool = False,
-) -> Path:
+def find_model(source: str | Path, **options: Unpack[HubOptions]) -> Path:
     """Return a model's folder, after downloading it if it is on the hub.
 
     The first that exists is taken:
@@ -36,7 +30,7 @@ def find_model(
     other folder of that name (of videos of fights, for example) is not taken for a model.
 
     Args:
-        revision, token, cache_dir, local_files_only: as of `STResNet.from_pretrained`.
+        options: revision, token, cache_dir, local_files_only, as of `STResNet.from_pretrained`.
 
     Raises:
         WeightsError: there is no such model here or on the hub.
@@ -48,14 +42,8 @@ def find_model(
         if name in shipped_models():
             folder = SHIPPED / name
         elif HUB_ID.fullmatch(name) and not folder.is_dir() and not folder.parent.is_dir():
-            return download_folder(
-                name,
-                revision=revision,
-                token=token,
-                cache_dir=cache_dir,
-                local_files_only=local_files_only,
-            )
-    if revision is not None:
+            return download_folder(name, **options)
+    if (revision := options.get("revision")) is not None:
         raise UsageError(
             f"revision {revision!r} was asked of {name}, which is not a model on the hub",
             remedy="leave revision out; a folder has one state only",

@@ -60,10 +60,6 @@ def read_tensors(path: Path) -> Tensors:
     return tensors
 
 
-def _read_safetensors(path: Path) -> Tensors:
-    return load_file(path)
-
-
 def _read_torch(path: Path) -> Tensors:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -115,7 +111,7 @@ def _read_mat(path: Path) -> Tensors:
 
 
 READERS: dict[str, Callable[[Path], Tensors]] = {
-    ".safetensors": _read_safetensors,
+    ".safetensors": load_file,
     ".pth": _read_torch,
     ".pt": _read_torch,
     ".npz": _read_npz,
