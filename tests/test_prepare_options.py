@@ -79,7 +79,7 @@ def test_progress_within_a_video(tmp_path, monkeypatch):
     video = write_video(tmp_path / "a.mp4", moving_texture(10, 64, 80))
     told: list[Progress] = []
     prepare([video], tmp_path / "out", on_progress=told.append)
-    assert told == [Progress(done, 1, "a.mp4") for done in (0.4, 0.8, 0.99, 1)]
+    assert told == [Progress(done, 1, "a.mp4") for done in (0, 0.4, 0.8, 0.99, 1)]
 
 
 # --- what headers announce ----------------------------------------------------------------------

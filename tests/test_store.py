@@ -136,6 +136,8 @@ def test_reading_pictures_does_not_read_the_whole_table_of_contents(tmp_path, mo
     stored = write(tmp_path / "clip.zip")
     frames, flow = stored.frames([4, 0]), stored.flow([3, 0])
     monkeypatch.setattr(zipfile, "ZipFile", None)
+    fresh = StoredVideo(stored.path)
+    assert fresh.index.source == SOURCE
     monkeypatch.setattr(json, "loads", None)
     fresh = StoredVideo(stored.path)
     assert (fresh.num_frames, fresh.height, fresh.width) == (5, 48, 64)

@@ -45,6 +45,7 @@ Indices = Sequence[int] | NDArray[np.integer[Any]]
 INDEX, OFFSETS = "index.json", "offsets.bin"
 HEADER = struct.Struct("<5I")  # of offsets.bin: version, frames, height, width; CRC-32 of these
 ROW = struct.Struct("<QII")  # a picture: first byte, length, CRC-32; all frames, then all flow
+LOCAL = struct.Struct("<14xII4xHH")  # ZIP's head of a member: CRC-32, lengths of content and names
 COMMENT = b"offsets %015d sha256 "  # then the digest
 DIGEST_LENGTH = 64  # hexadecimal digits
 _REMEDY = "delete it and run `stresnet prepare` again"
@@ -135,8 +136,9 @@ class StoredVideo:
     @cached_property
     def index(self) -> Index:
         """The content of `index.json`."""
-        with self._opened() as archive, self._blaming(INDEX):
-            said = json.loads(_read(archive, INDEX))
+        content = self.index_json()
+        with self._blaming(INDEX):
+            said = json.loads(content)
             if said["version"] == VERSION:
                 source = Source(**said.pop("source"))
                 times, warnings = tuple(said.pop("times")), tuple(said.pop("warnings"))
@@ -170,8 +172,7 @@ class StoredVideo:
             file.seek(int(place[1]))
             head = file.read(HEADER.size)
             version, frames, height, width, crc = HEADER.unpack(head)
-            if crc != zlib.crc32(head[:-4]):
-                raise ValueError("its checksum differs")
+            _intact(head[:-4], crc)
             start = int(place[1]) + HEADER.size
             return Table(frames, height, width, start) if version == VERSION else None
 
@@ -245,8 +246,15 @@ class StoredVideo:
 
     def index_json(self) -> bytes:
         """`index.json` as it is stored."""
-        with self._opened() as archive, self._blaming(INDEX):
-            return _read(archive, INDEX)
+        table = self._table
+        if table is None:
+            with self._opened() as archive, self._blaming(INDEX):
+                return _read(archive, INDEX)
+        with self._file() as file, self._blaming(INDEX):  # the next member after the table
+            file.seek(table.start + (2 * table.frames - 1) * ROW.size)
+            crc, length, name_length, extra_length = LOCAL.unpack(file.read(LOCAL.size))
+            file.seek(name_length + extra_length, os.SEEK_CUR)
+            return _intact(file.read(length), crc)
 
     def frame_jpegs(self) -> Iterator[bytes]:
         """Every frame as it is stored, in order."""
@@ -305,10 +313,7 @@ class StoredVideo:
                 file.seek(table.start + number * ROW.size)
                 start, length, crc = ROW.unpack(file.read(ROW.size))
                 file.seek(start)
-                content = file.read(length)
-                if zlib.crc32(content) != crc:
-                    raise ValueError("its checksum differs")
-                return content
+                return _intact(file.read(length), crc)
 
             yield read
 
@@ -352,6 +357,12 @@ class StoredVideo:
 
 def _member(kind: str, index: int) -> str:
     return f"{kind}/{index:06d}.jpg"
+
+
+def _intact(content: bytes, crc: int) -> bytes:
+    if zlib.crc32(content) != crc:
+        raise ValueError("its checksum differs")
+    return content
 
 
 def _read(archive: zipfile.ZipFile, member: str) -> bytes:
