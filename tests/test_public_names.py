@@ -21,6 +21,7 @@ from types import ModuleType
 import pytest
 
 import stresnet
+from making_videos import moving_texture, write_video
 
 SNAPSHOT = Path(__file__).with_name("public_names.txt")
 MODULES = ("stresnet", "stresnet.errors", "stresnet.flow", "stresnet.prediction")
@@ -111,6 +112,17 @@ def test_every_verb_is_a_function_of_its_name() -> None:
     assert {verb for verb in verbs if not callable(getattr(stresnet, verb, None))} <= (
         groups_and_modules
     )
+
+
+def test_functions_take_what_their_verbs_take(tmp_path: Path) -> None:
+    """A folder, a store, score files: by their paths, as strings."""
+    (tmp_path / "clips").mkdir()
+    write_video(tmp_path / "clips" / "a.mp4", moving_texture(3, 64, 64))
+    report = stresnet.prepare(f"{tmp_path}/clips", f"{tmp_path}/store", workers=1)
+    assert list(report.done) == ["a.mp4"]
+    assert stresnet.check(f"{tmp_path}/store").videos == 1
+    (tmp_path / "a.csv").write_text("name,left,right\na.mp4,1.0,0.0\n")
+    assert stresnet.fuse([f"{tmp_path}/a.csv"] * 2).names == ("a.mp4",)
 
 
 def printed(code: str) -> str:

@@ -60,7 +60,7 @@ def explain(
     net = load_model(model, device=device)
     if video is not None:
         found = explaining.explain(
-            net, video, label=label, intervals=intervals, threads=threads or 2, precision=precision
+            net, video, label=label, intervals=intervals, threads=threads, precision=precision
         )
         for warning in found.video.warnings:
             logger.warning(f"{video}: {warning}")

@@ -27,8 +27,9 @@ def flow(
 ) -> None:
     """Compute a video's TV-L1 flow, to look at it or to use it elsewhere."""
     from stresnet.flow_video import flow_view
+    from stresnet.workers import cores
 
-    fields = flow_view(video, view=view, flo=flo, max_px=max_px, threads=threads or 2)
+    fields = flow_view(video, view=view, flo=flo, max_px=max_px, threads=threads or cores())
     for written in (view, flo):
         if written is not None:
             say(f"{fields} flow fields: {written}")

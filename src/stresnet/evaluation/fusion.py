@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from itertools import zip_longest
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.metrics import softmax
-from stresnet.evaluation.score_files import ScoreTable
+from stresnet.evaluation.score_files import ScoreTable, read_scores
 
 Normalisation = Literal["raw", "softmax", "l2"]
 SPREADS = 10.0  # how many times as far the scores of one file may be spread as another's
@@ -37,7 +38,7 @@ def normalised(scores: NDArray[np.float64], how: Normalisation) -> NDArray[np.fl
 
 
 def fuse(
-    tables: Sequence[ScoreTable],
+    scores: Sequence[ScoreTable | str | Path],
     *,
     weights: Sequence[float] | None = None,
     normalise: Normalisation | Sequence[Normalisation] = "raw",
@@ -45,6 +46,7 @@ def fuse(
     """Return the weighted mean of scores of the same videos in the same order.
 
     Args:
+        scores: tables of scores, or the files that hold them (see `read_scores`).
         weights: one for each table, not negative; None weighs all alike.
         normalise: "raw", "softmax" or "l2" (section 4.2), for all tables or one each.
 
@@ -53,6 +55,7 @@ def fuse(
         DatasetError: a video or class is missing, in another place or has another true class; the
             first such is named.
     """
+    tables = [each if isinstance(each, ScoreTable) else read_scores(each) for each in scores]
     if not tables:
         raise UsageError("there are no scores to fuse")
     kinds = [normalise] * len(tables) if isinstance(normalise, str) else list(normalise)

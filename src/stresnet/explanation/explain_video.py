@@ -37,7 +37,7 @@ def explain(
     label: str | None = None,
     intervals: int = INTERVALS,
     fps: float = 25.0,
-    threads: int = 1,
+    threads: int | None = None,
     device: str = "auto",
     precision: str = "auto",
 ) -> Explanation:
@@ -51,7 +51,7 @@ def explain(
         label: the class to explain; None: the one that the network recognises.
         intervals: of occlusion in time; each costs half a prediction, and 0 leaves it out.
         fps: frames a second of an array of frames.
-        threads: CPU threads for the optical flow.
+        threads: CPU threads for the optical flow; None is one for each core.
         device: "auto", "cpu", "cuda" or "cuda:N"; a network that is given stays where it is.
         precision: of occlusion, "auto", "fp32", "bf16" or "fp16". The evidence is always computed
             in float32, so that its parts add up to the score.

@@ -40,14 +40,14 @@ def encode_frames(
     frames: Iterable[Picture],
     *,
     flow: TVL1Parameters = AUTHORS,
-    threads: int = 1,
+    threads: int | None = None,
     at_once: int = 16,
     steps: Callable[[Picture, Picture], int] | None = None,
 ) -> Iterator[EncodedFrame]:
     """Compute the optical flow between frames, and encode both.
 
     Args:
-        threads: for the optical flow; the result does not depend on it.
+        threads: for the optical flow; None is one for each core. The result does not depend on it.
         at_once: frames in memory at a time, at least 1.
         steps: how many frames apart two frames are; flow is divided by it. None: 1.
     """

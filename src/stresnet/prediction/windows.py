@@ -68,7 +68,7 @@ def windows_of_frames(
     length: float,
     stride: float,
     flow: TVL1Parameters = AUTHORS,
-    threads: int = 1,
+    threads: int | None = None,
 ) -> Iterator[Window]:
     """The windows of scaled frames, each as soon as it is complete; see `sliding`.
 

@@ -19,10 +19,11 @@ from functools import partial
 from pathlib import Path
 
 from stresnet.data.prepare.one import PREPARATION, preparation, prepare_frames, prepare_video
-from stresnet.data.store.location import store_path
+from stresnet.data.store.location import default_store, store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.store.verified import Look, Recorder, Verified, read_verified
 from stresnet.data.video.container import content_sha256
+from stresnet.data.video.inputs import find_videos
 from stresnet.data.video.probe import probe
 from stresnet.errors import StoreError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
@@ -85,8 +86,8 @@ WHOLE = Shard(1, 1)
 
 
 def prepare(
-    videos: Iterable[Path | tuple[Path, str]],
-    out: Path,
+    videos: str | Path | Iterable[Path | tuple[Path, str]],
+    out: str | Path | None = None,
     *,
     workers: int | None = None,
     parameters: TVL1Parameters = AUTHORS,
@@ -104,8 +105,9 @@ def prepare(
     that uses multiprocessing.
 
     Args:
-        videos: files, each with its name: a relative path with `/`. Alone, a file is called by its
-            file name.
+        videos: a video, or a folder of them; or files, each with its name, a relative path with
+            `/`. Alone, a file is called by its file name.
+        out: None is the folder's own store (see `default_store`).
         workers: videos at a time; None is one for each processor core.
         shard: the part of the videos to prepare; its failures go to a file of its own.
         deadline: seconds without a decoded frame after which a video counts as hung, and fails.
@@ -113,9 +115,17 @@ def prepare(
         on_progress: gets the number of videos finished, with the shares of those being prepared.
 
     Raises:
-        UsageError: a name occurs twice or leads out of `out`, or `workers` is less than 1.
+        DatasetError: there is no such folder, or no video in it.
+        UsageError: a name occurs twice or leads out of `out`, `workers` is less than 1, or `out` is
+            missing for a list of files.
         EnvironmentProblem: the disk is full, or `out` cannot be written.
     """
+    if isinstance(videos, str | Path):
+        out = default_store(videos) if out is None else out
+        videos = find_videos(Path(videos))
+    if out is None:
+        raise UsageError("a list of videos has no store of its own", remedy="give `out`")
+    out = Path(out)
     jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
     known = {} if verify else known_done(jobs, out)
     to_do = {job.name: job for job in jobs if job.name not in known}

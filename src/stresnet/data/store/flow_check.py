@@ -227,16 +227,22 @@ def find_stores(place: Path) -> list[tuple[Path, str]]:
 
 
 def check_stores(
-    stores: list[tuple[Path, str]],
+    stores: str | Path | list[tuple[Path, str]],
     *,
     workers: int | None = None,
     on_progress: OnProgress = silent,
 ) -> CheckReport:
-    """Check prepared videos, each given as (path, name): every byte, and the flow.
+    """Check prepared videos: every byte, and the flow.
+
+    Args:
+        stores: a prepared video, or a folder of them; or each as (path, name).
 
     Raises:
+        DatasetError: there is no such folder, or no prepared video in it.
         UsageError: `workers` is less than 1.
     """
+    if isinstance(stores, str | Path):
+        stores = find_stores(Path(stores))
     workers, _ = worker_count(workers, len(stores))
     failures: list[tuple[str, str]] = []
     warnings: list[tuple[str, str]] = []
