@@ -49,21 +49,21 @@ def flow_of_pair(
     flow, scale_step = np.zeros((2, *sizes[-1]), np.float32), p.scale_step
     if start is not None:
         flow, scale_step = start / f32(unit), p.scale_step ** (1 - len(sizes))
-    for source, target in zip(reversed(firsts), reversed(seconds), strict=True):
-        height, width = source.shape
+    for image, next_image in zip(reversed(firsts), reversed(seconds), strict=True):
+        height, width = image.shape
         fields = new_fields(height, width, memory)  # the coarser level's are lost
-        fields[:, FIRST, :width] = source
+        fields[:, FIRST, :width] = image
         zoom_into(fields, width, flow, scale_step)
         _refine(
             fields,
-            with_gradient(target, p.beyond == "edge"),
+            with_gradient(next_image, p.beyond == "edge"),
             width,
             taps,
             f32(unit),
             f32(p.lambda_ * p.theta / unit**2 / p.tau),
             f32(p.tau),
             p.warps,
-            p.epsilon**2 * target.size / unit**2,
+            p.epsilon**2 * next_image.size / unit**2,
             p.iterations,
             p.lazy_check,
             p.median_every,

@@ -58,12 +58,12 @@ def median_filter(u: Float32, width: int) -> None:
 
 
 @inlined
-def _with_border(source: Float32, width: int, row: Float32) -> None:
-    """Into `row`: `source` with its nearest pixel at two pixels to either side."""
+def _with_border(pixels: Float32, width: int, row: Float32) -> None:
+    """Into `row`: `pixels` with its nearest pixel at two pixels to either side."""
     for x in range(0, width, LANES):
-        store(row, (x + 2,), load(source, (x,)))
-    row[0] = row[1] = source[0]
-    row[width + 2] = row[width + 3] = source[width - 1]
+        store(row, (x + 2,), load(pixels, (x,)))
+    row[0] = row[1] = pixels[0]
+    row[width + 2] = row[width + 3] = pixels[width - 1]
 
 
 @inlined

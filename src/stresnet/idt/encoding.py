@@ -156,10 +156,10 @@ def vector_path(folder: Path, name: str) -> Path:
 
 def _codebook(path: Path, learnt_from: str) -> Codebook | None:
     try:
-        codebook, source = load_codebook(path)
+        codebook, made_from = load_codebook(path)
     except StoreError:
         return None
-    return codebook if source == learnt_from else None
+    return codebook if made_from == learnt_from else None
 
 
 def _encode_unless_done(codebook: Codebook, path: Path, out: Path, learnt_from: str) -> None:

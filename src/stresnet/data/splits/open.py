@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from stresnet.data.splits.split import Split, VideoItem, draw_split, in_short, m
 from stresnet.data.video.inputs import VIDEO_ENDINGS, FoundFiles, as_spelt_on_disk
 from stresnet.errors import DatasetError, UsageError
 
-TRAINING = ("train", "training")  # folders that are parts of a split, the first that is there
+# Folders that are parts of a split, see `_part_name`; of several, the first one is taken.
+TRAINING = ("train", "training")
 HELD_OUT = (
-    *("test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"),
-    *("holdout", "held_out"),
+    *("test", "testing", "tests", "val", "valid", "validation", "validate", "dev", "development"),
+    *("eval", "evaluation", "holdout", "heldout"),
 )
 OUR_MARKS = ("run.json", "report.json", "explanation.json")
 TEST_FRACTION = 0.2
@@ -88,7 +90,7 @@ def folder_per_class(root: Path, *, test_fraction: float = TEST_FRACTION, seed: 
     Without a folder `train`, `test_fraction` of each class is drawn for testing, video by video.
     Clips cut from one source then land on both sides, and the measured accuracy is too high: give
     such clips a column `source` in a CSV list, and the draw keeps sources together. The names of
-    training and test folders are `TRAINING` and `HELD_OUT`, in any case.
+    training and test folders are `TRAINING` and `HELD_OUT`, in any case, perhaps with `set`.
 
     What this program wrote into `root` is not a class. Files that are left out are counted in one
     line of the log, see `FoundFiles`.
@@ -114,16 +116,17 @@ def folder_per_class(root: Path, *, test_fraction: float = TEST_FRACTION, seed: 
 
 def _parts_of_split(root: Path) -> tuple[Path, Path] | None:
     """The folders of training and of test videos, or None where the folders are classes."""
-    folders = {folder.name.casefold(): folder for folder in _subfolders(root)}
+    folders = {_part_name(folder.name): folder for folder in _subfolders(root)}
     training = [folders[name] for name in TRAINING if name in folders]
     held_out = [folders[name] for name in HELD_OUT if name in folders]
     if training and held_out:
-        others = {*folders.values()} - {training[0], held_out[0]}
-        if unused := ", ".join(sorted(folder.name for folder in others)):
+        rest = {*folders.values()} - {training[0], held_out[0]}
+        if unused := ", ".join(sorted(folder.name for folder in rest)):
             logger.info("%s: not used beside %s: %s", root, training[0].name, unused)
         return training[0], held_out[0]
-    if folders and not {*folders} - {*TRAINING, *HELD_OUT}:
-        found = ", ".join(folder.name for folder in folders.values())
+    others = [name for name in folders if name not in {*TRAINING, *HELD_OUT}]
+    if len(others) < len(folders) and all(_is_our_own(folders[name]) for name in others):
+        found = ", ".join(folders[name].name for name in folders if name not in others)
         missing = "no folder of test videos" if training else "no folder of training videos"
         raise DatasetError(
             f"{root}: holds {found}, but {missing} beside it",
@@ -131,6 +134,13 @@ def _parts_of_split(root: Path) -> tuple[Path, Path] | None:
             "classes, and test videos are drawn from them",
         )
     return None
+
+
+def _part_name(folder: str) -> str:
+    """Spell a folder's name as in `TRAINING` and `HELD_OUT`: `Training_Set` is `training`."""
+    letters = re.sub(r"[\W_]", "", folder.casefold())
+    part = re.sub("(set|data|videos|split)$", "", letters)
+    return part if part in {*TRAINING, *HELD_OUT} else folder
 
 
 def _require_classes_above(root: Path, classes: Sequence[str]) -> None:
