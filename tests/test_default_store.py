@@ -63,7 +63,7 @@ def test_prepare_then_train_then_evaluate_decode_each_video_once(
     net = STResNet(2, "tiny", input_size=32).eval()
     net.class_names = ("left", "right")
     with torch.no_grad():
-        result = evaluate(net, clips, protocol=CENTRE_CROP)
+        result = evaluate(net, clips, protocols=CENTRE_CROP)
     assert not result.failures
     assert sorted(path.name for path in Path().iterdir()) == ["clips", "store"]
 

@@ -3,11 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from stresnet.errors import UsageError
-from stresnet.model import STResNet
-from stresnet.model.motion_residual import CONNECTIONS, MotionResidual
+from stresnet.inference import InferenceNetwork
+from stresnet.model import STResNet, inflate_from
+from stresnet.model.motion_residual import CONNECTIONS, MotionResidual, ResidualScale
 from stresnet.model.residual_unit import ResidualUnit
 
 VARIANTS = list(CONNECTIONS)
@@ -109,3 +110,46 @@ def test_without_a_connection_the_streams_are_alone() -> None:
 def test_refuses_another_name() -> None:
     with pytest.raises(UsageError, match="'sum', expected one of 'appearance'"):
         STResNet(3, "tiny", motion_residual="sum")  # type: ignore[arg-type]
+
+
+def joined(residual_scale: ResidualScale, variant: MotionResidual) -> STResNet:
+    """An ST-ResNet that starts where the streams of `build(None)`, without Eq. 5, stand."""
+    net = STResNet(
+        3, "tiny", input_size=32, motion_residual=variant, residual_scale=residual_scale
+    ).eval()
+    inflate_from(net, two_streams().state_dict(), temporal_init="identity")
+    return net
+
+
+def two_streams() -> STResNet:
+    torch.manual_seed(0)
+    return STResNet(
+        3, "tiny", input_size=32, motion_residual=None, temporal_convolutions=False
+    ).eval()
+
+
+@pytest.mark.parametrize("scale", ["stage", "channel"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_it_starts_where_the_two_streams_stand(
+    scale: ResidualScale, variant: MotionResidual
+) -> None:
+    torch.testing.assert_close(joined(scale, variant)(*clip()), two_streams()(*clip()))
+
+
+@pytest.mark.parametrize("variant", [variant for variant in VARIANTS if variant])
+def test_a_factor_of_one_is_the_connection_itself(variant: MotionResidual) -> None:
+    scaled, plain = joined("channel", variant), joined("none", variant)
+    for connection in scaled.connections:
+        nn.init.ones_(connection.scale)
+    expected = plain(*clip())
+    torch.testing.assert_close(scaled(*clip()), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(InferenceNetwork(scaled)(*clip()), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_factors_learn_from_the_first_step_on() -> None:
+    net = joined("channel", "appearance")
+    net(*clip())[0].square().sum().backward()
+    for connection in net.connections:
+        assert connection.scale.shape[1:] == (1, 1)
+        assert connection.scale.grad is not None and connection.scale.grad.count_nonzero()
+    assert not any("scale" in name for name in two_streams().state_dict())

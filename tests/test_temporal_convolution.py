@@ -28,6 +28,13 @@ def test_three_thirds_of_the_pointwise_filter() -> None:
         torch.testing.assert_close(tap, pointwise[:, :, 0, 0] / 3)
 
 
+def test_the_identity_answers_as_its_pointwise_filter_on_any_clip() -> None:
+    conv, pointwise = TemporalConvolution(3, 4), torch.randn(4, 3, 1, 1)
+    conv.load_state_dict({"weight": inflate(pointwise, "identity")})
+    x = torch.randn(2 * CHUNKS, 3, 5, 6)
+    torch.testing.assert_close(conv(x, CHUNKS), F.conv2d(x, pointwise))
+
+
 def test_a_static_clip_answers_as_in_two_dimensions() -> None:
     pointwise, x = torch.randn(4, 3, 1, 1).double(), static_clips()
     y = inflated(pointwise)(x, CHUNKS).view(2, CHUNKS, 4, 5, 6)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import TypeAlias, cast
 from weakref import WeakKeyDictionary
 
@@ -61,7 +62,7 @@ class InferenceNetwork:
         with torch.inference_mode():
             self.appearance = InferenceStream(net.appearance, dtype, net.config["rgb_mean"])
             self.motion = InferenceStream(net.motion, dtype, [net.config["flow_mean"]])
-        self._connect = net.connect
+        self._connections = deepcopy(net.connections)
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,8 +70,9 @@ class InferenceNetwork:
         check_pair(rgb, flow)
         # Between stages x_a and x_m, (B*T, C, h, w), have passed f.
         x_a, x_m, T = self.appearance.stem(rgb), self.motion.stem(flow), rgb.shape[1]
-        for stage_a, stage_m in zip(self.appearance.stages, self.motion.stages, strict=True):
-            into_a, into_m = self._connect(stage_a[0](x_a, x_a, T), stage_m[0](x_m, x_m, T))
+        stages = zip(self.appearance.stages, self.motion.stages, self._connections, strict=True)
+        for stage_a, stage_m, connect in stages:
+            into_a, into_m = connect(stage_a[0](x_a, x_a, T), stage_m[0](x_m, x_m, T))
             x_a = stage_a[SECOND](into_a.shortcut, into_a.branch, T)
             x_m = stage_m[SECOND](into_m.shortcut, into_m.branch, T)
             for unit_a, unit_m in zip(stage_a[2:], stage_m[2:], strict=True):

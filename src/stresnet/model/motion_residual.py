@@ -17,6 +17,12 @@ Each function below says what enters that unit in both streams. The others are t
     "direct"          f(x_a + f(x_m))   f(x_a + f(x_m))     f(x_m)     f(x_m)
     "multiplicative"  f(x_a)            x_a * f(x_m)        f(x_m)     f(x_m)
     None              f(x_a)            f(x_a)              f(x_m)     f(x_m)
+
+Filters that were trained apart have never seen such sums, so at first Eq. 2 breaks the networks
+that it joins. `MotionConnection` can therefore go from the last row, s = 0, to any other, s = 1, by
+a learnt factor s that starts at 0 (ours, not the paper's):
+
+    branch = (1 - s) f(x_a) + s (x_a + f(x_m))
 """
 
 from __future__ import annotations
@@ -24,10 +30,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 MotionResidual = Literal["appearance", "bidirectional", "direct", "multiplicative"] | None
+ResidualScale = Literal["none", "stage", "channel"]
 
 
 class Entrance(NamedTuple):
@@ -78,3 +86,40 @@ CONNECTIONS: dict[MotionResidual, Connection] = {
     "multiplicative": as_gate,
     None: separate,
 }
+
+
+class MotionConnection(nn.Module):
+    """One stage's motion residual, in full or by a learnt share.
+
+    Args:
+        kind: one of `CONNECTIONS`.
+        scale: "none": as in the paper, without parameters. "stage": one factor; "channel": one for
+            each channel. They are 0 at first, where the streams are separate.
+        channels: C.
+    """
+
+    scale: nn.Parameter | None
+
+    def __init__(self, kind: MotionResidual, scale: ResidualScale, channels: int) -> None:
+        super().__init__()
+        self.connect = CONNECTIONS[kind]
+        learns = scale != "none" and kind is not None
+        factors = 1 if scale == "stage" else channels
+        self.scale = nn.Parameter(torch.zeros(factors, 1, 1)) if learns else None
+
+    def forward(self, x_a: Tensor, x_m: Tensor) -> tuple[Entrance, Entrance]:
+        """x_a and x_m, (B*T, C, H, W), before f -> what enters the unit in both streams."""
+        into_a, into_m = self.connect(x_a, x_m)
+        if self.scale is None:
+            return into_a, into_m
+        apart_a, apart_m = separate(x_a, x_m)
+        s = self.scale.to(x_a.dtype)
+        return _between(apart_a, into_a, s), _between(apart_m, into_m, s)
+
+
+def _between(apart: Entrance, connected: Entrance, s: Tensor) -> Entrance:
+    """`apart` where s is 0, `connected` where it is 1; bitwise where s is 0."""
+    branch = apart.branch + s * (connected.branch - apart.branch)
+    if connected.shortcut is connected.branch:  # "direct"; else the shortcut knows no motion
+        return Entrance(branch, branch)
+    return Entrance(connected.shortcut, branch)

@@ -43,7 +43,7 @@ class ResidualUnit(nn.Module):
         norm_group: int | None = None,
     ) -> None:
         super().__init__()
-        out_channels = EXPANSION * width
+        self.out_channels = out_channels = EXPANSION * width
         stride_1x1, stride_3x3 = (stride, 1) if stride_in == "1x1" else (1, stride)
 
         self.conv1 = _pointwise(in_channels, width, stride_1x1, temporal)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,12 @@ from stresnet.model.model_folder import (
     read_model_folder,
     write_model_folder,
 )
-from stresnet.model.motion_residual import CONNECTIONS, MotionResidual
+from stresnet.model.motion_residual import (
+    CONNECTIONS,
+    MotionConnection,
+    MotionResidual,
+    ResidualScale,
+)
 from stresnet.model.residual_unit import StrideIn
 from stresnet.model.state import fit
 from stresnet.model.stream import SECOND, Depth, Stream, TemporalPool, TemporalPoolKind
@@ -51,6 +56,8 @@ class STResNet(nn.Module):
         stride_in: "1x1" (He et al., the paper) or "3x3" (torchvision's ResNet).
         motion_residual: what motion adds to appearance, and where (see motion_residual.py); None
             with temporal_convolutions=False is the two-stream network without any connection.
+        residual_scale: "none", or motion residuals with learnt factors that start at 0: one for
+            each "stage", or one for each "channel" (see `MotionConnection`).
         temporal_convolutions: Eq. 5.
         input_size: pixels a side of a training crop; larger frames are seen fully convolutionally.
         rgb_mean, rgb_std: of R, G, B in 0..255; the network itself subtracts and divides.
@@ -77,6 +84,7 @@ class STResNet(nn.Module):
         temporal_pool_kind: TemporalPoolKind = "max",
         stride_in: StrideIn = "1x1",
         motion_residual: MotionResidual = "appearance",
+        residual_scale: ResidualScale = "none",
         temporal_convolutions: bool = True,
         input_size: int = 224,
         rgb_mean: Sequence[float] = IMAGENET_RGB_MEAN,
@@ -90,6 +98,10 @@ class STResNet(nn.Module):
         if motion_residual not in CONNECTIONS:
             names = ", ".join(repr(name) for name in CONNECTIONS)
             raise UsageError(f"motion_residual is {motion_residual!r}, expected one of {names}")
+        scales = get_args(ResidualScale)
+        if residual_scale not in scales:
+            names = ", ".join(repr(name) for name in scales)
+            raise UsageError(f"residual_scale is {residual_scale!r}, expected one of {names}")
         shared: dict[str, Any] = {
             "num_classes": num_classes,
             "depth": depth,
@@ -102,6 +114,7 @@ class STResNet(nn.Module):
         }
         self.config: dict[str, Any] = shared | {
             "motion_residual": motion_residual,
+            "residual_scale": residual_scale,
             "rgb_mean": list(rgb_mean),
             "rgb_std": list(rgb_std),
             "flow_mean": flow_mean,
@@ -116,7 +129,10 @@ class STResNet(nn.Module):
             3, mean=rgb_mean, std=rgb_std, dropout=appearance_dropout, **shared
         )
         self.motion = Stream(2 * FLOW_FIELDS, mean=flow_mean, dropout=motion_dropout, **shared)
-        self.connect = CONNECTIONS[motion_residual]
+        self.connections = nn.ModuleList(
+            MotionConnection(motion_residual, residual_scale, unit.out_channels)
+            for unit in self.appearance.units(SECOND)
+        )
 
     def forward(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of each stream for each chunk; their sum over both is the paper's score.
@@ -136,10 +152,11 @@ class STResNet(nn.Module):
         f = F.relu
         # x_a and x_m, (B*T, C, h, w), are always sums before f.
         x_a, x_m, T = self.appearance.stem(rgb), self.motion.stem(flow), rgb.shape[1]
-        for stage_a, stage_m in zip(self.appearance.stages, self.motion.stages, strict=True):
+        stages = zip(self.appearance.stages, self.motion.stages, self.connections, strict=True)
+        for stage_a, stage_m, connect in stages:
             x_a, x_m = stage_a[0](f(x_a), T), stage_m[0](f(x_m), T)
 
-            into_a, into_m = self.connect(x_a, x_m)  # Eq. 2: motion enters here
+            into_a, into_m = connect(x_a, x_m)  # Eq. 2: motion enters here
             x_a = stage_a[SECOND](into_a.shortcut, T, into_a.branch)
             x_m = stage_m[SECOND](into_m.shortcut, T, into_m.branch)
 

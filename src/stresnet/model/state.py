@@ -8,13 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from stresnet.errors import WeightsError
-from stresnet.model.temporal_convolution import inflate
+from stresnet.model.temporal_convolution import TemporalInit, inflate
 
 NAMED = 5  # tensors that an error lists
 
 
 def fit(
-    net: nn.Module, tensors: Mapping[str, Tensor], *, source: object, keep: Collection[str] = ()
+    net: nn.Module,
+    tensors: Mapping[str, Tensor],
+    *,
+    source: object,
+    keep: Collection[str] = (),
+    temporal_init: TemporalInit = "average",
 ) -> None:
     """Copy `tensors` into the state of `net`, inflating 1x1 filters where `net` is temporal.
 
@@ -22,13 +27,16 @@ def fit(
         tensors: by the names of its state_dict; cast to its dtype.
         source: where they are from, for error messages.
         keep: names that `tensors` may lack.
+        temporal_init: how 1x1 filters become temporal ones (see `inflate`).
 
     Raises:
         WeightsError: a tensor is missing, unknown, or of another shape; nothing is copied.
     """
     state = net.state_dict()
     fitted = {
-        name: _inflated_to(state[name], tensor) for name, tensor in tensors.items() if name in state
+        name: _inflated_to(state[name], tensor, temporal_init)
+        for name, tensor in tensors.items()
+        if name in state
     }
     problems = {
         "missing": [name for name in state if name not in tensors and name not in keep],
@@ -50,10 +58,10 @@ def fit(
             state[name].copy_(tensor)
 
 
-def _inflated_to(target: Tensor, tensor: Tensor) -> Tensor:
-    """Eq. 5, where the target is a temporal filter (out, in, 3) and the tensor a 1x1."""
+def _inflated_to(target: Tensor, tensor: Tensor, how: TemporalInit) -> Tensor:
+    """`inflate`, where the target is a temporal filter (out, in, 3) and the tensor a 1x1."""
     if target.ndim == 3 and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
-        return inflate(tensor.to(target.dtype))
+        return inflate(tensor.to(target.dtype), how)
     return tensor
 
 

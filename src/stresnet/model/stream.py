@@ -147,6 +147,13 @@ class Stream(nn.Module):
         """conv2_x, conv3_x, conv4_x, conv5_x."""
         yield from (self.conv2_x, self.conv3_x, self.conv4_x, self.conv5_x)
 
+    def units(self, index: int) -> Iterator[ResidualUnit]:
+        """The unit of that index in each stage."""
+        for stage in self.stages:
+            unit = stage[index]
+            assert isinstance(unit, ResidualUnit)
+            yield unit
+
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, T, C, H, W), bytes or floats in 0..255 -> logits (B, T', K).
 

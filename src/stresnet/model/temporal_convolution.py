@@ -5,17 +5,24 @@
 The copies average over time: on a clip that does not change, the temporal filter answers as its
 1x1 filter did. Time is padded with zeros, as in the authors' code, so the first and the last chunk
 start with 2/3 of that answer.
+
+Filters that were trained on single chunks have never seen such averages. Ours, not the paper's, is
+"identity": w goes to the middle tap and its neighbours start at 0, so that on any clip the temporal
+filter answers as its 1x1 filter did.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 TAPS = 3  # T' of Eq. 5
+
+TemporalInit = Literal["average", "identity"]
 
 
 class TemporalConvolution(nn.Module):
@@ -45,6 +52,13 @@ class TemporalConvolution(nn.Module):
         return x.reshape(*x.shape[:3], height, width).transpose(1, 2).flatten(0, 1)
 
 
-def inflate(pointwise: Tensor) -> Tensor:
-    """Eq. 5: a 1x1 filter (out, in, 1, 1) -> its temporal filter (out, in, 3)."""
-    return pointwise.flatten(2).repeat(1, 1, TAPS) / TAPS
+def inflate(pointwise: Tensor, how: TemporalInit = "average") -> Tensor:
+    """A 1x1 filter (out, in, 1, 1) -> its temporal filter (out, in, 3).
+
+    Args:
+        how: "average": Eq. 5; "identity": all of it in the middle tap.
+    """
+    taps = pointwise.flatten(2)
+    if how == "average":
+        return taps.repeat(1, 1, TAPS) / TAPS
+    return F.pad(taps, (TAPS // 2, TAPS // 2))

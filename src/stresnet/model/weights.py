@@ -16,9 +16,11 @@ from stresnet.model.key_mapping import split_streams, to_our_names
 from stresnet.model.st_resnet import STResNet
 from stresnet.model.state import fit
 from stresnet.model.stream import Stream
+from stresnet.model.temporal_convolution import TemporalInit
 from stresnet.model.weight_files import read_tensors
 
 CLASSIFIER = ("classifier.weight", "classifier.bias")
+CONNECTIONS = "connections."  # of an STResNet: learnt factors of motion residuals
 
 
 def load_imagenet(net: STResNet | Stream, path: str | Path) -> None:
@@ -80,25 +82,32 @@ def load_matconvnet(net: STResNet | Stream, path: str | Path) -> None:
 
 
 def inflate_from(
-    net: STResNet | Stream, state: Mapping[str, Tensor], *, new_classifiers: bool = False
+    net: STResNet | Stream,
+    state: Mapping[str, Tensor],
+    *,
+    new_classifiers: bool = False,
+    temporal_init: TemporalInit = "average",
 ) -> None:
     """Continue from another network of ours with the state_dict `state`, as of the phase before.
 
-    Two streams into ST-ResNet: 1x1 filters become temporal ones (Eq. 5). ST-ResNet into ST-ResNet*:
-    the same tensors, as a pool has none.
+    Two streams into ST-ResNet: 1x1 filters become temporal ones (Eq. 5), and learnt factors of
+    motion residuals, if `net` has any, start at 0. ST-ResNet into ST-ResNet*: the same tensors, as
+    a pool has none.
 
     Args:
         new_classifiers: keep the classifiers of `net`, as `state` has other classes.
+        temporal_init: how 1x1 filters become temporal ones (see `inflate`).
 
     Raises:
         WeightsError: `state` is of another network; nothing is loaded.
     """
-    classifiers = [name for name in net.state_dict() if "classifier" in name]
+    names = net.state_dict()
+    keep = [name for name in names if name.startswith(CONNECTIONS)]
     if new_classifiers:
+        classifiers = [name for name in names if "classifier" in name]
         state = {name: tensor for name, tensor in state.items() if name not in classifiers}
-        fit(net, state, source="the network before", keep=classifiers)
-    else:
-        fit(net, state, source="the network before")
+        keep += classifiers
+    fit(net, state, source="the network before", keep=keep, temporal_init=temporal_init)
 
 
 def _to_channels(conv1: Tensor | None, channels: int) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from stresnet.model import STResNet, inflate_from, load_imagenet, load_model
 from stresnet.model.hub import find_weights
 from stresnet.model.lookup import find_model, shipped_models
 from stresnet.model.model_folder import WEIGHTS
+from stresnet.model.temporal_convolution import TemporalInit
 from stresnet.training.checkpoint import checkpoint_path, weights_of
 from stresnet.training.recipe import Phase, Recipe
 
@@ -37,6 +38,7 @@ def network(recipe: Recipe, phase: Phase, num_classes: int) -> STResNet:
         recipe.depth,
         input_size=recipe.input_size,
         motion_residual=None if phase.stream else recipe.motion_residual,
+        residual_scale="none" if phase.stream else recipe.residual_scale,
         temporal_convolutions=recipe.temporal_convolutions and not phase.stream,
         temporal_pool=recipe.temporal_pool if phase.name == "st_resnet_star" else None,
         temporal_pool_kind=recipe.temporal_pool_kind,
@@ -127,7 +129,7 @@ def initialise(
                 remedy="leave --phases out, train the phases before it into the same folder, "
                 "or give a trained model folder as --weights",
             )
-        start_from_model(net, before, class_names)
+        start_from_model(net, before, class_names, recipe.temporal_init)
     elif weights is None:
         raise UsageError(
             f"{recipe.name}: a ResNet-{recipe.depth} starts from ImageNet weights, and none were "
@@ -141,11 +143,18 @@ def initialise(
         load_imagenet(net, weights)
 
 
-def start_from_model(net: STResNet, folder: Path, class_names: Sequence[str]) -> None:
+def start_from_model(
+    net: STResNet,
+    folder: Path,
+    class_names: Sequence[str],
+    temporal_init: TemporalInit = "average",
+) -> None:
     """Take the weights of a model folder; of other classes, all but the classifiers'."""
     trained = load_model(folder, device="cpu")
     other_classes = tuple(trained.class_names) != tuple(class_names)
-    inflate_from(net, trained.state_dict(), new_classifiers=other_classes)
+    inflate_from(
+        net, trained.state_dict(), new_classifiers=other_classes, temporal_init=temporal_init
+    )
 
 
 def take_other_stream(net: STResNet, recipe: Recipe, phase: Phase, out: Path) -> None:

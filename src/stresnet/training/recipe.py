@@ -23,9 +23,10 @@ from typing import Any, Literal
 
 from stresnet.data.loading.augmentation import CropKind
 from stresnet.errors import UsageError
-from stresnet.model.motion_residual import MotionResidual
+from stresnet.model.motion_residual import MotionResidual, ResidualScale
 from stresnet.model.stream import Depth, TemporalPoolKind
 from stresnet.model.sub_batch_norm import RunningMoments
+from stresnet.model.temporal_convolution import TemporalInit
 
 PhaseName = Literal["motion", "appearance", "st_resnet", "st_resnet_star"]
 PHASES: tuple[PhaseName, ...] = ("motion", "appearance", "st_resnet", "st_resnet_star")
@@ -114,7 +115,12 @@ class Recipe:
             "deviation" (see SubBatchNorm).
         motion_residual: how motion enters appearance in the joint phases: Eq. 2, or one of its
             ablations (see motion_residual.py).
+        residual_scale: learnt factors of these residuals, which start at 0 (ours): "none", one for
+            each "stage", or one for each "channel". With these and `temporal_init` "identity", the
+            joint network starts where the two streams stand.
+        scale_rate: learning rate of these factors, as a multiple of the others'.
         temporal_convolutions: Eq. 5, in the joint phases.
+        temporal_init: how temporal filters start: "average" (Eq. 5) or "identity" (ours).
         temporal_pool_kind: "max" (the paper) or "average", in ST-ResNet*.
     """
 
@@ -131,7 +137,10 @@ class Recipe:
     double_rates: bool = False
     running_moments: RunningMoments = "variance"
     motion_residual: MotionResidual = "appearance"
+    residual_scale: ResidualScale = "none"
+    scale_rate: float = 1.0
     temporal_convolutions: bool = True
+    temporal_init: TemporalInit = "average"
     temporal_pool_kind: TemporalPoolKind = "max"
 
     def phase(self, name: str) -> Phase:

@@ -109,7 +109,7 @@ def train(
         "execution": asdict(execution),
     }
     out = Path(out)
-    with distributed_context(execution.device) as context:
+    with distributed_context(execution.device) as context, own_random_state(context.device):
         # -- All that can be checked before hours of preparation ----------------------------------
         execution = execution.resolved(context.device)
         job = plan(data, recipe=recipe, weights=weights, motion_weights=motion_weights,
@@ -139,9 +139,8 @@ def train(
 
         # -- Phases -------------------------------------------------------------------------------
         for phase in job.phases:
-            with own_random_state(context.device):
-                torch.manual_seed(seed)
-                net = network(job.recipe, phase, len(classes))
+            torch.manual_seed(seed)
+            net = network(job.recipe, phase, len(classes))
             initialise(net, job.recipe, phase, out, job.weights[phase.name], classes)
             take_other_stream(net, job.recipe, phase, out)
             if context.is_first:
@@ -280,7 +279,8 @@ def require_trainable(job: TrainingPlan, out: Path) -> str:
     Raises:
         UsageError, WeightsError: as they say.
     """
-    require_weights(job.recipe, job.phases, out, job.weights, job.split.class_names)
+    with own_random_state(torch.device("cpu")):
+        require_weights(job.recipe, job.phases, out, job.weights, job.split.class_names)
     digests = {name: digest_of(found) for name, found in job.weights.items()}
     setup = setup_of(job.recipe, job.seed, job.split, digests)
     require_same_run(out, setup)
