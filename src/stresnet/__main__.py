@@ -1,6 +1,6 @@
 """The entry point of `stresnet`, and of `python -m stresnet`.
 
-Worker processes load it anew, so what it needs is imported when it is run.
+Worker processes load it again, so what it needs is imported when it is run.
 """
 
 

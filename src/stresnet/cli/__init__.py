@@ -1,7 +1,7 @@
-"""The command line: a thin caller of the Python functions of the same names, one file a verb.
+"""The command line: it calls the Python functions of the same names, one file for each verb.
 
-Exit codes: 0 all done; 1 some items failed (each is named); 2 usage; 3 environment;
-130 interrupted.
+Exit codes: 0 all done; 1 some items failed, and each is named; 2 usage; 3 environment; 70 an error
+that nobody foresaw; 130 interrupted; 143 terminated.
 """
 
 from stresnet.cli.app import app, main, register, register_group

@@ -27,28 +27,36 @@ Data = Annotated[
 ]
 Fold = Annotated[
     int | None,
-    typer.Option(help="Fold of the CSV, or official split, whose videos are for testing."),
+    typer.Option(help="Fold of the CSV, or number of the official split, to test on."),
 ]
 Lists = Annotated[
-    Path | None, typer.Option(help="Folder of UCF101's or HMDB51's official split files.")
+    Path | None, typer.Option(help="Folder with the official split files of UCF101 or HMDB51.")
 ]
 Store = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of prepared videos, filled with what is missing; default: the data's own "
-        "below ./store or $STRESNET_STORE."
+        help="Folder of prepared videos; what is missing is added. [default: the data's own "
+        "folder in ./store, or in $STRESNET_STORE]",
+        show_default=False,
     ),
 ]
 Device = Annotated[
     str,
     typer.Option(
-        help="auto (the first GPU, or the processor where there is none), cpu, cuda, cuda:N."
+        help="Where the network runs: auto (the first GPU, else the processor), cpu, cuda, cuda:N."
     ),
 ]
 Precision = Annotated[
-    str, typer.Option(help="auto (bf16 where the device multiplies it natively), fp32, bf16, fp16.")
+    str,
+    typer.Option(
+        help="Numbers to compute with: auto (bf16 where the device is built for it, else fp32), "
+        "fp32, bf16, fp16."
+    ),
 ]
-Workers = Annotated[int | None, typer.Option(help="Processes; default: one a processor core.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Worker processes. [default: one per core]", show_default=False),
+]
 Threads = Annotated[
     int | None,
     typer.Option(

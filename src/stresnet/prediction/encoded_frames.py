@@ -1,4 +1,4 @@
-"""Frames and flow in memory as the JPEGs that the store would hold."""
+"""Frames and flow in memory, as the JPEGs that a store would hold."""
 
 from __future__ import annotations
 

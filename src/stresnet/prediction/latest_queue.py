@@ -1,4 +1,4 @@
-"""A bounded line between two threads whose writer never waits: what is too old is dropped."""
+"""A bounded queue between two threads whose writer never waits: the oldest items are dropped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LatestQueue(Generic[Item]):
         self.received = self.dropped = 0
 
     def put(self, item: Item) -> None:
-        """Add an item; the oldest one goes if there are too many."""
+        """Add an item; drop the oldest one if there are too many."""
         with self._changed:
             self._items.append(item)
             self.received += 1
@@ -36,14 +36,14 @@ class LatestQueue(Generic[Item]):
             self._changed.notify()
 
     def close(self, error: BaseException | None = None) -> None:
-        """No more items come; a reader gets what is there, then the error if there is one."""
+        """End the queue: readers get the items that are left, then the error if there is one."""
         with self._changed:
             self._closed = True
             self._error = self._error or error
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[Item]:
-        """Wait for each item, until the box is closed and empty."""
+        """Yield items as they come, until the queue is closed and empty."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._items) or self._closed)
@@ -55,9 +55,9 @@ class LatestQueue(Generic[Item]):
             yield item
 
     def take_all(self) -> list[Item]:
-        """Wait for an item, and take all that are there; none if the box is closed and empty.
+        """Wait for an item, and return all that are there; none if the queue is closed and empty.
 
-        Raises what the box was closed with.
+        Raises what the queue was closed with.
         """
         with self._changed:
             self._changed.wait_for(lambda: bool(self._items) or self._closed)

@@ -3,8 +3,8 @@
     scores --(mean over `smooth` seconds)--> log softmax --(best labelling)--> segments
 
 The labelling is the one with the greatest sum of log probabilities among all whose segments last
-`min_duration` or longer, found exactly by dynamic programming: a change of label has to pay for
-itself, whatever the neighbours are, and a flicker cannot.
+`min_duration` or longer, found exactly by dynamic programming: a change of label must pay for
+itself, and a flicker cannot.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Segment:
 
 
 def smoothed(scores: Scores, times: Scores, seconds: float) -> NDArray[np.float64]:
-    """(W,K) at `times` (W,), increasing -> the mean of all within `seconds` / 2 of each.
+    """Average scores (W,K) at `times` (W,), increasing, over all within `seconds` / 2 of each.
 
-    Unnormalised scores, because that is how the protocol averages (section 4.1).
+    The scores are unnormalised, as the protocol averages them (section 4.1).
     """
     first = np.searchsorted(times, times - seconds / 2 - 1e-6)
     after = np.searchsorted(times, times + seconds / 2 + 1e-6)
@@ -49,9 +49,9 @@ def smoothed(scores: Scores, times: Scores, seconds: float) -> NDArray[np.float6
 
 
 def borders_between(times: Scores, start: float, end: float) -> NDArray[np.float64]:
-    """(W+1,) seconds: each window, at `times` (W,), speaks for what lies nearer to it than others.
+    """Return (W+1,) seconds: each window, at `times` (W,), covers what is nearest to it.
 
-    The first and the last one speak for the ends of the video too, at `start` and `end`.
+    The first and the last one also cover the ends of the video, at `start` and `end`.
     """
     return np.concatenate([[start], (times[1:] + times[:-1]) / 2, [end]])
 
@@ -90,7 +90,7 @@ def best_labelling(
 
 
 def _followed_back(label: NDArray[np.int_], start: NDArray[np.int_]) -> list[tuple[int, int, int]]:
-    """From the last border to the first; neighbours of one class become one segment."""
+    """Follow the best choices from the last border to the first; join neighbours of one class."""
     found: list[tuple[int, int, int]] = []
     end = len(label) - 1
     while end > 0:

@@ -1,9 +1,9 @@
 """A long video -> overlapping windows, each of them a short video to the network.
 
-    frames --(flow, JPEG)--> coded frames --(sliding)--> windows
+    frames --(flow, JPEG)--> encoded frames --(sliding)--> windows
 
-Only the frames of the window in the making are in memory, as JPEGs like those of the store: a
-window is bit for bit what preparing the same frames as a video of their own would give.
+Only the frames of the window being made are in memory, as JPEGs like those of the store: a window
+is bit for bit what preparing the same frames as a video of their own would give.
 """
 
 from __future__ import annotations
@@ -31,16 +31,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The part of a video from `start` to `end`, in seconds after its first frame."""
+    """The part of a video from `start` to `end`, in seconds since the start of the file."""
 
     start: float
     end: float
     video: FramesAndFlow
-
-    @property
-    def centre(self) -> float:
-        """Seconds."""
-        return (self.start + self.end) / 2
 
 
 class Cut:
@@ -70,7 +65,7 @@ def windows_of_frames(
     flow: TVL1Parameters = AUTHORS,
     threads: int | None = None,
 ) -> Iterator[Window]:
-    """The windows of scaled frames, each as soon as it is complete; see `sliding`.
+    """Yield the windows of scaled frames, each as soon as it is complete; see `sliding`.
 
     Raises:
         VideoError: too many frames in a window.
@@ -81,7 +76,7 @@ def windows_of_frames(
 
 
 def windows_of_store(stored: StoredVideo, *, length: float, stride: float) -> Iterator[Window]:
-    """The same windows of a prepared video."""
+    """Yield the same windows of a prepared video."""
     timed = ((float(time), number) for number, time in enumerate(stored.times))
     for start, end, part in sliding(timed, length, stride):
         yield Window(start, end, Cut(stored, part[0], part[-1]))
@@ -115,7 +110,7 @@ def sliding(
             number += 1
             _forget(kept, min(number * stride, time - length))
         _forget(kept, min(number * stride, time - length))
-        if not kept:  # nothing for a while: go on with the first part that holds this item
+        if not kept:  # a gap: continue with the first part that holds this item
             number = max(number, math.floor((time - length) / stride) + 1)
         kept.append((time, item))
         if len(kept) > MAX_FRAMES_OF_WINDOW:
@@ -129,7 +124,7 @@ def sliding(
     step = last / (count - 1) if count > 1 else _STEP_OF_ONE
     end = last + min(step, length)  # so the last part holds the last item
     if end > until + _ROUNDING:
-        # Up to a frame's time longer than the others, lest an item falls between it and them.
+        # Up to a frame's time longer than the others, so that no item falls in between.
         start = max(min(end - length, number * stride), 0.0)
         yield zero + start, zero + end, _since(start, kept)
 
