@@ -10,7 +10,6 @@ from pathlib import Path
 
 from stresnet.errors import EnvironmentProblem
 from stresnet.web.job import Limits
-from stresnet.workers import worker_count
 
 HOST, PORT = "127.0.0.1", 8000
 
@@ -53,6 +52,7 @@ def serve(
             f"the web page needs {error.name}", remedy="pip install 'stresnet[web]'"
         ) from error
     from stresnet.web.queue_service import Service
+    from stresnet.workers import worker_count
 
     with (
         bound(host, port) as listening,
