@@ -20,24 +20,24 @@ COLUMNS = (
 )
 
 
-def third_table(said: dict[str, Any], benchmark: BenchmarkName) -> Cells:
+def third_table(numbers: dict[str, Any], benchmark: BenchmarkName) -> Cells:
     """Top-1 accuracies in per cent: the paper's means, ours, and ours split by split."""
     theirs = [table_3(benchmark, network, row) for _, network, row in COLUMNS]
     of_splits = [
-        [f"split {split}", *(_ours(said, network, row, place) for _, network, row in COLUMNS)]
-        for place, split in enumerate(said["folds"])
+        [f"split {split}", *(_ours(numbers, network, row, place) for _, network, row in COLUMNS)]
+        for place, split in enumerate(numbers["folds"])
     ]
     return [
         [benchmark, *(name for name, _, _ in COLUMNS)],
         ["paper, mean of 3 splits", *("–" if it is None else f"{it:.2f}" for it in theirs)],
-        [_which(said["folds"]), *(_ours(said, network, row) for _, network, row in COLUMNS)],
+        [_which(numbers["folds"]), *(_ours(numbers, network, row) for _, network, row in COLUMNS)],
         *(of_splits if len(of_splits) > 1 else []),
     ]
 
 
-def fourth_table(said: dict[str, Any], benchmark: BenchmarkName) -> Cells:
+def fourth_table(numbers: dict[str, Any], benchmark: BenchmarkName) -> Cells:
     """The paper's comparison with others; ours where we have that row."""
-    ours = {"ST-ResNet*": _ours(said, "ST-ResNet*", "fused")}
+    ours = {"ST-ResNet*": _ours(numbers, "ST-ResNet*", "fused")}
     return [
         [benchmark, "paper", "ours"],
         *(
@@ -47,21 +47,21 @@ def fourth_table(said: dict[str, Any], benchmark: BenchmarkName) -> Cells:
     ]
 
 
-def markdown(said: dict[str, Any], benchmark: BenchmarkName) -> str:
+def markdown(numbers: dict[str, Any], benchmark: BenchmarkName) -> str:
     """Both tables as text."""
     parts = [
         "# Table 3: top-1 accuracy, %\n",
-        _markdown(third_table(said, benchmark)),
+        _markdown(third_table(numbers, benchmark)),
         "# Table 4: top-1 accuracy, %\n",
-        _markdown(fourth_table(said, benchmark)),
+        _markdown(fourth_table(numbers, benchmark)),
         "Intervals, confusions and the hardest videos: report/index.html.",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _ours(said: dict[str, Any], network: str, row: str, place: int | None = None) -> str:
+def _ours(numbers: dict[str, Any], network: str, row: str, place: int | None = None) -> str:
     """The mean over the splits, or the accuracy on the split at `place`; – where not measured."""
-    for line in said["table"]:
+    for line in numbers["table"]:
         if (line["network"], line["row"], line["protocol"]) == (network, row, PAPER.name):
             fraction = line["top1"]["value"] if place is None else line["of_folds"][place]
             return f"{100 * fraction:.2f}"
