@@ -257,9 +257,9 @@ def test_subtitles() -> None:
 def test_a_table_of_segments_and_of_whole_videos() -> None:
     found = made(np.array([[3.0, 0.0]] * 4 + [[0.0, 3.0]] * 4), min_duration=1, smooth=0)
     scores = tuple(found.predictions)
-    whole = Prediction("=cmd.mp4", scores, 2.0, ())
+    whole = Prediction("=cmd.mp4", scores, 2.0, (), start=4.0)
     rows = list(csv.DictReader(io.StringIO(to_csv([found, whole], top_k=1))))
     assert [(row["source"], row["start"], row["end"], row["rank"], row["label"]) for row in rows] \
         == [("clip.mp4", "0.000", "2.250", "1", "a"), ("clip.mp4", "2.250", "4.500", "1", "b"),
-            ("'=cmd.mp4", "0.000", "2.000", "1", scores[0].label)]  # fmt: skip
+            ("'=cmd.mp4", "4.000", "6.000", "1", scores[0].label)]  # fmt: skip
     assert float(rows[0]["score"]) == pytest.approx(found.segments[0].score, abs=1e-4)

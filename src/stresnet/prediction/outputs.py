@@ -85,7 +85,7 @@ def _rows(
             yield segment.start, segment.end, 1, segment
     else:
         for rank, entry in enumerate(found.predictions[:top_k], 1):
-            yield 0.0, found.duration, rank, entry
+            yield found.start, found.start + found.duration, rank, entry
 
 
 def _clock(seconds: float, point: str) -> str:

@@ -75,6 +75,7 @@ class Recogniser:
             warnings=stored.warnings,
             device=self.device,
             precision=self.precision,
+            start=float(stored.times[0]),
         )
 
     def timeline(

@@ -58,6 +58,7 @@ class Prediction:
         duration: seconds.
         warnings: what was odd about the video ("truncated: 31 of 60 frames").
         device, precision: where and with which numbers the network ran ("cpu", "fp32").
+        start: when the pictures begin, in seconds of the file.
     """
 
     source: str
@@ -66,6 +67,7 @@ class Prediction:
     warnings: tuple[str, ...]
     device: str = ""
     precision: str = ""
+    start: float = 0.0
 
     @property
     def label(self) -> str:
