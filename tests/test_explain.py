@@ -24,7 +24,7 @@ from stresnet.data.store.writer import write_store
 from stresnet.data.video.decode import Video, read_video
 from stresnet.errors import UsageError, VideoError, WeightsError
 from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.explanation import Explanation, explain, explain_stored, save_explanation
+from stresnet.explanation import Explanation, explain, save_explanation
 from stresnet.explanation.class_activation_map import (
     between,
     cell_centres,
@@ -39,6 +39,7 @@ from stresnet.model.stream import Stream
 from tiny_data import toy_video
 
 APPEARANCE, MOTION = 0, 1
+SOURCE = Source("<b>made</b>", "0" * 64)
 FRAMES, HEIGHT, WIDTH = 60, 64, 256  # seen as 2 x 5 places
 
 
@@ -78,7 +79,9 @@ def made_video(path: Path, *, red=None, falling=None) -> StoredVideo:
         rows, columns, when = falling
         flow[when, 1, rows, columns] = 180
     video = Video(frames.astype(np.uint8), np.arange(FRAMES) / 25, warnings=())
-    return write_store(path, video, flow, source=Source("made", "0" * 64), preparation=PREPARATION)
+    return write_store(
+        path, video, flow, source=Source("<b>made</b>", "0" * 64), preparation=PREPARATION
+    )
 
 
 RED = (slice(44, 64), slice(160, 208), slice(36, 48))  # below, to the right, in the second half
@@ -99,7 +102,7 @@ def assert_at(place: tuple[slice, slice, slice], explanation: Explanation, strea
 @pytest.mark.parametrize("temporal_pool", [None, "pool5", "conv5"])
 def test_each_peak_lies_where_and_when_the_only_evidence_is(tmp_path, temporal_pool):
     video = made_video(tmp_path / "made.zip", red=RED, falling=FALLING)
-    found = explain_stored(telling_network(temporal_pool), video, "made", intervals=0)
+    found = explain(telling_network(temporal_pool), video, intervals=0)
     assert found.label == "there"
     assert_at(RED, found, APPEARANCE)
     assert_at(FALLING, found, MOTION)
@@ -107,7 +110,7 @@ def test_each_peak_lies_where_and_when_the_only_evidence_is(tmp_path, temporal_p
 
 def test_hiding_the_evidence_costs_the_stream_that_has_it(tmp_path):
     video = made_video(tmp_path / "made.zip", red=RED, falling=FALLING)
-    found = explain_stored(telling_network("pool5"), video, "made", intervals=5)
+    found = explain(telling_network("pool5"), video, intervals=5)
     # Frames 12 to 23 are the second fifth, 36 to 47 the fourth: hiding them costs that stream.
     for stream, fifth in ((APPEARANCE, 3), (MOTION, 1)):
         losses = found.losses[stream]
@@ -244,8 +247,8 @@ def test_a_path_a_store_and_frames_are_explained_alike(tmp_path):
     path = write_video(tmp_path / "clip.mp4", moving_texture(5, 64, 80))
     of_path = explain(net, path, label="b", intervals=2)
     stored = prepare_video(path, tmp_path / "clip.zip")
-    of_store = explain_stored(net, stored, str(path), label="b", intervals=2)
-    assert of_path.as_dict() == of_store.as_dict()
+    of_store = explain(net, stored, label="b", intervals=2)
+    assert of_path.as_dict() == {**of_store.as_dict(), "source": str(path)}
     np.testing.assert_array_equal(of_path.maps, of_store.maps)
     of_frames = explain(net, read_video(path).frames, label="b", intervals=2)
     np.testing.assert_array_equal(of_path.maps, of_frames.maps)
@@ -273,7 +276,7 @@ def test_videos_are_prepared_as_the_model_s_were():
     """And what the model records of its flow is refused where it cannot be computed."""
     net, frames = random_network(), moving_texture(3, 64, 80)
     net.preparation = preparation(FAST, short_side=48)
-    found = explain(net, frames, intervals=0)
+    found = explain(net, list(frames), intervals=0)
     assert (found.video.height, found.video.width) == (48, 60)
     slow = random_network()
     slow.preparation = preparation(short_side=48)
@@ -288,7 +291,7 @@ def test_videos_are_prepared_as_the_model_s_were():
 
 def test_what_is_saved(tmp_path):
     video = made_video(tmp_path / "made.zip", red=RED)
-    found = explain_stored(telling_network(), video, "<b>made</b>.mp4", intervals=3)
+    found = explain(telling_network(), video, intervals=3)
     save_explanation(found, tmp_path / "out")
     names = {"overlay.mp4", "contact_sheet.jpg", "explanation.json", "index.html"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names

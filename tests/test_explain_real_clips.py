@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from stresnet.data.prepare.many import prepare_video
 from stresnet.data.store.reader import NO_MOTION, StoredVideo
 from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.explanation import explain_stored
+from stresnet.explanation import explain
 from stresnet.explanation.class_activation_map import evidence, margin_of
 from stresnet.model import STResNet, load_model
 
@@ -43,7 +43,7 @@ def test_the_strongest_place_is_missed_most_and_weights_matter(tmp_path):
     with as_file(files("stresnet") / "assets") as assets:
         net = load_model("fight")
         video = prepare_video(assets / "clips" / "fight" / "fi070.mp4", tmp_path / "clip.zip")
-    found = explain_stored(net, video, "fi070.mp4", intervals=0)
+    found = explain(net, video, intervals=0)
     assert found.label == "fight"
     assert abs(found.residual) < 1e-4
     places = found.maps.sum((0, 1))

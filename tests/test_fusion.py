@@ -68,7 +68,7 @@ def test_probabilities_and_one_normalisation_a_file() -> None:
         ),
         (replace(B, class_names=("walk", "run")), "class 1 is 'walk', expected 'run'"),
         (replace(B, class_names=("run", "swim")), "class 'walk' is missing"),
-        (replace(B, class_names=(), scores=np.ones((3, 3))), "3 scores a video, expected 2"),
+        (replace(B, class_names=(), scores=np.ones((3, 3))), "3 scores per video, expected 2"),
         (replace(B, truth=np.array([0, 1, 1])), r"run/2\.avi has another true class"),
     ],
 )

@@ -78,7 +78,7 @@ def fuse(
             _require_same("class", first, first.class_names, other, other.class_names)
         elif first.scores.shape != other.scores.shape:
             raise DatasetError(
-                f"{other.origin}: {other.scores.shape[1]} scores a video, "
+                f"{other.origin}: {other.scores.shape[1]} scores per video, "
                 f"expected {first.scores.shape[1]} as in {first.origin}"
             )
     parts = [normalised(table.scores, kind) for table, kind in zip(tables, kinds, strict=True)]

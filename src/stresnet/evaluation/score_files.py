@@ -2,8 +2,8 @@
 
     .npz     arrays names (N,), class_names (K,) and truth (N,), the last two if known, and scores
              (N, K): one array `scores`, or ours, `fused`, `appearance` and `motion`
-    .csv     a header `name,CLASS,CLASS,...`; perhaps a column `truth` with class names
-    .json    {"scores": {NAME: [score, ...], ...}}, perhaps "class_names": [...] and
+    .csv     a header `name,CLASS,CLASS,...`; optionally a column `truth` with class names
+    .json    {"scores": {NAME: [score, ...], ...}}, optionally "class_names": [...] and
              "truth": {NAME: CLASS, ...}
 
 Nothing is ever unpickled.
@@ -32,7 +32,7 @@ class ScoreTable:
 
     Attributes:
         origin: the file, for messages.
-        class_names: K, or none where the file does not tell.
+        class_names: K, or none where the file has no names.
         truth: (N,) true class indices, or None.
     """
 
@@ -47,7 +47,7 @@ class ScoreTable:
         if videos != len(self.names) or classes < 1:
             raise self._bad(f"{len(self.names)} names and scores of shape {self.scores.shape}")
         if self.class_names and len(self.class_names) != classes:
-            raise self._bad(f"{len(self.class_names)} class names and {classes} scores a video")
+            raise self._bad(f"{len(self.class_names)} class names and {classes} scores per video")
         for kind, names in (("videos", self.names), ("classes", self.class_names)):
             if len(set(names)) != len(names):
                 twice = next(name for name in names if names.count(name) > 1)
@@ -58,11 +58,11 @@ class ScoreTable:
         if truth is not None and (
             truth.shape != (videos,) or ((truth < 0) | (truth >= classes)).any()
         ):
-            raise self._bad("the true classes are not one index a video")
+            raise self._bad("the true classes are not one index per video")
 
     def _bad(self, problem: str) -> DatasetError:
         return DatasetError(
-            f"{self.origin}: {problem}", remedy="expected one row of K finite scores a video"
+            f"{self.origin}: {problem}", remedy="expected one row of K finite scores per video"
         )
 
 
@@ -108,7 +108,7 @@ def write_scores(table: ScoreTable, path: Path) -> None:
     writer = WRITERS.get(path.suffix.lower())
     if writer is None or (path.suffix.lower() == ".csv" and not table.class_names):
         raise UsageError(
-            f"{path}: scores cannot be written so",
+            f"{path}: scores cannot be written in this form",
             remedy=f"choose an ending of {', '.join(WRITERS)}; .csv is for classes with names",
         )
     writer(table, path)
@@ -137,11 +137,13 @@ def _read_csv(path: Path, row: str) -> ScoreTable:
         raise ValueError("its first line must be name,CLASS,CLASS,...")
     if wrong := next((cells for cells in rows if len(cells) != len(header)), None):
         raise ValueError(f"{wrong[0]}: {len(wrong)} columns, expected {len(header)}")
-    told = header.index("truth") if "truth" in header else None
-    columns = [place for place in range(1, len(header)) if place != told]
+    of_truth = header.index("truth") if "truth" in header else None
+    columns = [place for place in range(1, len(header)) if place != of_truth]
     class_names = tuple(header[place].strip() for place in columns)
     numbers = [[float(cells[place]) for place in columns] for cells in rows]
-    truth = None if told is None else [class_names.index(cells[told].strip()) for cells in rows]
+    truth = (
+        None if of_truth is None else [class_names.index(cells[of_truth].strip()) for cells in rows]
+    )
     return ScoreTable(
         origin=str(path),
         names=tuple(cells[0] for cells in rows),
@@ -152,10 +154,14 @@ def _read_csv(path: Path, row: str) -> ScoreTable:
 
 
 def _read_json(path: Path, row: str) -> ScoreTable:
-    said = json.loads(path.read_text(encoding="utf-8"))
-    scores: Mapping[str, Any] = said["scores"]
-    class_names = tuple(said.get("class_names", ()))
-    truth = [class_names.index(said["truth"][name]) for name in scores] if "truth" in said else None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    scores: Mapping[str, Any] = content["scores"]
+    class_names = tuple(content.get("class_names", ()))
+    truth = (
+        [class_names.index(content["truth"][name]) for name in scores]
+        if "truth" in content
+        else None
+    )
     return ScoreTable(
         origin=str(path),
         names=tuple(scores),
@@ -177,24 +183,24 @@ def _write_npz(table: ScoreTable, path: Path) -> None:
 def _write_csv(table: ScoreTable, path: Path) -> None:
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        told = [] if table.truth is None else ["truth"]
-        writer.writerow(("name", *told, *table.class_names))
+        extra = [] if table.truth is None else ["truth"]
+        writer.writerow(("name", *extra, *table.class_names))
         for place, (name, row) in enumerate(zip(table.names, table.scores.tolist(), strict=True)):
             label = [] if table.truth is None else [table.class_names[table.truth[place]]]
             writer.writerow((name, *label, *row))
 
 
 def _write_json(table: ScoreTable, path: Path) -> None:
-    said: dict[str, Any] = {
+    content: dict[str, Any] = {
         "scores": dict(zip(table.names, table.scores.tolist(), strict=True)),
     }
     if table.class_names:
-        said["class_names"] = list(table.class_names)
+        content["class_names"] = list(table.class_names)
         if table.truth is not None:
             labels = [table.class_names[index] for index in table.truth]
-            said["truth"] = dict(zip(table.names, labels, strict=True))
+            content["truth"] = dict(zip(table.names, labels, strict=True))
     with atomic_write(path) as partial:
-        partial.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 READERS: Mapping[str, Callable[[Path, str], ScoreTable]] = {

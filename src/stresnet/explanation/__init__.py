@@ -5,7 +5,7 @@
 """
 
 from stresnet.explanation.activation_maximisation import ClassPicture, maximise
-from stresnet.explanation.explain_video import explain, explain_stored
+from stresnet.explanation.explain_video import explain
 from stresnet.explanation.explanation import Explanation, Peak
 from stresnet.explanation.page import save_explanation
 
@@ -14,7 +14,6 @@ __all__ = [
     "Explanation",
     "Peak",
     "explain",
-    "explain_stored",
     "maximise",
     "save_explanation",
 ]

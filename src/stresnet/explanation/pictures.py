@@ -37,7 +37,7 @@ COLOURS = dict(zip(STREAMS, (APPEARANCE, MOTION), strict=True))
 
 
 def overlay(explanation: Explanation) -> Iterator[tuple[Picture, float]]:
-    """Frames of the overlay video and their times in seconds.
+    """Yield the frames of the overlay video and their times in seconds.
 
     On the left what appearance saw in the frame, on the right what motion saw, with the flow in the
     corner; below, each chunk's evidence over time and where the video is.
@@ -61,7 +61,7 @@ def overlay(explanation: Explanation) -> Iterator[tuple[Picture, float]]:
 
 
 def contact_sheet(explanation: Explanation) -> Picture:
-    """Some moments, from left to right; from above: frame, flow, and what each stream saw."""
+    """Draw some moments from left to right; below each frame, its flow and what each stream saw."""
     video = explanation.video
     indices = np.unique(testing_centres(video.num_frames, SHEET_TIMES))
     frames = video.frames(indices)
@@ -85,10 +85,10 @@ def contact_sheet(explanation: Explanation) -> Picture:
 
 
 def timeline(explanation: Explanation, width: int) -> Picture:
-    """A lane a stream: a bar for each chunk, upwards for the class, downwards against it."""
+    """Draw a lane for each stream: each chunk's bar goes up for the class, or down against it."""
     frames, of_frames = explanation.of_frames
     top, bottom = max(float(of_frames.max()), 0.0), min(float(of_frames.min()), 0.0)
-    scale = (LANE - 2) / ((top - bottom) or 1.0)  # px a unit of evidence
+    scale = (LANE - 2) / ((top - bottom) or 1.0)  # px per unit of evidence
     zero = round(top * scale)
     half = max(width // (3 * len(explanation.centres)), 1)
     lanes = []
@@ -137,7 +137,7 @@ def _caption(header: Picture, explanation: Explanation, right: int) -> None:
     """The class and its margin, then each stream's share, appearance's at 0 px, motion's at
     `right` px."""
     appearance, motion = explanation.of_streams
-    said = f"{explanation.label} {explanation.margin:+.2f}: "
-    x = draw_text(header, said, 0, 2, background=None)
+    words = f"{explanation.label} {explanation.margin:+.2f}: "
+    x = draw_text(header, words, 0, 2, background=None)
     draw_text(header, f"appearance {appearance:+.2f}", x, 2, colour=APPEARANCE, background=None)
     draw_text(header, f"motion {motion:+.2f}", right, 2, colour=MOTION, background=None)

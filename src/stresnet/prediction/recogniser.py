@@ -34,8 +34,7 @@ class Recogniser:
 
     Attributes:
         class_names: (K,) of the network.
-        self.flow = flow_parameters(self.net.preparation)
-        self.short_side = short_side(self.net.preparation)
+        flow, short_side: how videos are prepared for it.
         device, precision: which they are ("cpu", "fp32").
 
     Raises:

@@ -22,7 +22,7 @@ from stresnet.data.video.probe import probe
 from stresnet.drawing import Picture
 from stresnet.errors import StresnetError, VideoError
 from stresnet.evaluation.report.pictures import flow_pictures
-from stresnet.explanation import Explanation, explain_stored
+from stresnet.explanation import Explanation, explain
 from stresnet.explanation.explanation import TimedVideo
 from stresnet.explanation.pictures import BLOCK, overlay
 from stresnet.files import atomic_write
@@ -97,7 +97,7 @@ def recognise(
             whole = recogniser.ranking(stored, name, TOP_K)
             result["predictions"] = [asdict(entry) for entry in whole.predictions]
         on_stage(*LOOKING.at(0))
-        seen = explain_stored(recogniser.net, stored, name, intervals=0)
+        seen = explain(recogniser.net, stored, intervals=0)
         why = seen.as_dict()
         result["explained"] = {key: why[key] for key in ("label", "margin", "streams", "peaks")}
         _draw(folder, found, seen, on_stage)
