@@ -12,6 +12,7 @@ video (`stresnet.data.store.reader.StoredVideo`), which is decoded and its flow 
 `Prediction`, `Timeline` and `LiveLabel` have `as_dict()`, plain values for JSON:
 
     {"source": "clip.mp4", "duration": 12.4, "warnings": [], "device": "cpu", "precision": "fp32",
+     "start": 0.0,                                                     (of a Prediction only)
      "predictions": [{"label": "fight", "score": 0.91, "appearance": 0.7, "motion": 0.97}, ...],
      "segments": [{"start": 0.0, "end": 4.2, "label": ..., "score": ..., "appearance": ...,
                    "motion": ...}, ...]}                             (of a Timeline only)
