@@ -26,7 +26,7 @@ import numpy as np
 
 FRAMES = 10  # of each of the many videos
 MEASURE_START = """
-import json, sys, time
+import inspect, json, sys, time
 from dataclasses import replace
 from pathlib import Path
 began = time.perf_counter()
@@ -35,9 +35,13 @@ from stresnet.training.run import train
 root, run = map(Path, sys.argv[1:])
 phase = replace(QUICK.phases[0], batch=2, norm_group=2, schedule=((1e-2, 1),))
 recipe = replace(QUICK, input_size=32, phases=(phase, *QUICK.phases[1:]))
+options = {"workers": 0, "device": "cpu"}
+if "execution" in inspect.signature(train).parameters:
+    from stresnet.training.runtime import Execution
+    options = {"execution": Execution("cpu", workers=0)}
 if __name__ == "__main__":
     train(root / "videos" / "list.csv", run, recipe=recipe, store=root / "store",
-          phases=["motion"], workers=0, device="cpu")
+          phases=["motion"], **options)
     print("RESULT", time.perf_counter() - began)
 """
 MEASURE_READ = """
