@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 import stresnet
 from stresnet.cli import app
-from stresnet.cli.app import register
+from stresnet.cli.app import print_any_character, register
 from stresnet.errors import VideoError
 
 library = logging.getLogger("stresnet.some.module")
@@ -85,6 +86,14 @@ def test_a_full_disk_is_the_machine_s_problem(run) -> None:
     told = run(fails)
     assert (told.exit_code, len(told.stderr.splitlines())) == (3, 1)
     assert "disk is full" in told.stderr
+
+
+def test_a_name_that_stdout_cannot_spell_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", out)
+    print_any_character()
+    print("Gr\u00fc\u00dfe.mp4", flush=True)
+    assert out.buffer.getvalue() == b"Gr\\xfc\\xdfe.mp4\n"
 
 
 def test_an_exit_stays_an_exit(run) -> None:

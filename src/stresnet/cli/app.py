@@ -6,6 +6,7 @@ import errno
 import functools
 import gc
 import inspect
+import io
 import logging
 import signal
 import sys
@@ -40,11 +41,18 @@ def main() -> None:
     # As an exception, so that files are removed and processes ended; training has its own handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     keep_memory()
+    print_any_character()
     gc.set_threshold(100_000)  # torch's import makes many objects and no garbage: 0.2 s
     try:
         app()
     finally:
         gc.freeze()  # what is alive dies with the process: looking through torch takes 0.2 s
+
+
+def print_any_character() -> None:
+    """Escape what stdout's encoding cannot spell: a file's name must not cost the other results."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class PlainLines(logging.Handler):
