@@ -23,6 +23,7 @@ from stresnet.evaluation.protocols import CENTRE_CROP
 from stresnet.inference import InferenceNetwork, convolution, frozen
 from stresnet.inference.convolution import Convolution, folded
 from stresnet.model import STResNet, SubBatchNorm
+from stresnet.model.motion_residual import MotionConnection
 from stresnet.model.temporal_convolution import TemporalConvolution
 from tiny_data import toy_video
 
@@ -33,7 +34,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"motion_residual": None, "temporal_convolutions": False, "flow_mean": 127.5},
     {"motion_residual": "bidirectional"},
     {"motion_residual": "direct"},
-    {"motion_residual": "multiplicative"},
+    {"motion_residual": "multiplicative", "residual_scale": "stage"},
+    {"motion_residual": "bidirectional", "residual_scale": "channel"},
 ]
 TOLERANCE = {"fp32": 1e-4, "bf16": 2e-2}  # of the greatest logit
 
@@ -54,6 +56,8 @@ def trained_looking(**variant: Any) -> STResNet:
             shake(module)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight)
+        elif isinstance(module, MotionConnection) and module.scale is not None:
+            nn.init.uniform_(module.scale)
     return net.eval()
 
 

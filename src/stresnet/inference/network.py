@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import TypeAlias, cast
 from weakref import WeakKeyDictionary
 
@@ -62,7 +61,7 @@ class InferenceNetwork:
         with torch.inference_mode():
             self.appearance = InferenceStream(net.appearance, dtype, net.config["rgb_mean"])
             self.motion = InferenceStream(net.motion, dtype, [net.config["flow_mean"]])
-        self._connections = deepcopy(net.connections)
+        self._connections = copy.deepcopy(net.connections)
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
