@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -125,7 +126,7 @@ def run_jobs(
         show(named[0])
 
     running = map_in_processes(
-        _Named(function),
+        partial(_of_named, function),
         list(jobs.items()),
         workers=workers,
         deadline=deadline,
@@ -154,14 +155,8 @@ def run_jobs(
     return report
 
 
-@dataclass(frozen=True)
-class _Named(Generic[Job]):
-    """A job's function, for jobs that travel with their names."""
-
-    function: Callable[[Job], Done]
-
-    def __call__(self, named: tuple[str, Job]) -> Done:
-        return self.function(named[1])
+def _of_named(function: Callable[[Job], Done], named: tuple[str, Job]) -> Done:
+    return function(named[1])
 
 
 def write_failures(path: Path, failures: Sequence[tuple[str, str]]) -> None:
