@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from stresnet.data.prepare.one import PREPARATION, preparation, prepare_frames, prepare_video
@@ -168,6 +168,12 @@ def known_done(jobs: Iterable[PrepareJob], out: Path) -> dict[str, Verified]:
     }
 
 
+@cache
+def _preparation_digest(parameters: TVL1Parameters, short_side: int) -> str:
+    content = json.dumps(preparation(parameters, short_side=short_side), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class PrepareJob:
     """A video, where it shall go, and how."""
@@ -181,8 +187,7 @@ class PrepareJob:
     @property
     def preparation_digest(self) -> str:
         """Equal for jobs whose results may be mixed."""
-        said = json.dumps(preparation(self.parameters, short_side=self.short_side), sort_keys=True)
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        return _preparation_digest(self.parameters, self.short_side)
 
     def is_done(self) -> bool:
         """Whether the store exists, is intact, and was prepared this way from this video.
