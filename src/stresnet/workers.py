@@ -371,6 +371,8 @@ def _work(line: Line, function: Callable[[Job], Any]) -> None:
             except Exception as error:  # as text, since not every exception survives pickling
                 outcome = JobError(f"{type(error).__name__}: {error}")
             line.send(outcome)
+    # Nothing is left to remove; an exception while Python ends would only print a traceback.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _die_with_parent() -> None:

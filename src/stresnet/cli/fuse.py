@@ -53,7 +53,7 @@ def fuse(
     fused = fuse_tables(
         tables,
         weights=None if weights is None else numbers(weights, float, "--weights"),
-        normalise=kinds * len(tables) if len(kinds) == 1 else kinds,  # type: ignore[arg-type]
+        normalise=kinds[0] if len(kinds) == 1 else kinds,  # type: ignore[arg-type]
     )
     if out is not None:
         write_scores(fused, out)
