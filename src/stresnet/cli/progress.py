@@ -39,6 +39,7 @@ def progress(title: str) -> Iterator[OnProgress]:
             words = f"{int(progress.done)} of {total:g}{eta}"
             bar.update(task, words=f"{words} {escape(progress.item)}")
             tenths = int(10 * progress.done / total + 1e-9)
+            shown = 0 if tenths < shown else shown  # a job's next stage counts from the beginning
             if bar.disable and tenths > shown:
                 shown = tenths
                 logger.info(f"{title}: {words}")

@@ -1,0 +1,22 @@
+"""Progress without a terminal: a line every tenth of the way, in every stage of a job."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from stresnet.cli.progress import progress
+from stresnet.progress import Progress
+
+
+def test_each_stage_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with progress("evaluate") as on_progress:
+        for total in (2, 3):
+            for done in range(1, total + 1):
+                on_progress(Progress(done, total, "a.mp4"))
+    shown = [message.partition(", ETA")[0] for message in caplog.messages]
+    assert shown == [
+        f"evaluate: {each}" for each in ("1 of 2", "2 of 2", "1 of 3", "2 of 3", "3 of 3")
+    ]
