@@ -40,7 +40,7 @@ class VideoCondition:
 
     Attributes:
         unusable: why it cannot be used, or "".
-        remedy: what mends that.
+        remedy: how to fix it.
         odd: what may surprise in training or prediction; the video is used all the same.
         codec, width, height, frames, fps, seconds: what it is; empty where it is unusable.
     """

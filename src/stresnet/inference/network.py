@@ -155,7 +155,7 @@ def frozen(net: STResNet, *, precision: str = "auto") -> InferenceNetwork:
     through `.data`, which hides from both, is not.
 
     Args:
-        net: as of `InferenceNetwork`; it may be in training, and goes on unchanged.
+        net: as of `InferenceNetwork`; it may be in training, and stays unchanged.
         precision: as of `InferenceNetwork`.
     """
     wanted = resolve_precision(precision, net.device)

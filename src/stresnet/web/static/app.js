@@ -179,7 +179,7 @@ async function begin() {
     button.onclick = () => sendExample(name);
     $("examples").append(button);
   });
-  if (location.hash.length > 1) await follow(location.hash.slice(1)); // a reloaded page goes on
+  if (location.hash.length > 1) await follow(location.hash.slice(1)); // a reloaded page shows its job again
 }
 
 $("file").onchange = ({ target }) => {
