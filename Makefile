@@ -29,11 +29,11 @@ demo: setup
 	$(BIN)/stresnet demo --out demo
 
 test: setup-dev
-	$(BIN)/pytest --numprocesses auto --cov --cov-report=
+	$(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=
 	@echo "coverage: $$($(BIN)/coverage report) % of lines"
 
 test-fast: setup-dev
-	$(BIN)/pytest -m 'law and not slow' --numprocesses auto
+	$(BIN)/pytest -m 'law and not slow' --numprocesses auto --dist loadfile
 
 test-slow: setup-dev
 	$(BIN)/pytest -m slow

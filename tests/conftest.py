@@ -1,11 +1,14 @@
 """Settings of all tests, and which of them state the laws (`make test-fast`)."""
 
 import os
+import signal
 
 import pytest
 
 # Its threads do not survive a fork, and their number decides the last bits of a sum.
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch
+# A shell starts background jobs with Ctrl-C ignored, and our children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Files whose tests need no worker process, no training run and no command line.
 LAWS = {

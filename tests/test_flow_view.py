@@ -56,7 +56,7 @@ def test_a_single_frame_or_none_leaves_nothing(tmp_path):
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video")
     before = contents(tmp_path)
-    for video, said in ((still, "single frame"), (bad, "no video")):
+    for video, said in ((still, "single frame"), (bad, "not a video")):
         with pytest.raises(VideoError, match=said):
             flow_view(video, view=tmp_path / "view.mp4", flo=tmp_path / "flo")
     assert contents(tmp_path) == before

@@ -244,7 +244,7 @@ def test_what_lacks_for_training_and_testing_is_said(tmp_path, encoded):
     with pytest.raises(StoreError, match=r"classifier cannot be read.*idt train"):
         score_tested(tmp_path)
     train(folder / "encoded").save(tmp_path / "classifier.safetensors")
-    with pytest.raises(StoreError, match=r"codebook is another one.*idt train"):
+    with pytest.raises(StoreError, match=r"codebook has changed.*idt train"):
         score_tested(tmp_path)
     same = load_codebook(tmp_path / "codebook.safetensors")[1]
     replace(train(folder / "encoded"), learnt_from=same).save(tmp_path / "classifier.safetensors")
