@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check install
 
 DATA ?= folds.csv
-.PHONY: setup setup-dev demo test test-fast test-slow bench bench-flow bench-inference bench-training bench-idt bench-timeline bench-ablations docs \
+.PHONY: setup setup-dev demo test test-fast test-slow coverage bench bench-flow bench-inference bench-training bench-idt bench-timeline bench-ablations docs \
 	lint format lock clean
 
 setup: $(VENV)/ready
@@ -29,6 +29,10 @@ demo: setup
 	$(BIN)/stresnet demo --out demo
 
 test: setup-dev
+	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+# The same, half as slow again.
+coverage: setup-dev
 	$(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=
 	@echo "coverage: $$($(BIN)/coverage report) % of lines"
 
