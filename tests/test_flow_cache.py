@@ -35,6 +35,7 @@ def started(code, **environment):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_may_fill_one_cache_at_once(tmp_path):
     pair = [started(FLOW_OF_A_PAIR, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2)]
     sums = [process.communicate()[0] for process in pair]
