@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,14 @@ def test_a_model_s_flow_is_computed_again(parameters: Any) -> None:
     assert short_side(preparation(parameters, short_side=np.int64(96).item())) == 96
 
 
+def test_stores_and_models_of_the_first_version_are_used_as_they_are() -> None:
+    """What is recorded has not changed, so that nothing is prepared again."""
+    config = files("stresnet") / "assets" / "models" / "fight" / "config.json"
+    recorded = json.loads(config.read_text())["preparation"]
+    assert "tv_l1_warm_start" in recorded
+    assert preparation(flow_parameters(recorded)) == recorded
+
+
 def test_flow_that_is_not_recorded_is_the_authors(caplog: pytest.LogCaptureFixture) -> None:
     assert (flow_parameters({}), short_side({})) == (AUTHORS, 256)
     assert not caplog.records
@@ -88,6 +98,7 @@ def test_flow_that_is_not_recorded_is_the_authors(caplog: pytest.LogCaptureFixtu
     [
         ({**PREPARATION, "flow_bound": 32.0}, r"flow_bound is 32\.0, expected 20\.0"),
         ({**PREPARATION, "tv_l1_magic": 1}, "tv_l1_magic"),
+        ({**PREPARATION, "tv_l1_warm_start": True}, "tv_l1_warm_start"),
         ({**PREPARATION, "tv_l1_warps": "many"}, "usable flow parameters"),
         ({**PREPARATION, "tv_l1_warps": -1}, "usable flow parameters"),
     ],

@@ -30,15 +30,9 @@ LEAST = float(np.finfo(np.float32).tiny)
 
 
 def flow_of_pair(
-    first: npt.NDArray[np.uint8],
-    second: npt.NDArray[np.uint8],
-    p: TVL1Parameters,
-    start: Float32 | None = None,
+    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], p: TVL1Parameters
 ) -> Float32:
-    """(H, W) and (H, W) grey frames -> (2, H, W) flow from first to second, pixels per frame.
-
-    `start` is a flow to begin with, (2, H, W) in pixels per frame; None begins with 0.
-    """
+    """(H, W) and (H, W) grey frames -> (2, H, W) flow from first to second, pixels per frame."""
     height, width = first.shape
     sizes = level_sizes(height, width, p.scales, p.scale_step)
     firsts, seconds = levels(first, sizes, p.scale_step), levels(second, sizes, p.scale_step)
@@ -46,14 +40,12 @@ def flow_of_pair(
     # In this unit of flow the dual step is 1, which saves the inner loop six products a pixel.
     unit = p.theta / p.tau
     taps = cubic_taps(p.cubic)
-    flow, scale_step = np.zeros((2, *sizes[-1]), np.float32), p.scale_step
-    if start is not None:
-        flow, scale_step = start / f32(unit), p.scale_step ** (1 - len(sizes))
+    flow = np.zeros((2, *sizes[-1]), np.float32)
     for image, next_image in zip(reversed(firsts), reversed(seconds), strict=True):
         height, width = image.shape
         fields = new_fields(height, width, memory)  # the coarser level's are lost
         fields[:, FIRST, :width] = image
-        zoom_into(fields, width, flow, scale_step)
+        zoom_into(fields, width, flow, p.scale_step)
         _refine(
             fields,
             with_gradient(next_image, p.beyond == "edge"),
@@ -69,7 +61,6 @@ def flow_of_pair(
             p.median_every,
         )
         flow = fields[:, FLOW : FLOW + 2, :width].swapaxes(0, 1).copy()
-        scale_step = p.scale_step
     return flow * f32(unit)
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from stresnet.flow.jit import compiled, inlined
 from stresnet.flow.numba_fields import FIRST, FLOW, INVERSE, RHO, SLOPE
 from stresnet.flow.parameters import FLAT, PART_BITS, PARTS
+from stresnet.flow.pyramid import cubic_weights
 from stresnet.flow.simd import (
     LANES,
     Float32,
@@ -43,17 +44,7 @@ def cubic_taps(a: float) -> Float32:
 
     `a` is the slope of the kernel at 1.
     """
-    t = np.arange(PARTS) / PARTS
-    rest = 1 - t
-    return np.stack(
-        [
-            a * t * rest * rest,
-            ((a + 2) * t - (a + 3)) * t * t + 1,
-            ((a + 2) * rest - (a + 3)) * rest * rest + 1,
-            a * rest * t * t,
-        ],
-        axis=1,
-    ).astype(np.float32)
+    return np.stack(cubic_weights(np.arange(PARTS) / PARTS, a), axis=1).astype(np.float32)
 
 
 @compiled

@@ -58,8 +58,6 @@ class TVL1Parameters:
             0 without gradient ("black", OpenCV on the CPU; only the smoothness acts there).
         cubic: slope at 1 of the cubic that interpolates I1: -0.5 (OpenCV on a GPU, Catmull-Rom)
             or -0.75 (OpenCV on the CPU).
-        warm_start: start at the coarsest level from the flow of the pair before instead of 0. Pairs
-            are then worked on one after the other, and a pair depends on those before it.
 
     Raises:
         UsageError: a value lies outside its range.
@@ -77,7 +75,6 @@ class TVL1Parameters:
     median_every: int = 0
     beyond: Literal["edge", "black"] = "edge"
     cubic: float = -0.5
-    warm_start: bool = False
 
     def __post_init__(self) -> None:
         ranges = {
@@ -100,6 +97,10 @@ class TVL1Parameters:
                     remedy="see the attributes of TVL1Parameters",
                 )
 
+
+# An option that is gone and was off. Stores and models have recorded it, and a store that does not
+# record what its data set's others do would be prepared again, for hours.
+FORMER_PARAMETERS = {"tv_l1_warm_start": False}
 
 # The defaults of OpenCV 2.4's gpu::OpticalFlowDual_TVL1_GPU, which the authors' gpu_flow runs
 # unchanged (gpu_flow at 32548bc, lines 141 and 304-306).

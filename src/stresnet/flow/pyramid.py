@@ -1,9 +1,9 @@
-"""The sizes of the pyramid's levels, and bilinear resizing between them, as OpenCV does both."""
+"""The sizes of the pyramid's levels, and the weights of interpolation, as OpenCV has them."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,3 +43,19 @@ def linear_taps(old_length: int, new_length: int, spacing: float) -> Taps:
     before = position.astype(np.int64)
     after = np.minimum(before + 1, old_length - 1)
     return Taps(before, after, (position - before).astype(np.float32))
+
+
+def cubic_weights(t: Any, a: float) -> list[Any]:
+    """Weights of four neighbours in cubic convolution (Keys 1981), as arrays or tensors like `t`.
+
+    Args:
+        t: where between the second and the third, in [0, 1).
+        a: slope of the kernel at 1.
+    """
+    rest = 1 - t
+    return [
+        a * t * rest * rest,
+        ((a + 2) * t - (a + 3)) * t * t + 1,
+        ((a + 2) * rest - (a + 3)) * rest * rest + 1,
+        a * rest * t * t,
+    ]

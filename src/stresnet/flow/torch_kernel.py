@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stresnet.errors import EnvironmentProblem, UsageError
+from stresnet.device import resolve_device
 from stresnet.flow.parameters import AT_ONCE, FLAT, HASTE, PARTS, TVL1Parameters
-from stresnet.flow.pyramid import level_sizes, linear_taps
+from stresnet.flow.pyramid import cubic_weights, level_sizes, linear_taps
 
 # Pixels of all pairs that run together: about 60 bytes each are held, 1 GB in all.
 PIXELS_AT_ONCE = 1 << 24
@@ -40,50 +40,24 @@ def flow_on_device(
 ) -> npt.NDArray[np.float32]:
     """(N, H, W) uint8 -> (N-1, 2, H, W) float32 flow, pixels per frame; see `tv_l1`."""
     # A copy, because torch would warn of frames that are read-only.
-    on_device = torch.tensor(frames, device=_usable(device))
+    on_device = torch.tensor(frames, device=resolve_device(device))
     flow = np.empty((len(frames) - 1, 2, *frames.shape[1:]), np.float32)
-    pairs = 1 if p.warm_start else max(1, PIXELS_AT_ONCE // frames[0].size)
-    solved = None
+    pairs = max(1, PIXELS_AT_ONCE // frames[0].size)
     with torch.inference_mode():
         for start in range(0, len(flow), pairs):
             chunk = on_device[start : start + pairs + 1]
-            solved = flow_of_video(chunk, p, solved if p.warm_start else None)
-            flow[start : start + pairs] = solved.cpu().numpy()
+            flow[start : start + pairs] = flow_of_video(chunk, p).cpu().numpy()
     return flow
 
 
-def _usable(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(
-            f"device {name!r} is unknown", remedy='give "cpu", "cuda" or "cuda:1"'
-        ) from error
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        # An AssertionError is how a torch built without CUDA refuses it.
-        raise EnvironmentProblem(
-            f"device {name!r} is not usable on this machine: {error}",
-            remedy="leave device out for the CPU",
-        ) from error
-    return device
-
-
-def flow_of_video(frames: Tensor, p: TVL1Parameters, start: Tensor | None = None) -> Tensor:
-    """(B+1, H, W) uint8 -> (B, 2, H, W) float32, on the frames' device.
-
-    `start` is a flow to begin with, (B, 2, H, W) in pixels per frame; None begins with 0.
-    """
+def flow_of_video(frames: Tensor, p: TVL1Parameters) -> Tensor:
+    """(B+1, H, W) uint8 -> (B, 2, H, W) float32, on the frames' device."""
     height, width = frames.shape[1:]
     sizes = level_sizes(height, width, p.scales, p.scale_step)
     levels = [frames[:, None].float()]
     for size in sizes[1:]:
         levels.append(_resized(levels[-1], size, 1 / p.scale_step, 1 / p.scale_step))
-    if start is None:
-        u = frames.new_zeros((len(frames) - 1, 2, *sizes[-1]), dtype=torch.float32)
-    else:
-        u = _zoomed(start, sizes[-1], p.scale_step ** (1 - len(sizes)))
+    u = frames.new_zeros((len(frames) - 1, 2, *sizes[-1]), dtype=torch.float32)
     for size, level in zip(reversed(sizes), reversed(levels), strict=True):
         if u.shape[2:] != size:
             u = _zoomed(u, size, p.scale_step)
@@ -172,7 +146,7 @@ def _warped(fields: Tensor, u: Tensor, p: TVL1Parameters) -> Tensor:
     y = torch.arange(height, device=u.device)[:, None] + u[:, 1]
     x, y = x.clamp(-2, width + 1), y.clamp(-2, height + 1)
     left, top = x.floor(), y.floor()
-    weights_x, weights_y = _cubic_weights(x - left, p.cubic), _cubic_weights(y - top, p.cubic)
+    weights_x, weights_y = cubic_weights(x - left, p.cubic), cubic_weights(y - top, p.cubic)
     flat = fields.reshape(batch, channels, -1)
     warped = torch.zeros_like(flat)
     for j in range(4):
@@ -186,17 +160,6 @@ def _warped(fields: Tensor, u: Tensor, p: TVL1Parameters) -> Tensor:
             pixels = flat.gather(2, index.expand(-1, channels, -1))
             warped += weight.reshape(batch, 1, -1) * pixels
     return warped.reshape(fields.shape)
-
-
-def _cubic_weights(t: Tensor, a: float) -> list[Tensor]:
-    """The weights of 4 taps, at t in [0, 1) between the second and the third."""
-    rest = 1 - t
-    return [
-        a * t * rest * rest,
-        ((a + 2) * t - (a + 3)) * t * t + 1,
-        ((a + 2) * rest - (a + 3)) * rest * rest + 1,
-        a * rest * t * t,
-    ]
 
 
 def _iterate(u: Tensor, dual: Tensor, term: DataTerm, p: TVL1Parameters) -> tuple[Tensor, Tensor]:

@@ -31,9 +31,10 @@ def tv_l1(
         frames: (N, H, W) uint8 grey, N and H and W at least 1.
         parameters: AUTHORS, the default, as the paper's flow was made; OPENCV_CPU; FAST; or your
             own.
-        device: None for the compiled CPU kernel; "cpu", "cuda", "cuda:1", ... for torch.
+        device: None for the compiled CPU kernel; "cpu", "cuda", "cuda:1", ... for torch (see
+            `stresnet.device`).
         threads: pairs worked on at the same time; None: as many as there are cores. For the
-            compiled CPU kernel only, and not with a warm start. The result does not depend on it.
+            compiled CPU kernel only. The result does not depend on it.
 
     Returns:
         (N-1, 2, H, W) float32, x then y, pixels per frame: frame i at x looks like frame i+1
@@ -62,11 +63,6 @@ def tv_l1(
     from stresnet.flow.numba_kernel import flow_of_pair
 
     flow = np.empty((len(frames) - 1, 2, *frames.shape[1:]), np.float32)
-    if parameters.warm_start:
-        for i in range(len(flow)):
-            before = flow[i - 1] if i > 0 else None
-            flow[i] = flow_of_pair(frames[i], frames[i + 1], parameters, before)
-        return flow
     with ThreadPoolExecutor(threads or cores()) as pool:
         solved = pool.map(partial(flow_of_pair, p=parameters), frames[:-1], frames[1:])
         for i, pair in enumerate(solved):

@@ -23,6 +23,7 @@ from stresnet.data.store.writer import StoreWriter, store_writer
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.decode import Frame, frames_of_array, iter_frames, library_versions
 from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
+from stresnet.flow.parameters import FORMER_PARAMETERS
 from stresnet.prefetch import prefetch
 
 BLOCK = 32  # frames in memory at a time
@@ -36,6 +37,7 @@ def preparation(parameters: TVL1Parameters = AUTHORS, *, short_side: int = 256) 
         "flow": "TV-L1",
         **FLOW_FORMAT,
         **{f"tv_l1_{name}": value for name, value in asdict(parameters).items()},
+        **FORMER_PARAMETERS,
     }
 
 

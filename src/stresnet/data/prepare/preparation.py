@@ -17,6 +17,7 @@ from stresnet.data.store.reader import FLOW_FORMAT, StoredVideo, differences
 from stresnet.data.video.container import printable
 from stresnet.errors import DatasetError, StoreError, UsageError, WeightsError
 from stresnet.flow import AUTHORS, TVL1Parameters
+from stresnet.flow.parameters import FORMER_PARAMETERS
 
 SHORT_SIDE = 256  # pixels; also of a network that does not record how its videos were prepared
 SHOWN = 4  # differences in a message
@@ -84,7 +85,11 @@ def flow_parameters(trained: Mapping[str, Any], *, model: str = "the model") -> 
         )
         return AUTHORS
     known = {f"tv_l1_{field.name}": field.name for field in fields(TVL1Parameters)}
-    given = {key: value for key, value in trained.items() if key.startswith("tv_l1_")}
+    given = {
+        key: value
+        for key, value in trained.items()
+        if key.startswith("tv_l1_") and (key, value) not in FORMER_PARAMETERS.items()
+    }
     if unknown := [key for key in given if key not in known]:
         raise WeightsError(
             f"{model} was trained on flow computed with {', '.join(unknown)}, unknown here",
