@@ -120,7 +120,7 @@ def test_the_same_folders_in_every_folder_are_the_classes(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "ours",
-    ["runs/train/run.json", "report/report.json", "out/explanation.json", "store/d-1/x/0.mp4.zip"],
+    ["runs/train/run.json", "report/report.json", "out/explanation.npz", "store/d-1/x/0.mp4.zip"],
 )
 def test_what_this_program_wrote_is_no_class(tmp_path: Path, ours: str) -> None:
     write(tmp_path, *(f"{label}/{n}.mp4" for label in ("run", "walk") for n in range(5)))

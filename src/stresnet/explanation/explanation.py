@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.data.loading.dataset import FramesAndFlow
 from stresnet.evaluation.fully_convolutional import VideoScores
-from stresnet.evaluation.metrics import softmax
-from stresnet.explanation.class_activation_map import STREAMS
-
-DIGITS = 5  # significant, of a number in JSON
 
 
 class TimedVideo(FramesAndFlow, Protocol):
@@ -128,58 +124,3 @@ class Explanation:
         """(T,...) -> the different frames (U,), and the sums of their chunks (U,...)."""
         frames, first = np.unique(self.centres, return_index=True)
         return frames, np.add.reduceat(of_chunks, first, axis=0)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return every number as plain values for JSON, times in seconds."""
-        times = self.video.times
-        ends = [*times, times[0] + self.video.duration]
-        return {
-            "source": self.source,
-            "label": self.label,
-            "device": self.device,
-            "warnings": list(self.video.warnings),
-            "duration": _short(self.video.duration),
-            "scores": [
-                {"label": name, "score": fused, "appearance": appearance, "motion": motion}
-                for name, fused, appearance, motion in zip(
-                    self.class_names,
-                    *(
-                        _short(softmax(each))
-                        for each in (self.scores.fused, self.scores.appearance, self.scores.motion)
-                    ),
-                    strict=True,
-                )
-            ],
-            "margin": _short(self.margin),
-            "streams": _by_stream(self.of_streams),
-            "bias": _by_stream(self.bias),
-            "residual": _short(self.residual),
-            "peaks": {name: vars(self.peak(stream)) for stream, name in enumerate(STREAMS)},
-            "chunks": [
-                {"frame": int(frame), "time": _short(times[frame]), **_by_stream(parts)}
-                for frame, parts in zip(self.centres, self.of_chunks.T, strict=True)
-            ],
-            "hidden": [
-                {"start": _short(ends[first]), "end": _short(ends[last]), **_by_stream(loss)}
-                for first, last, loss in zip(
-                    self.edges[:-1], self.edges[1:], self.losses.T, strict=True
-                )
-            ],
-            "maps": {
-                "rows": _short(self.rows),
-                "columns": _short(self.columns),
-                **_by_stream(self.maps),
-            },
-        }
-
-
-def _by_stream(values: NDArray[np.float64]) -> dict[str, Any]:
-    return {name: _short(part) for name, part in zip(STREAMS, values, strict=True)}
-
-
-def _short(values: Any) -> Any:
-    """Numbers, or arrays as nested lists, of a few significant digits."""
-    array = np.asarray(values, np.float64)
-    if array.ndim:
-        return [_short(part) for part in array]
-    return float(f"{array:.{DIGITS}g}")

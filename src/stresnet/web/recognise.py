@@ -23,6 +23,7 @@ from stresnet.drawing import Picture
 from stresnet.errors import StresnetError, VideoError
 from stresnet.evaluation.report.pictures import flow_pictures
 from stresnet.explanation import Explanation, explain
+from stresnet.explanation.class_activation_map import STREAMS
 from stresnet.explanation.explanation import TimedVideo
 from stresnet.explanation.pictures import BLOCK, overlay
 from stresnet.files import atomic_write
@@ -98,8 +99,12 @@ def recognise(
             result["predictions"] = [asdict(entry) for entry in whole.predictions]
         on_stage(*LOOKING.at(0))
         seen = explain(recogniser.net, stored, intervals=0)
-        why = seen.as_dict()
-        result["explained"] = {key: why[key] for key in ("label", "margin", "streams", "peaks")}
+        result["explained"] = {
+            "label": seen.label,
+            "margin": seen.margin,
+            "streams": dict(zip(STREAMS, seen.of_streams.tolist(), strict=True)),
+            "peaks": {name: asdict(seen.peak(stream)) for stream, name in enumerate(STREAMS)},
+        }
         _draw(folder, found, seen, on_stage)
     except StresnetError as error:
         problem = error.problem.replace(printable(upload), name)

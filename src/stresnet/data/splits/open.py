@@ -22,7 +22,7 @@ HELD_OUT = (
     *("test", "testing", "tests", "val", "valid", "validation", "validate", "dev", "development"),
     *("eval", "evaluation", "holdout", "heldout"),
 )
-OUR_MARKS = ("run.json", "report.json", "explanation.json")
+OUR_MARKS = ("run.json", "report.json", "explanation.npz")
 TEST_FRACTION = 0.2
 Reader = Callable[[Path, Path, int], Split]  # (videos, lists, fold)
 LISTS_OF: Mapping[Reader, tuple[str, str]] = {
