@@ -48,7 +48,7 @@ def test_from_videos_to_scores(videos, tmp_path):
     extracted = stresnet("idt", "extract", videos, "--out", features, "--short-side", 64)
     assert extracted.exit_code == 0, extracted.stderr
     assert "6 extracted, 0 already there, 0 failed" in extracted.stderr
-    assert "without any trajectory, too short or still: test/up/2.mp4" in extracted.stderr
+    assert "warning: test/up/2.mp4: without any trajectory, too short or still" in extracted.stderr
     done = stresnet(
         "idt", "encode", features, videos, "--out", encoded, "--gaussians", 2, "--samples", 500
     )

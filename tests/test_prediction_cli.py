@@ -86,6 +86,10 @@ def test_files_of_one_video_and_of_several(world: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a.vtt").read_text().startswith("WEBVTT")
     assert (tmp_path / "a.mp4").stat().st_size > 1000
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "a.srt", "a.vtt"]
+    capital = run(world, short, "--srt", tmp_path / "B.SRT", "--vtt", tmp_path / "B.VTT")
+    assert capital.exit_code == 0, capital.stderr
+    assert (tmp_path / "B.SRT").read_text() == (tmp_path / "a.srt").read_text()
+    assert (tmp_path / "B.VTT").read_text() == (tmp_path / "a.vtt").read_text()
     several = run(world, short, long, "--srt", tmp_path / "new", "--window", "4", "--stride", "9")
     assert several.exit_code == 0, several.stderr
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["long.srt", "short.srt"]

@@ -1,22 +1,18 @@
-"""The command line: it calls the Python functions of the same names, one file for each verb.
+"""The command line: it calls the Python functions of the same names, one file for each verb or
+the few that belong together.
 
 Exit codes: 0 all done; 1 some items failed, and each is named; 2 usage; 3 environment; 70 an error
 that nobody foresaw; 130 interrupted; 143 terminated.
 """
 
 from stresnet.cli.app import app, main, register, register_group
-from stresnet.cli.check import check
-from stresnet.cli.demo import demo
 from stresnet.cli.doctor import doctor
-from stresnet.cli.evaluate import evaluate
+from stresnet.cli.evaluate import evaluate, fuse
 from stresnet.cli.explain import explain
 from stresnet.cli.export import export
-from stresnet.cli.flow import flow
-from stresnet.cli.fuse import fuse
 from stresnet.cli.idt import IDT_VERBS
-from stresnet.cli.import_ import import_
-from stresnet.cli.predict import predict
-from stresnet.cli.prepare import prepare
+from stresnet.cli.predict import demo, predict
+from stresnet.cli.prepare import check, flow, import_, prepare
 from stresnet.cli.reproduce import reproduce
 from stresnet.cli.serve import serve
 from stresnet.cli.train import train

@@ -1,17 +1,27 @@
-"""`stresnet evaluate`."""
+"""`stresnet evaluate` and `fuse`: how good networks are, alone and together with others."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from stresnet.cli.app import say, say_failures
-from stresnet.cli.options import Data, Device, Fold, Lists, Precision, Store, Workers, numbers
+from stresnet.cli.options import Data, Device, Fold, Lists, Precision, Seed, Store, Workers, numbers
 from stresnet.cli.progress import progress
 from stresnet.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from stresnet.evaluation.score_files import ScoreTable
 
 
 def evaluate(
@@ -32,10 +42,7 @@ def evaluate(
         str | None, typer.Option(help="Several folds, as in 1,2,3: the report shows their mean.")
     ] = None,
     lists: Lists = None,
-    seed: Annotated[
-        int,
-        typer.Option(min=0, help="Seed of the training run, where the test videos are drawn."),
-    ] = 0,
+    seed: Seed = 0,
     store: Store = None,
     protocols: Annotated[
         str,
@@ -64,14 +71,14 @@ def evaluate(
     workers: Workers = None,
 ) -> None:
     """Evaluate models on the test videos, per stream and fused. Rerun to resume."""
-    from stresnet.evaluation.evaluate import evaluate as evaluate_models
+    from stresnet.evaluation.evaluate import evaluate
     from stresnet.evaluation.protocols import protocols_named
     from stresnet.evaluation.report import console_table, write_report
 
     if fold is not None and folds is not None:
         raise UsageError("--fold and --folds are both given", remedy="give one of them")
     with progress("evaluate") as on_progress:
-        comparison = evaluate_models(
+        comparison = evaluate(
             models,
             data,
             out=out,
@@ -92,3 +99,57 @@ def evaluate(
     say(f"look at {out / 'index.html'}")
     say_failures(list(comparison.failures.items()), str(out / "report.json"))
     raise typer.Exit(1 if comparison.failures else 0)
+
+
+def fuse(
+    scores: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SCORES...",
+            help="Score files of the same videos: .npz, .csv or .json; FILE.npz#motion takes one "
+            "stream.",
+        ),
+    ],
+    weights: Annotated[
+        str | None, typer.Option(help="One for each file, as in 1,1.5; default: all equal.")
+    ] = None,
+    normalise: Annotated[
+        str,
+        typer.Option(
+            help="raw, softmax or l2 (the paper's, with IDT): one for all files, or one for each."
+        ),
+    ] = "raw",
+    out: Annotated[
+        Path | None, typer.Option(help="File for the fused scores: .npz, .csv or .json.")
+    ] = None,
+) -> None:
+    """Fuse the scores of several programs, ours or others', by a weighted mean."""
+    from stresnet.evaluation.fusion import fuse
+    from stresnet.evaluation.score_files import read_scores, write_scores
+
+    tables = [read_scores(place) for place in scores]
+    kinds = normalise.split(",")
+    fused = fuse(
+        tables,
+        weights=None if weights is None else numbers(weights, float, "--weights"),
+        normalise=kinds[0] if len(kinds) == 1 else kinds,  # type: ignore[arg-type]
+    )
+    if out is not None:
+        write_scores(fused, out)
+        say(f"{len(fused.names)} videos: {out}")
+    if fused.truth is None:
+        if out is None:
+            say("nothing to show: no file has the true classes, and there is no --out")
+        return
+    Console().print(accuracy_table([*tables, replace(fused, origin="fused")], fused.truth))
+
+
+def accuracy_table(tables: Sequence[ScoreTable], truth: NDArray[np.int64]) -> Table:
+    """Return the accuracies of several score files on the same videos."""
+    from stresnet.evaluation.metrics import mean_class_accuracy, top_k_accuracy
+
+    shown = Table("", "accuracy", "mean of classes", title=f"{len(truth)} videos")
+    for table in tables:
+        values = (f(table.scores, truth) for f in (top_k_accuracy, mean_class_accuracy))
+        shown.add_row(escape(table.origin), *(f"{100 * value:.1f} %" for value in values))
+    return shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,13 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stresnet.cli.app import say
+from stresnet.cli.app import logger, say
 from stresnet.cli.options import Device, Model, Precision, Threads
 
 if TYPE_CHECKING:
     from stresnet.explanation import Explanation
-
-logger = logging.getLogger(__name__)
 
 
 def explain(

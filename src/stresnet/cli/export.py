@@ -9,7 +9,6 @@ import typer
 
 from stresnet.cli.app import say
 from stresnet.cli.options import Model
-from stresnet.errors import UsageError
 
 
 def export(
@@ -17,9 +16,10 @@ def export(
     to: Annotated[str, typer.Option(help="onnx or torch-export.")],
     out: Annotated[Path, typer.Option(help="The file: .onnx or .pt2.")],
     size: Annotated[
-        str | None,
+        tuple[int, int] | None,
         typer.Option(
-            metavar="HxW", help="Frames the file takes, px, as in 128x171; default: training crop."
+            metavar="HEIGHT WIDTH",
+            help="Of the frames that the file takes, px; default: the training crop's.",
         ),
     ] = None,
     clips: Annotated[
@@ -34,22 +34,9 @@ def export(
     """Write a model for other programs; refused unless the file gives the same scores."""
     from stresnet.exporting import export_model
 
-    sides = None if size is None else height_and_width(size)
-    agreement = export_model(model, to, out, size=sides, clips=clips or ())
+    agreement = export_model(model, to, out, size=size, clips=clips or ())
     megabytes = out.stat().st_size / 1e6
     say(
         f"{out} ({megabytes:.1f} MB): scores differ by at most {agreement.difference:.0e}, "
         "relative to the greatest"
     )
-
-
-def height_and_width(text: str) -> tuple[int, int]:
-    """`128x171` -> (128, 171).
-
-    Raises:
-        UsageError: it is not two whole numbers.
-    """
-    parts = text.split("x")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise UsageError(f"--size is {text!r}; expected height x width, as in 128x171")
-    return int(parts[0]), int(parts[1])

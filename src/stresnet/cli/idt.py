@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from stresnet.cli.app import say, say_failures
-from stresnet.cli.options import Data, Fold, Lists, Workers
+from stresnet.cli.options import Data, Fold, Lists, Seed, Videos, Workers
 from stresnet.cli.progress import progress
 
 Encoded = Annotated[
@@ -18,7 +18,7 @@ Encoded = Annotated[
 
 
 def extract(
-    videos: Annotated[Path, typer.Argument(metavar="VIDEOS", help="A video, or a folder of them.")],
+    videos: Videos,
     out: Annotated[Path, typer.Option(help="Folder for the trajectories.")] = Path("idt/features"),
     boxes: Annotated[
         Path | None,
@@ -28,12 +28,12 @@ def extract(
     workers: Workers = None,
 ) -> None:
     """Follow points through videos and describe them. Rerun to resume."""
+    from stresnet.cli.prepare import say_report
     from stresnet.data.video.inputs import find_videos
-    from stresnet.idt.extract import extract as extract_all
-    from stresnet.idt.feature_file import feature_path, read_index
+    from stresnet.idt.extract import extract
 
     with progress("extract") as on_progress:
-        report = extract_all(
+        report = extract(
             find_videos(videos),
             out,
             boxes=boxes,
@@ -41,19 +41,7 @@ def extract(
             workers=workers,
             on_progress=on_progress,
         )
-    say(
-        f"{out}: {len(report.done)} extracted, {len(report.skipped)} already there, "
-        f"{len(report.failures)} failed"
-    )
-    indices = {name: read_index(feature_path(out, name)) for name in report.done}
-    warnings = [(name, text) for name, facts in indices.items() for text in facts["warnings"]]
-    for name, text in warnings:
-        say(f"warning: {name}: {text}")
-    empty = [name for name, facts in indices.items() if not facts["trajectories"]]
-    if empty:
-        more = ", ..." if len(empty) > 5 else ""
-        say(f"without any trajectory, too short or still: {', '.join(empty[:5])}{more}")
-    say_failures(report.failures, str(out / "failures.csv"))
+    say_report(report, "extracted", out)
     raise typer.Exit(1 if report.failures else 0)
 
 
@@ -69,7 +57,7 @@ def encode(
     out: Annotated[Path, typer.Option(help="Folder for the vectors.")] = Path("idt/encoded"),
     fold: Fold = None,
     lists: Lists = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the drawn sample and split.")] = 0,
+    seed: Seed = 0,
     descriptors: Annotated[
         str, typer.Option(help="Some of trajectory,hog,hof,mbh.")
     ] = "hog,hof,mbh",
@@ -80,11 +68,11 @@ def encode(
 ) -> None:
     """Learn a codebook from the training videos, and encode every video as a Fisher vector."""
     from stresnet.data.splits.open import open_dataset
-    from stresnet.idt.encoding import encode as encode_all
+    from stresnet.idt.encoding import encode
 
     split = open_dataset(data, fold=fold, lists=lists, seed=seed)
     with progress("encode") as on_progress:
-        failures = encode_all(
+        failures = encode(
             features,
             split,
             out,
@@ -101,10 +89,9 @@ def encode(
 
 def train(encoded: Encoded) -> None:
     """Train linear support vector machines on the training videos' vectors."""
-    from stresnet.idt.classifier import CLASSIFIER
-    from stresnet.idt.classifier import train as train_all
+    from stresnet.idt.classifier import CLASSIFIER, train
 
-    classifier = train_all(encoded)
+    classifier = train(encoded)
     say(f"{len(classifier.class_names)} classes: {encoded / CLASSIFIER}")
     say(f"test with: stresnet idt evaluate {encoded}")
 
@@ -117,7 +104,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score the test videos, for `stresnet evaluate --with-idt` and `stresnet fuse`."""
-    from stresnet.cli.fuse import accuracy_table
+    from stresnet.cli.evaluate import accuracy_table
     from stresnet.evaluation.score_files import write_scores
     from stresnet.evaluation.with_idt import idt_scores
 

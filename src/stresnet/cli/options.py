@@ -17,14 +17,14 @@ Model = Annotated[
         help="Model folder, OWNER/NAME on the Hugging Face hub, or a model that ships: fight.",
     ),
 ]
-Data = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DATA",
-        help="Folder per class, UCF101 or HMDB51 folder, or CSV with columns path, label "
-        "[, source, fold or split].",
-    ),
-]
+DATA = typer.Argument(
+    metavar="DATA",
+    help="Folder per class, UCF101 or HMDB51 folder, or CSV with columns path, label "
+    "[, source, fold or split].",
+    show_default=False,
+)
+Data = Annotated[Path, DATA]
+Videos = Annotated[Path, typer.Argument(metavar="VIDEOS", help="A video, or a folder of them.")]
 Fold = Annotated[
     int | None,
     typer.Option(help="Fold of the CSV, or number of the official split, to test on."),
@@ -37,6 +37,32 @@ Store = Annotated[
     typer.Option(
         help="Folder of prepared videos; what is missing is added. [default: the data's own "
         "folder in ./store, or in $STRESNET_STORE]",
+        show_default=False,
+    ),
+]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Train without the videos that cannot be used.")
+]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, help="Of all that is drawn at random; the same for training and testing."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only estimate the work, time and space it takes.")
+]
+Fast = Annotated[
+    bool,
+    typer.Option("--fast", help="Faster flow and 8 instead of 25 chunks (always on for cameras)."),
+]
+Loaders = Annotated[
+    int, typer.Option("--workers", min=0, help="Loader processes for each training process.")
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="What the first phase starts from: the file of an ImageNet ResNet of that depth, "
+        "OWNER/NAME[/FILE] of one on the Hugging Face hub, a model folder (of other classes, too), "
+        "or none. The tiny network's ImageNet weights ship with stresnet.",
         show_default=False,
     ),
 ]

@@ -1,4 +1,4 @@
-"""`stresnet predict`."""
+"""`stresnet predict`, and `demo`, which predicts the clips that ship."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from stresnet.cli.app import logger, say
-from stresnet.cli.options import Device, Model, Precision, Threads
-from stresnet.cli.progress import ItemProgress
+from stresnet.cli.options import Device, Fast, Model, Precision, Threads
+from stresnet.cli.progress import ItemProgress, progress
 from stresnet.errors import StresnetError, UsageError, VideoError
 
 if TYPE_CHECKING:
@@ -93,12 +93,7 @@ def predict(
             rich_help_panel=FILES,
         ),
     ] = None,
-    fast: Annotated[
-        bool,
-        typer.Option(
-            "--fast", help="Faster flow and 8 instead of 25 chunks (always on for cameras)."
-        ),
-    ] = False,
+    fast: Fast = False,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
@@ -134,7 +129,7 @@ def predict(
         _watch(model, cameras[0].address, settings, as_json or as_jsonl, network)
         raise typer.Exit
     names = [video.name for video in videos]
-    paths = {ending: output_paths(out, names, ending) for ending, out in outs.items()}
+    paths = [output_paths(out, names, ending) for ending, out in outs.items()]
     show = ItemProgress("seconds")
     outcomes = recognise_each(
         model,
@@ -150,12 +145,12 @@ def predict(
     answers: list[Prediction | Timeline] = []
     failed = 0
     try:
-        for number, (_, outcome) in enumerate(outcomes):
+        for (_, outcome), video, *files in zip(outcomes, videos, *paths, strict=False):
             show.finish()
             try:
                 if isinstance(outcome, StresnetError):
                     raise outcome
-                _write(outcome, videos[number].path, [each[number] for each in paths.values()])
+                _write(outcome, video.path, files)
             except VideoError as error:
                 say(f"failed: {error}")
                 failed += 1
@@ -180,21 +175,16 @@ def predict(
 
 def _write(found: Prediction | Timeline, video: Path, paths: Sequence[Path]) -> None:
     """Write the files that were asked for, as their endings say."""
-    from stresnet.files import atomic_write
-    from stresnet.prediction import Timeline, annotate, to_srt, to_vtt
+    from stresnet.prediction import Timeline, annotate
+    from stresnet.prediction.outputs import write_subtitles
 
     for path in paths:
         assert isinstance(found, Timeline)
-        if path.suffix == ".mp4":
-            show = ItemProgress("seconds")
-            try:
-                annotate(found, video, path, on_progress=show)
-            finally:
-                show.finish()
+        if path.suffix.lower() == ".mp4":
+            with progress(f"{path.name}, seconds") as on_progress:
+                annotate(found, video, path, on_progress=on_progress)
         else:
-            text = to_srt(found.segments) if path.suffix == ".srt" else to_vtt(found.segments)
-            with atomic_write(path) as partial:
-                partial.write_text(text, encoding="utf-8")
+            write_subtitles(found.segments, path)
         say(f"written: {_shown(path)}")
 
 
@@ -282,3 +272,27 @@ def _shown(path: str | Path) -> str:
     from stresnet.data.video.container import printable
 
     return printable(Path(path))
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the page.")] = Path("demo"),
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
+) -> None:
+    """Recognise the real clips that ship with stresnet, and write a page to look at."""
+    from stresnet.demonstration import demo
+
+    table = Table("clip", "true", "appearance", "motion", "both", "recognised")
+    with progress("demo") as on_progress:
+        clips = demo(
+            out, device=device, precision=precision, threads=threads, on_progress=on_progress
+        )
+    for clip in clips:
+        of_truth = (clip.of_truth.appearance, clip.of_truth.motion, clip.of_truth.score)
+        mark = "[green]yes[/]" if clip.correct else f"[red]no: {clip.prediction.label}[/]"
+        table.add_row(clip.name, clip.truth, *(f"{score:.2f}" for score in of_truth), mark)
+    table.caption = "appearance, motion, both: the score of the true class"
+    Console().print(table)
+    correct = sum(clip.correct for clip in clips)
+    Console().print(f"{correct} of {len(clips)} recognised; look at {out / 'index.html'}")

@@ -1,4 +1,4 @@
-"""`stresnet prepare`."""
+"""`stresnet prepare`, `import`, `check` and `flow`: videos and their optical flow on disk."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stresnet.cli.app import FAILURES_SHOWN, say, say_failures
-from stresnet.cli.options import Workers
+from stresnet.cli.options import DryRun, Threads, Videos, Workers
 from stresnet.cli.progress import progress
 from stresnet.data.formats.layouts import Layout
 
 if TYPE_CHECKING:
     from stresnet.data.prepare.estimate import PreparationEstimate
-    from stresnet.data.prepare.many import Shard
+    from stresnet.data.store.flow_check import CheckReport
     from stresnet.workers import JobReport
+
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        "--out",
+        help="Folder for the prepared videos; default: the data's own below ./store or "
+        "$STRESNET_STORE.",
+    ),
+]
 
 
 def prepare(
-    videos: Annotated[Path, typer.Argument(metavar="VIDEOS", help="A video, or a folder of them.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--store",
-            "--out",
-            help="Folder for the prepared videos; default: the data's own below ./store or "
-            "$STRESNET_STORE.",
-        ),
-    ] = None,
+    videos: Videos,
+    out: Out = None,
     workers: Workers = None,
     shard: Annotated[
         str, typer.Option(metavar="I/N", help="Only the I-th of N parts, for a job array.")
@@ -45,51 +47,42 @@ def prepare(
         bool,
         typer.Option("--verify", help="Read every byte, also of files that look unchanged."),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only estimate how many files, hours and gigabytes.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Decode videos and compute their TV-L1 optical flow into a store. Rerun to resume."""
     from stresnet.data.formats.layouts import layout_names
     from stresnet.data.formats.write import export
-    from stresnet.data.prepare.estimate import estimate_preparation
-    from stresnet.data.prepare.many import Shard
-    from stresnet.data.prepare.many import prepare as prepare_all
+    from stresnet.data.prepare import estimate, many
     from stresnet.data.store.location import default_store
     from stresnet.data.video.inputs import find_videos
 
-    part = Shard.parse(shard)
+    part = many.Shard.parse(shard)
     out = out or default_store(videos)
     found = find_videos(videos)
     names = [name for _, name in found]
     layout_names(names if format is not Layout.STORE else (), format)  # clashes, before the work
     if dry_run:
-        estimate = estimate_preparation(found, out, workers=workers, shard=part)
-        say_preparation(estimate, out)
+        expected = estimate.estimate_preparation(found, out, workers=workers, shard=part)
+        say_preparation(expected, out)
         if format is not Layout.STORE:
             say(f"and as much again in {layout_folder(out, format)}")
-        raise typer.Exit(1 if estimate.failures else 0)
+        raise typer.Exit(1 if expected.failures else 0)
 
     with progress("prepare") as on_progress:
-        report = prepare_all(
+        report = many.prepare(
             found, out, workers=workers, shard=part, verify=verify, on_progress=on_progress
         )
-    say_report(report, "prepared", out, part)
+    say_report(report, "prepared", out, part.failures_file)
     failed = bool(report.failures)
     if format is not Layout.STORE:
         folder = layout_folder(out, format)
         usable = {*report.done, *report.skipped}
-        with progress(format.value) as on_export:
+        names = [name for name in names if name in usable]
+        with progress(format.value) as on_progress:
             report = export(
-                [name for name in names if name in usable],
-                out,
-                folder,
-                format,
-                workers=workers,
-                shard=part,
-                on_progress=on_export,
+                names, out, folder, format, workers=workers, shard=part, on_progress=on_progress
             )
-        say_report(report, "written", folder, part)
+        say_report(report, "written", folder, part.failures_file)
         failed = failed or bool(report.failures)
     raise typer.Exit(1 if failed else 0)
 
@@ -100,7 +93,110 @@ def layout_folder(out: Path, format: Layout) -> Path:
     return named.with_name(f"{named.name}-{format.value}")
 
 
-def say_report(report: JobReport, what: str, folder: Path, shard: Shard) -> None:
+def import_(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Frames and flow as JPEGs: jpegs_256 and tvl1_flow of the authors, or denseflow's "
+            "folders.",
+        ),
+    ],
+    out: Out = None,
+    bound: Annotated[
+        float,
+        typer.Option(
+            help="Pixels per frame at which the other tool clipped (denseflow's own: 32)."
+        ),
+    ] = 20.0,
+    fps: Annotated[float, typer.Option(help="Frames a second of the videos.")] = 25.0,
+    videos: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the videos: prepared ones are named as by `prepare`, and lie there."
+        ),
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Import frames and flow that another tool has written, and check them. Rerun to resume."""
+    from stresnet.data.formats.read import find_pictures, import_pictures
+    from stresnet.data.store.flow_check import check_stores
+    from stresnet.data.store.location import default_store, store_path
+    from stresnet.data.video.inputs import find_videos
+
+    out = out or default_store(videos or folder)
+    found = find_pictures(folder)
+    say(f"{len(found)} videos in the layout {found[0].layout}")
+    names = [name for _, name in find_videos(videos)] if videos else []
+    with progress("import") as on_progress:
+        report = import_pictures(
+            found,
+            out,
+            bound=bound,
+            fps=fps,
+            videos=names,
+            workers=workers,
+            on_progress=on_progress,
+        )
+    say_report(report, "imported", out)
+    imported = [*report.done, *report.skipped]
+    if videos and (strange := sorted({*imported} - {*names})):
+        say(f"{len(strange)} have no video of their name in {videos}: {', '.join(strange[:5])}")
+    stores = [(store_path(out, name), name) for name in imported]
+    with progress("check") as on_progress:
+        checked = check_stores(stores, workers=workers, on_progress=on_progress)
+    say_findings(checked)
+    raise typer.Exit(0 if checked.all_well and not report.failures else 1)
+
+
+def check(
+    store: Annotated[
+        Path, typer.Argument(metavar="STORE", help="A prepared video, or a folder of them.")
+    ],
+    workers: Workers = None,
+) -> None:
+    """Check prepared videos: every bit, and whether the flow fits the frames."""
+    from stresnet.data.store.flow_check import check_stores
+
+    with progress("check") as on_progress:
+        report = check_stores(store, workers=workers, on_progress=on_progress)
+    say_warnings(report.warnings)
+    say_failures(report.failures, "no list; check parts of the store")
+    say_findings(report)
+    if report.all_well:
+        lost = len({name for name, _ in report.warnings})
+        cut = f"; {lost} of damaged or truncated videos" if lost else ""
+        say(f"{report.videos} prepared videos: all intact, and nothing odd about their flow{cut}")
+    raise typer.Exit(0 if report.all_well else 1)
+
+
+def flow(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
+    view: Annotated[
+        Path | None,
+        typer.Option(help="An mp4 to look at: the video, and beside it its flow as colour."),
+    ] = None,
+    flo: Annotated[
+        Path | None, typer.Option(help="Folder for the flow as Middlebury .flo files.")
+    ] = None,
+    max_px: Annotated[
+        float, typer.Option(help="Pixels per frame at which a colour is full.")
+    ] = 8.0,
+    threads: Threads = None,
+) -> None:
+    """Compute a video's TV-L1 flow, to look at it or to use it elsewhere."""
+    from stresnet.flow_video import flow_view
+    from stresnet.workers import cores
+
+    fields = flow_view(video, view=view, flo=flo, max_px=max_px, threads=threads or cores())
+    for written in (view, flo):
+        if written is not None:
+            say(f"{fields} flow fields: {written}")
+
+
+def say_report(
+    report: JobReport, what: str, folder: Path, failures_file: str = "failures.csv"
+) -> None:
     """What became of the videos, in a line, and why some failed."""
     say(
         f"{folder}: {len(report.done)} {what}, {len(report.skipped)} already there, "
@@ -108,7 +204,7 @@ def say_report(report: JobReport, what: str, folder: Path, shard: Shard) -> None
         + (f", {len(report.warnings)} warnings" if report.warnings else "")
     )
     say_warnings(report.warnings)
-    say_failures(report.failures, str(folder / shard.failures_file))
+    say_failures(report.failures, str(folder / failures_file))
 
 
 def say_warnings(warnings: Sequence[tuple[str, str]]) -> None:
@@ -117,6 +213,15 @@ def say_warnings(warnings: Sequence[tuple[str, str]]) -> None:
         say(f"warning: {name}: {warning}")
     if len(warnings) > FAILURES_SHOWN:
         say(f"and {len(warnings) - FAILURES_SHOWN} more warnings; `stresnet check` has all of one")
+
+
+def say_findings(report: CheckReport) -> None:
+    """What seems to be wrong with the flow, and with how many videos."""
+    for sentence, names in report.by_finding.items():
+        more = ", ..." if len(names) > 3 else ""
+        say(f"{len(names)} of {report.videos} videos ({', '.join(names[:3])}{more}): {sentence}")
+    if report.together:
+        say(f"all {report.videos} videos together: {report.together}")
 
 
 def say_preparation(estimate: PreparationEstimate, out: Path) -> None:

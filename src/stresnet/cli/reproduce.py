@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
 from stresnet.cli.app import say, say_failures
-from stresnet.cli.options import Device, Lists, Precision, Store, numbers
+from stresnet.cli.options import (
+    Device,
+    DryRun,
+    Lists,
+    Loaders,
+    Precision,
+    Seed,
+    SkipBroken,
+    Store,
+    Weights,
+    numbers,
+)
 from stresnet.cli.prepare import duration, say_preparation
 
 if TYPE_CHECKING:
@@ -27,10 +38,7 @@ def reproduce(
     ] = None,
     recipe: Annotated[str, typer.Option(help="paper or released-code; any of `train`.")] = "paper",
     splits: Annotated[str, typer.Option(help="Some of 1,2,3.")] = "1,2,3",
-    weights: Annotated[
-        str | None,
-        typer.Option(help="ImageNet ResNet-50, as for `train`.", show_default=False),
-    ] = None,
+    weights: Weights = None,
     motion_weights: Annotated[
         str | None,
         typer.Option(
@@ -40,24 +48,19 @@ def reproduce(
         ),
     ] = None,
     store: Store = None,
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Train without the videos that cannot be used.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    workers: Annotated[int, typer.Option(min=0, help="Loader processes in training.")] = 1,
+    skip_broken: SkipBroken = False,
+    seed: Seed = 0,
+    workers: Loaders = 1,
     device: Device = "auto",
     precision: Precision = "auto",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only estimate hours, gigabytes and steps.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Reproduce the paper: prepare, train all splits, evaluate, print Tables 3 and 4.
 
     Rerun with the same options to resume.
     """
-    from stresnet.reproduction import Job, estimate_reproduction
-    from stresnet.reproduction import reproduce as reproduce_all
-    from stresnet.reproduction.tables import fourth_table, third_table
+    from stresnet.reproduction import Job, estimate_reproduction, reproduce
+    from stresnet.reproduction.tables import markdown
     from stresnet.training.runtime import Execution
 
     job = Job(
@@ -77,24 +80,11 @@ def reproduce(
     if dry_run:
         say_estimate(estimate_reproduction(job), job.store_folder)
         return
-    found = reproduce_all(job)
-    console = Console()
-    console.print(as_table("Table 3: top-1 accuracy, %", third_table(found, job.name)))
-    console.print(as_table("Table 4: top-1 accuracy, %", fourth_table(found, job.name)))
+    found = reproduce(job)
+    Console().print(Markdown(markdown(found, job.name)))
     say(f"look at {job.out / 'report' / 'index.html'}; the tables as text: {job.out / 'tables.md'}")
     say_failures(list(found["failures"].items()), str(job.out / "report" / "report.json"))
     raise typer.Exit(1 if found["failures"] else 0)
-
-
-def as_table(title: str, cells: list[list[str]]) -> Table:
-    """Return cells, the first row of which is the header, as a table for a terminal."""
-    header, *rows = cells
-    table = Table(header[0], title=title, title_justify="left")
-    for name in header[1:]:
-        table.add_column(name, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def say_estimate(estimate: ReproductionEstimate, store: Path) -> None:

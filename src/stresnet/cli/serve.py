@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stresnet.cli.app import say
-from stresnet.cli.options import Device, Model, Precision, Threads
+from stresnet.cli.options import Device, Fast, Model, Precision, Threads
 from stresnet.web.job import Limits
 from stresnet.web.server import HOST, PORT
 
@@ -44,9 +44,7 @@ def serve(
         float,
         typer.Option(min=0.1, help="Minutes to keep results for.", rich_help_panel=LIMITS),
     ] = DEFAULT.keep_seconds / 60,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Faster flow and 8 instead of 25 chunks.")
-    ] = False,
+    fast: Fast = False,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
@@ -56,7 +54,7 @@ def serve(
     Programs send clips to /api/jobs; /api describes how. Press Ctrl-C to stop; nothing stays on
     disk.
     """
-    from stresnet.web import serve as serve_until_ended
+    from stresnet.web import serve
 
     limits = Limits(
         upload_bytes=round(max_mb * 1e6),
@@ -65,7 +63,7 @@ def serve(
         keep_seconds=keep * 60,
     )
     try:
-        serve_until_ended(
+        serve(
             model,
             host=host,
             port=port,

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stresnet.cli.app import say
-from stresnet.cli.options import Device, Fold, Lists, Precision, Store
+from stresnet.cli.options import (
+    DATA,
+    Device,
+    DryRun,
+    Fold,
+    Lists,
+    Loaders,
+    Precision,
+    Seed,
+    SkipBroken,
+    Store,
+    Weights,
+)
 from stresnet.errors import UsageError
 
 if TYPE_CHECKING:  # torch takes seconds to import; `--help` should not wait for it
@@ -19,15 +31,7 @@ if TYPE_CHECKING:  # torch takes seconds to import; `--help` should not wait for
 
 def train(
     context: typer.Context,
-    data: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="DATA",
-            help="Folder per class, UCF101 or HMDB51 folder, or CSV with columns path, label "
-            "[, source, fold or split].",
-            show_default=False,
-        ),
-    ] = None,
+    data: Annotated[Path | None, DATA] = None,
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("runs/train"),
     resume: Annotated[
         Path | None,
@@ -37,9 +41,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only estimate steps, memory and hours.")
-    ] = False,
+    dry_run: DryRun = False,
     recipe: Annotated[
         str, typer.Option(help="quick, quick-resnet50, paper or released-code.")
     ] = "quick",
@@ -49,15 +51,7 @@ def train(
     input_size: Annotated[
         int | None, typer.Option(min=32, help="Side of the crops, px; default: the recipe's.")
     ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="What the first phase starts from: the file of an ImageNet ResNet of that depth, "
-            "OWNER/NAME[/FILE] of one on the Hugging Face hub, a model folder (of other classes, "
-            "too), or none. The tiny network's ImageNet weights ship with stresnet.",
-            show_default=False,
-        ),
-    ] = None,
+    weights: Weights = None,
     motion_weights: Annotated[
         str | None,
         typer.Option(
@@ -68,16 +62,12 @@ def train(
     fold: Fold = None,
     lists: Lists = None,
     store: Store = None,
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Train without the videos that cannot be used.")
-    ] = False,
+    skip_broken: SkipBroken = False,
     phases: Annotated[
         str, typer.Option(help="Comma-separated; each needs the one before.")
     ] = "motion,appearance,st_resnet,st_resnet_star",
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    workers: Annotated[
-        int, typer.Option(min=0, help="Loader processes for each training process.")
-    ] = 1,
+    seed: Seed = 0,
+    workers: Loaders = 1,
     device: Device = "auto",
     precision: Precision = "auto",
     channels_last: Annotated[
@@ -92,15 +82,14 @@ def train(
 
     On several GPUs: torchrun --nproc-per-node=4 -m stresnet train DATA ...
     """
+    from stresnet.training import run
     from stresnet.training.estimate import estimate_training
-    from stresnet.training.run import resume as resume_run
-    from stresnet.training.run import train as train_all
     from stresnet.training.runtime import Execution
 
     if int(os.environ.get("RANK", "0")) > 0:  # of several processes, the first one reports
         logging.getLogger("stresnet").setLevel(logging.ERROR)
     if resume is not None:
-        model = resume_run(resume, **given_options(context))
+        model = run.resume(resume, **given_options(context))
     elif data is None:
         raise UsageError("neither DATA nor --resume was given", remedy="name one of them")
     else:
@@ -118,7 +107,7 @@ def train(
         if dry_run:
             estimate_training(data, **arguments)
             return
-        model = train_all(data, out, skip_broken=skip_broken, **arguments)
+        model = run.train(data, out, skip_broken=skip_broken, **arguments)
     say(f"recognise with: stresnet predict {model} VIDEO")
 
 

@@ -6,27 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stresnet.diagnosis.environment import Finding, State, examine_environment
-from stresnet.diagnosis.videos import VideoCondition, VideoReport, examine_videos
+from stresnet.diagnosis.videos import VideoCondition, examine_videos
 from stresnet.progress import OnProgress, silent
 
-__all__ = [
-    "Diagnosis",
-    "Finding",
-    "State",
-    "VideoCondition",
-    "VideoReport",
-    "doctor",
-    "examine_environment",
-    "examine_videos",
-]
+__all__ = ["Diagnosis", "Finding", "State", "VideoCondition", "doctor"]
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `doctor` found; `videos` is None if it was asked about none."""
+    """What `doctor` found; `videos` is empty if it was asked about none."""
 
     environment: tuple[Finding, ...]
-    videos: VideoReport | None
+    videos: tuple[VideoCondition, ...]
 
 
 def doctor(
@@ -43,9 +34,9 @@ def doctor(
         UsageError: `workers` is less than 1.
     """
     environment = examine_environment()
-    report = None
-    if videos is not None:
-        report = examine_videos(
-            Path(videos), thorough=thorough, workers=workers, on_progress=on_progress
-        )
-    return Diagnosis(environment, report)
+    if videos is None:
+        return Diagnosis(environment, ())
+    return Diagnosis(
+        environment,
+        examine_videos(Path(videos), thorough=thorough, workers=workers, on_progress=on_progress),
+    )

@@ -104,20 +104,16 @@ def optical_flow() -> Iterator[Finding]:
     from stresnet.flow.jit import cache_folder
 
     topic, folder = "optical flow", cache_folder()
-    reinstall = "pip install --force-reinstall numba llvmlite"
+    fix = f"delete {folder}; if that does not help: pip install --force-reinstall numba llvmlite"
     try:
         error = flow_error()
     except Exception as reason:  # of the compiler, or because cached machine code is damaged
-        yield Finding(
-            topic,
-            State.BROKEN,
-            f"TV-L1 fails ({type(reason).__name__}: {reason})",
-            f"delete {folder}; if that does not help: {reinstall}",
-        )
+        problem = f"TV-L1 fails ({type(reason).__name__}: {reason})"
+        yield Finding(topic, State.BROKEN, problem, fix)
         return
     if error > GOOD_FLOW:
         problem = f"TV-L1 misses a motion of {SHIFT} px by {error:.2f} px"
-        yield Finding(topic, State.BROKEN, problem, reinstall)
+        yield Finding(topic, State.BROKEN, problem, fix)
     elif folder is None:
         yield Finding(
             topic,

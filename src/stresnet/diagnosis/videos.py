@@ -7,7 +7,7 @@ costs only itself.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -42,42 +42,12 @@ class VideoCondition:
         unusable: why it cannot be used, or "".
         remedy: how to fix it.
         odd: what may surprise in training or prediction; the video is used all the same.
-        codec, width, height, frames, fps, seconds: what it is; empty where it is unusable.
     """
 
     name: str
     unusable: str = ""
     remedy: str = ""
     odd: tuple[str, ...] = ()
-    codec: str = ""
-    width: int = 0
-    height: int = 0
-    frames: int = 0
-    fps: float = 0.0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class VideoReport:
-    """How it stands with all videos of a folder, by name.
-
-    Attributes:
-        passed_over: files that are not looked at, since their endings are no video's: how many of
-            each ending.
-    """
-
-    videos: tuple[VideoCondition, ...]
-    passed_over: dict[str, int]
-
-    @property
-    def unusable(self) -> tuple[VideoCondition, ...]:
-        """Those that cannot be used."""
-        return tuple(video for video in self.videos if video.unusable)
-
-    @property
-    def odd(self) -> tuple[VideoCondition, ...]:
-        """Those that can be used, but."""
-        return tuple(video for video in self.videos if video.odd)
 
 
 def examine_videos(
@@ -86,8 +56,8 @@ def examine_videos(
     thorough: bool = False,
     workers: int | None = None,
     on_progress: OnProgress = silent,
-) -> VideoReport:
-    """Look at a video, or at all videos of a folder at any depth.
+) -> tuple[VideoCondition, ...]:
+    """Look at a video, or at all videos of a folder at any depth; return how they are, by name.
 
     Args:
         thorough: decode every frame, so that damage in later ones shows too.
@@ -104,14 +74,12 @@ def examine_videos(
     for (path, name), outcome in map_in_processes(
         partial(_examine, thorough), videos, workers=workers, deadline=DEADLINE
     ):
-        conditions[name] = (
-            _unusable(path, name, outcome) if isinstance(outcome, StresnetError) else outcome
-        )
+        if isinstance(outcome, StresnetError):
+            problem = outcome.problem.removeprefix(f"{printable(path)}: ")
+            outcome = VideoCondition(name, unusable=problem, remedy=outcome.remedy)
+        conditions[name] = outcome
         on_progress(Progress(len(conditions), len(videos), name))
-    return VideoReport(
-        tuple(conditions[name] for _, name in videos),
-        _passed_over(place, {path for path, _ in videos}),
-    )
+    return tuple(conditions[name] for _, name in videos)
 
 
 def _examine(thorough: bool, video: tuple[Path, str]) -> VideoCondition:
@@ -124,24 +92,7 @@ def _examine(thorough: bool, video: tuple[Path, str]) -> VideoCondition:
         deque(frames, maxlen=0)
     elif len(seen) == LOOKED_AT and info.loss:  # a shorter one was decoded to its end
         losses.append(info.loss)
-    return VideoCondition(
-        name,
-        odd=(*losses, *_oddities(info, seen)),
-        codec=info.codec,
-        width=info.width,
-        height=info.height,
-        frames=info.frames,
-        fps=info.fps,
-        seconds=info.seconds,
-    )
-
-
-def _unusable(path: Path, name: str, error: Exception) -> VideoCondition:
-    problem, remedy = str(error), "try to play it; remove it if that fails"
-    if isinstance(error, StresnetError):
-        problem, remedy = error.problem, error.remedy
-    problem = problem.removeprefix(f"{printable(path)}: ")
-    return VideoCondition(name, unusable=problem, remedy=remedy)
+    return VideoCondition(name, odd=(*losses, *_oddities(info, seen)))
 
 
 def _oddities(info: VideoInfo, seen: Sequence[Frame]) -> Iterator[str]:
@@ -174,13 +125,3 @@ def _oddities(info: VideoInfo, seen: Sequence[Frame]) -> Iterator[str]:
 def _stands_still(seen: Sequence[Frame]) -> bool:
     first = seen[0].image.astype(np.int16)
     return all(np.abs(frame.image - first).max() <= CODING_NOISE for frame in seen)
-
-
-def _passed_over(place: Path, found: set[Path]) -> dict[str, int]:
-    files = place.rglob("*") if place.is_dir() else iter(())
-    endings = Counter(
-        path.suffix.lower() or path.name
-        for path in files
-        if path not in found and path.is_file() and not path.name.startswith(".")
-    )
-    return dict(sorted(endings.items()))

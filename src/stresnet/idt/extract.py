@@ -107,11 +107,16 @@ def extract_unless_done(job: ExtractJob) -> Done:
     try:
         made = read_index(job.features)
         if all(made.get(key) == value for key, value in index.items()):
-            return Done(skipped=True)
+            return Done(skipped=True, warnings=_warnings(made))
     except StoreError:
         pass
     extract_video(job, index)
-    return Done()
+    return Done(warnings=_warnings(read_index(job.features)))
+
+
+def _warnings(made: dict[str, Any]) -> tuple[str, ...]:
+    nothing = () if made["trajectories"] else ("without any trajectory, too short or still",)
+    return (*made["warnings"], *nothing)
 
 
 def extract_video(job: ExtractJob, index: dict[str, Any]) -> None:

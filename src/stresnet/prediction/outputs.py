@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from html import escape
 from pathlib import Path, PurePosixPath
 
 from stresnet.data.video.container import printable
 from stresnet.errors import UsageError
-from stresnet.files import inert_cell
+from stresnet.files import atomic_write, inert_cell
 from stresnet.prediction.result import ClassScore, Prediction, Timeline
 from stresnet.prediction.segments import Segment
 
@@ -44,22 +46,23 @@ def output_paths(out: Path, names: Sequence[str], ending: str) -> list[Path]:
 
 def to_srt(segments: Sequence[Segment]) -> str:
     """Return SubRip subtitles, which most players read from a file named after the video."""
-    cues = (
-        f"{number}\n{_clock(each.start, ',')} --> {_clock(each.end, ',')}\n{_line(each.label)} "
-        f"({each.score:.0%})\n"
-        for number, each in enumerate(segments, 1)
-    )
-    return "\n".join(cues)
+    return "\n".join(f"{number}\n{cue}" for number, cue in enumerate(_cues(segments, ","), 1))
 
 
 def to_vtt(segments: Sequence[Segment]) -> str:
     """Return WebVTT subtitles, which browsers read through <track>."""
-    cues = (
-        f"{_clock(each.start, '.')} --> {_clock(each.end, '.')}\n{_escaped(_line(each.label))} "
-        f"({each.score:.0%})\n"
-        for each in segments
-    )
-    return "\n".join(["WEBVTT\n", *cues])
+    return "\n".join(["WEBVTT\n", *_cues(segments, ".", partial(escape, quote=False))])
+
+
+def write_subtitles(segments: Sequence[Segment], path: Path) -> None:
+    """Write WebVTT where the path ends in .vtt, else SubRip.
+
+    Raises:
+        EnvironmentProblem: the disk is full or the folder cannot be written.
+    """
+    text = to_vtt(segments) if path.suffix.lower() == ".vtt" else to_srt(segments)
+    with atomic_write(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def to_csv(found: Iterable[Timeline | Prediction], *, top_k: int = 5, header: bool = True) -> str:
@@ -95,10 +98,12 @@ def _clock(seconds: float, point: str) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{ms // 1000:02d}{point}{ms % 1000:03d}"
 
 
-def _line(label: str) -> str:
-    """Put a label on one line, and replace the arrow that separates a cue's times."""
-    return " ".join(label.split()).replace("-->", "→")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _cues(
+    segments: Sequence[Segment], point: str, spelled: Callable[[str], str] = str
+) -> Iterator[str]:
+    """Yield what both kinds of subtitles say of each segment."""
+    for each in segments:
+        # On one line, and without the arrow that separates the times.
+        label = " ".join(each.label.split()).replace("-->", "→")
+        times = f"{_clock(each.start, point)} --> {_clock(each.end, point)}"
+        yield f"{times}\n{spelled(label)} ({each.score:.0%})\n"
