@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ def sent(service: Service, clip: str, client: str = "me") -> Job:
 def ended(service: Service, job: Job) -> dict[str, Any]:
     """How the job stands when it has ended."""
     wait_for(lambda: job.state.ended)
-    return service.describe(job)
+    return asdict(service.describe(job))
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:

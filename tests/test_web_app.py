@@ -13,7 +13,7 @@ pytest.importorskip("httpx")
 from fastapi.testclient import TestClient
 
 from faking_worker import ended, fake_service, sent, wait_for
-from stresnet.web.app import PAGES, make_app
+from stresnet.web.app import make_app
 from stresnet.web.job import Limits
 from stresnet.web.uploads import shown_name
 
@@ -70,7 +70,7 @@ def test_an_answer_is_held_back_until_there_is_news(client, service):
     job = sent(service, "long")
     wait_for(lambda: job.progress == 0.5)
     service.worker.kill()
-    said = client.get(f"/api/jobs/{job.id}?after={service.version(job)}").json()
+    said = client.get(f"/api/jobs/{job.id}?after={service.describe(job).version}").json()
     assert said["state"] == "failed" and "ended unexpectedly" in said["error"]["problem"]
 
 
@@ -144,8 +144,10 @@ def test_another_page_can_send_nothing(client, origin, status):
 
 
 def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(client):
-    for route in PAGES:
-        answer = client.get(route)
+    static = {path.name for path in (files("stresnet.web") / "static").iterdir()}
+    assert {"index.html", "api.html", "app.js", "style.css", "icon.svg"} <= static
+    for name in ("", "api", *static):
+        answer = client.get(f"/{name}")
         assert answer.status_code == 200
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy and "unsafe" not in policy
@@ -154,9 +156,24 @@ def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(client):
         assert not re.search(r"<script(?![^>]*src=)|<style| style=| on\w+=\"", answer.text)
 
 
-def test_every_static_file_has_its_route():
-    static = files("stresnet.web") / "static"
-    assert {name for name, _ in PAGES.values()} == {path.name for path in static.iterdir()}
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("", "text/html"),
+        ("api", "text/html"),
+        ("style.css", "text/css"),
+        ("app.js", "text/javascript"),
+        ("icon.svg", "image/svg+xml"),
+    ],
+)
+def test_files_say_what_they_are(client, name, kind):
+    """A browser that may not guess (nosniff) runs no script that is called anything else."""
+    assert client.get(f"/{name}").headers["content-type"].startswith(kind)
+
+
+@pytest.mark.parametrize("path", ["app.py", "..%2Fapp.py", "%2e%2e/app.py", "%2Fetc%2Fpasswd"])
+def test_no_other_file_is_served(client, path):
+    assert client.get(f"/{path}").status_code == 404
 
 
 def test_the_interface_is_described_and_no_page_is_loaded_from_elsewhere(client):

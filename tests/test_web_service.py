@@ -66,7 +66,7 @@ def test_a_removed_job_is_ended_and_forgotten_and_the_next_has_its_turn(monkeypa
     with fake_service(monkeypatch) as service:
         worked_on, waiting, after = (sent(service, clip) for clip in ("long", "fine", "fine"))
         wait_for(lambda: (worked_on.folder / "scratch").exists())
-        assert [service.describe(job)["ahead"] for job in (worked_on, waiting, after)] == [0, 1, 2]
+        assert [service.describe(job).ahead for job in (worked_on, waiting, after)] == [0, 1, 2]
         service.remove(waiting)
         service.remove(worked_on)
         assert ended(service, after)["state"] == "done"
@@ -80,9 +80,9 @@ def test_a_queue_that_moves_is_news(monkeypatch):
     with fake_service(monkeypatch) as service:
         worked_on, first, second = (sent(service, clip) for clip in ("long", "long", "long"))
         wait_for(lambda: worked_on.state is State.WORKING)
-        before = service.version(second)
+        before = service.describe(second).version
         service.remove(first)
-        assert service.version(second) != before
+        assert service.describe(second).version != before
 
 
 def test_no_more_are_taken_than_can_wait(monkeypatch):

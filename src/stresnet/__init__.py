@@ -86,24 +86,12 @@ __all__ = [
     "train",
 ]
 
-_PREDICTION = (
-    "ClassScore",
-    "LiveLabel",
-    "Prediction",
-    "Segment",
-    "Timeline",
-    "TimelineSettings",
-    "annotate",
-    "live",
-    "predict",
-    "recognise_each",
-    "timeline",
-)
-
 if not TYPE_CHECKING:
     _public_name, __dir__ = lazy_names(
         __name__,
-        {
+        # What has no other home is of prediction.
+        dict.fromkeys(__all__, "stresnet.prediction")
+        | {
             "Comparison": "stresnet.evaluation.comparison",
             "EvaluationResult": "stresnet.evaluation.result",
             "Execution": "stresnet.training.runtime",
@@ -128,7 +116,6 @@ if not TYPE_CHECKING:
             "reproduce": "stresnet.reproduction",
             "serve": "stresnet.web",
             "train": "stresnet.training.run",
-            **dict.fromkeys(_PREDICTION, "stresnet.prediction"),
         },
     )
 

@@ -44,25 +44,20 @@ class LatestQueue(Generic[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         """Yield items as they come, until the queue is closed and empty."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: bool(self._items) or self._closed)
-                if not self._items:
-                    if self._error is not None:
-                        raise self._error
-                    return
-                item = self._items.popleft()
-            yield item
+        while taken := self._take(1):
+            yield from taken
 
     def take_all(self) -> list[Item]:
         """Wait for an item, and return all that are there; none if the queue is closed and empty.
 
         Raises what the queue was closed with.
         """
+        return self._take(None)
+
+    def _take(self, most: int | None) -> list[Item]:
         with self._changed:
             self._changed.wait_for(lambda: bool(self._items) or self._closed)
-            items = list(self._items)
-            self._items.clear()
+            items = [self._items.popleft() for _ in list(self._items)[:most]]
         if not items and self._error is not None:
             raise self._error
         return items

@@ -7,17 +7,17 @@ import secrets
 import shutil
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from importlib.resources import files
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, Field
+from fastapi.staticfiles import StaticFiles
 
 from stresnet.web.guard import Guard
-from stresnet.web.job import FILES, UPLOAD, Job
+from stresnet.web.job import FILES, UPLOAD, Job, JobView
 from stresnet.web.queue_service import Busy, Service
 from stresnet.web.uploads import save_upload, shown_name
 
@@ -32,56 +32,22 @@ REFUSALS: dict[int | str, str] = {
     429: "Too many clips are waiting.",
     507: "The server's disk is full.",
 }
-PAGES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/api": ("api.html", "text/html; charset=utf-8"),
-    "/style.css": ("style.css", "text/css; charset=utf-8"),
-    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "/timeline.js": ("timeline.js", "text/javascript; charset=utf-8"),
-    "/camera.js": ("camera.js", "text/javascript; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
 DESCRIPTION = (
     "Send a clip, wait for its turn, fetch what happens in it and when. Answers are JSON; an error "
     "is a sentence in `detail`, or in the job's `error`."
 )
 
 
-class JobError(BaseModel):
-    """Why a job failed, and how to fix it."""
-
-    problem: str
-    remedy: str
-
-
-class JobView(BaseModel):
-    """A job as its visitor sees it."""
-
-    id: str = Field(description="Random; whoever knows it may see the job and end it.")
-    name: str = Field(description="What you called the clip.")
-    state: str = Field(description="receiving, waiting, working, done or failed.")
-    version: int = Field(description="For `after`: changes whenever the job does.")
-    ahead: int = Field(description="How many jobs come before this one while it waits.")
-    stage: str = Field(description="What is done now, for a person to read.")
-    progress: float = Field(description="0 to 1.")
-    error: JobError | None
-    result: dict[str, Any] | None = Field(
-        description="When done: duration in seconds, predictions (best first: label, score, and "
-        "the score of each stream, appearance and motion), segments (start and end in seconds, "
-        "label, scores), windows (scores of all classes over time), explained (what each stream "
-        "contributed), warnings, device and precision."
-    )
-    files: list[str] = Field(description="When done: what can be fetched from /files/.")
-
-
-class Example(BaseModel):
+@dataclass(frozen=True)
+class Example:
     """A clip that ships, to try, and its true class."""
 
     name: str
     label: str
 
 
-class About(BaseModel):
+@dataclass(frozen=True)
+class About:
     """What this server knows and allows."""
 
     classes: list[str]
@@ -100,8 +66,8 @@ def make_app(service: Service, *, names: Collection[str] = ()) -> FastAPI:
     # FastAPI's own pages load scripts from elsewhere; /api is ours.
     app = FastAPI(title="stresnet", description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, names=names)
-    _add_pages(app)
     _add_jobs(app, service)
+    _add_pages(app)
     return app
 
 
@@ -115,17 +81,18 @@ def example_clips() -> dict[str, Path]:
 def _add_pages(app: FastAPI) -> None:
     static = Path(str(files("stresnet.web") / "static"))
 
-    def add(route: str, name: str, media_type: str) -> None:
-        @app.get(route, include_in_schema=False)
-        def page(request: Request) -> FileResponse:
-            response = FileResponse(static / name, media_type=media_type)
-            if route == "/" and CLIENT not in request.cookies:
-                random_name = secrets.token_urlsafe(12)
-                response.set_cookie(CLIENT, random_name, httponly=True, samesite="strict")
-            return response
+    @app.get("/", include_in_schema=False)
+    def page(request: Request) -> FileResponse:
+        response = FileResponse(static / "index.html")
+        if CLIENT not in request.cookies:
+            response.set_cookie(CLIENT, secrets.token_urlsafe(12), httponly=True, samesite="strict")
+        return response
 
-    for route, (name, media_type) in PAGES.items():
-        add(route, name, media_type)
+    @app.get("/api", include_in_schema=False)
+    def interface() -> FileResponse:
+        return FileResponse(static / "api.html")
+
+    app.mount("/", StaticFiles(directory=static))
 
 
 def _add_jobs(app: FastAPI, service: Service) -> None:
@@ -141,9 +108,6 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
         if (job := service.find(job_id)) is None:
             raise HTTPException(404, "there is no such job, or it was removed in the meantime")
         return job
-
-    def view(job: Job) -> JobView:
-        return JobView.model_validate(service.describe(job))
 
     @app.get("/api/about", summary="What this server knows and allows")
     def about() -> About:
@@ -178,7 +142,7 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
             service.remove(job)
             raise
         service.enqueue(job)
-        return view(job)
+        return service.describe(job)
 
     @app.post("/api/examples/{name}", status_code=201, summary="Try a clip that ships")
     def send_example(request: Request, name: str) -> JobView:
@@ -187,7 +151,7 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
         job = receive(request, name)
         shutil.copyfile(clip, job.folder / UPLOAD)
         service.enqueue(job)
-        return view(job)
+        return service.describe(job)
 
     @app.get("/api/jobs/{job_id}", summary="The state of a job, and its result")
     async def state(
@@ -196,9 +160,9 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
     ) -> JobView:
         job = found(job_id)
         until = time.monotonic() + LONGEST_WAIT
-        while service.version(job) == after and time.monotonic() < until:
+        while service.describe(job).version == after and time.monotonic() < until:
             await asyncio.sleep(LOOK)
-        return view(job)
+        return service.describe(job)
 
     @app.delete("/api/jobs/{job_id}", status_code=204, summary="End a job, and delete its files")
     def remove(job_id: str) -> Response:
@@ -216,7 +180,7 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
         download: bool = Query(False, description="To save it instead of showing it."),
     ) -> FileResponse:
         job = found(job_id)
-        if name not in service.describe(job)["files"]:
+        if name not in service.describe(job).files:
             raise HTTPException(404, "there is no such file, or the job is not done")
         saved_as = f"{Path(job.name).stem}-{name}" if download else None
         return FileResponse(job.folder / name, media_type=FILES[name], filename=saved_as)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -13,6 +15,11 @@ class FairQueue(Generic[Item]):
 
     def __init__(self) -> None:
         self._lines: dict[str, deque[Item]] = {}  # in the order of the next turns; none is empty
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yield all items in the order in which they are served, if no more come."""
+        for turn in zip_longest(*self._lines.values()):
+            yield from (item for item in turn if item is not None)
 
     def __len__(self) -> int:
         return sum(map(len, self._lines.values()))
@@ -42,18 +49,3 @@ class FairQueue(Generic[Item]):
                 line.remove(item)
             if not line:
                 del self._lines[client]
-
-    def ahead_of(self, item: Item) -> int:
-        """Return how many items are served before this one, if no more come.
-
-        Raises:
-            ValueError: it does not wait.
-        """
-        clients = list(self._lines)
-        for turn, client in enumerate(clients):
-            if item in self._lines[client]:
-                rounds = self._lines[client].index(item)
-                earlier = sum(min(len(self._lines[c]), rounds + 1) for c in clients[:turn])
-                later = sum(min(len(self._lines[c]), rounds) for c in clients[turn + 1 :])
-                return rounds + earlier + later
-        raise ValueError("it does not wait")

@@ -69,16 +69,43 @@ class State(StrEnum):
         return self in (State.DONE, State.FAILED)
 
 
-@dataclass(eq=False)
-class Job:
-    """Mutable, and guarded by the service's lock.
+@dataclass(frozen=True)
+class JobView:
+    """A job as its visitor sees it.
 
     Attributes:
         id: random; whoever knows it may see the job and end it.
         name: what the visitor calls the clip.
-        stage: what the worker is doing, for a person to read.
+        state: receiving, waiting, working, done or failed.
+        version: for `after`; changes whenever the rest does.
+        ahead: how many jobs come before this one while it waits.
+        stage: what is done now, for a person to read.
         progress: in [0, 1].
-        error: a sentence, and how to fix it.
+        error: why it failed (`problem`) and how to fix it (`remedy`).
+        result: when done: duration in seconds, predictions (best first: label, score, and the score
+            of each stream, appearance and motion), segments (start and end in seconds, label,
+            scores), windows (scores of all classes over time), explained (what each stream
+            contributed), warnings, device and precision.
+        files: when done: what can be fetched from /files/.
+    """
+
+    id: str
+    name: str
+    state: str
+    version: int
+    ahead: int
+    stage: str
+    progress: float
+    error: dict[str, str] | None
+    result: dict[str, Any] | None
+    files: list[str]
+
+
+@dataclass(eq=False)
+class Job:
+    """Mutable, and guarded by the service's lock; what is not in `JobView`:
+
+    Attributes:
         version: grows with every change.
         removed: its visitor does not want it any more.
         ended_at: by the monotonic clock.

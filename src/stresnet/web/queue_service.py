@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from stresnet.errors import StresnetError
 from stresnet.web.fair_queue import FairQueue
-from stresnet.web.job import FILES, Job, Limits, State
+from stresnet.web.job import FILES, Job, JobView, Limits, State
 from stresnet.web.worker_client import Worker, WorkerDied, worker_command
 
 CLEARING_SECONDS = 5.0  # between two searches for jobs whose time is over
@@ -112,32 +112,27 @@ class Service:
                 return
         shutil.rmtree(job.folder, ignore_errors=True)
 
-    def describe(self, job: Job) -> dict[str, Any]:
-        """Return what its visitor may know, as values for JSON."""
+    def describe(self, job: Job) -> JobView:
+        """Return what its visitor may know."""
         with self._news:
-            return {
-                "id": job.id,
-                "name": job.name,
-                "state": job.state.value,
-                "version": job.version * 1000 + self._ahead_of(job),
-                "ahead": self._ahead_of(job),
-                "stage": job.stage,
-                "progress": job.progress,
-                "error": job.error,
-                "result": job.result,
-                "files": list(FILES) if job.state is State.DONE else [],
-            }
-
-    def version(self, job: Job) -> int:
-        """Return a number that changes whenever `describe` does."""
-        with self._news:
-            return job.version * 1000 + self._ahead_of(job)
+            return JobView(
+                id=job.id,
+                name=job.name,
+                state=job.state.value,
+                version=job.version * 1000 + self._ahead_of(job),
+                ahead=self._ahead_of(job),
+                stage=job.stage,
+                progress=job.progress,
+                error=job.error,
+                result=job.result,
+                files=list(FILES) if job.state is State.DONE else [],
+            )
 
     def _ahead_of(self, job: Job) -> int:
         """Return how many jobs come before one that waits."""
         if job.state is not State.WAITING or job.removed:
             return 0
-        return self._queue.ahead_of(job) + (self._current is not None)
+        return list(self._queue).index(job) + (self._current is not None)
 
     def _work(self) -> None:
         while True:
@@ -161,7 +156,7 @@ class Service:
                 job.change(stage=str(news["stage"]), progress=float(news["progress"]))
 
         try:
-            if not self.worker.alive:
+            if self.worker.pid is None:
                 self._start_worker()
             if job.removed:
                 raise WorkerDied("it is not wanted any more")

@@ -49,10 +49,6 @@ class Worker:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
-    @property
-    def alive(self) -> bool:
-        return self.pid is not None
-
     def start(self) -> Any:
         """Start a new process, wait until it is ready, and return what it says of itself.
 
