@@ -103,6 +103,19 @@ def test_an_exit_stays_an_exit(run) -> None:
     assert (run(ends).exit_code, run(ends).stderr) == (1, "")
 
 
+def test_every_verb_has_a_help() -> None:
+    """Its texts are markup: a bracket in the wrong place would end it in a traceback."""
+    verbs: list[list[str]] = []
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        verbs += [[name, verb] for verb in getattr(command, "commands", ())] or [[name]]
+    assert ["train"] in verbs
+    assert ["idt", "extract"] in verbs
+    for verb in verbs:
+        told = CliRunner().invoke(app, [*verb, "--help"])
+        assert told.exit_code == 0, verb
+        assert "--verbose" in told.stdout
+
+
 def test_the_version_comes_from_one_place() -> None:
     told = CliRunner().invoke(app, ["--version"])
     assert told.stdout == f"stresnet {stresnet.__version__}\n"

@@ -61,8 +61,8 @@ Weights = Annotated[
     str | None,
     typer.Option(
         help="What the first phase starts from: the file of an ImageNet ResNet of that depth, "
-        "OWNER/NAME[/FILE] of one on the Hugging Face hub, a model folder (of other classes, too), "
-        "or none. The tiny network's ImageNet weights ship with stresnet.",
+        "OWNER/NAME or OWNER/NAME/FILE of one on the Hugging Face hub, a model folder (of other "
+        "classes, too), or none. The tiny network's ImageNet weights ship with stresnet.",
         show_default=False,
     ),
 ]
