@@ -149,6 +149,15 @@ def test_borders_lie_between_the_windows() -> None:
 # ---------------------------------------------------------------- videos
 
 
+def test_after_a_gap_a_new_class_begins_with_the_new_pictures() -> None:
+    """Pictures from 0 to 4 and from 20 to 24 s: until 20 s, a player shows the last one."""
+    starts = np.array([0, 1, 2, 3, 20, 21, 22, 23], float)
+    scores = np.repeat(np.array([[9, 0], [0, 9]], np.float32), 4, axis=0)
+    settings = TimelineSettings(window=1, stride=1, smooth=0, min_duration=1)
+    found = Timeline("a", ("a", "b"), starts, starts + 1, scores, scores, 24, (), settings)
+    assert [(s.start, s.end, s.label) for s in found.segments] == [(0, 20, "a"), (20, 24, "b")]
+
+
 @pytest.mark.usefixtures("knows_motion")
 def test_known_boundaries_are_found(net: STResNet) -> None:
     settings = TimelineSettings(window=1.0, stride=0.25, smooth=0.5, min_duration=1.0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from making_videos import MJPEG, moving_texture, write_video
-from stresnet.data.video.decode import read_video
+from stresnet.data.video.decode import mean_step, read_video
 from stresnet.data.video.probe import lasts_longer, probe
 
 CLIP = moving_texture(30, 64, 80)
@@ -109,3 +109,21 @@ def test_a_forged_count_is_not_believed(tmp_path: Path, forged: int) -> None:
         content[field : field + 4] = struct.pack("<I", forged)
     path.write_bytes(content)
     assert seen(path) == (30, pytest.approx(1.2, abs=0.01), "")
+
+
+PAUSED = [*np.arange(15) / 25, *(12 + np.arange(15) / 25)]
+
+
+@pytest.mark.parametrize("ending", [".webm", ".mkv", ".mp4"])
+def test_a_pause_changes_the_length_but_not_the_rate(tmp_path: Path, ending: str) -> None:
+    path = write_video(tmp_path / f"a{ending}", CLIP, times=PAUSED)
+    info = probe(path)
+    assert seen(path) == (30, pytest.approx(12.6, abs=0.1), "")
+    assert info.fps == pytest.approx(25, abs=0.5) and info.is_uneven
+    assert lasts_longer(path, 10) and not lasts_longer(path, 13)
+
+
+def test_slow_pictures_are_not_pauses() -> None:
+    assert mean_step(np.array([0.0, 3, 6, 9, 12])) == 3
+    assert mean_step(np.array([0.0, 1, 2, 30])) == 1
+    assert mean_step(np.array([7.0])) == 0

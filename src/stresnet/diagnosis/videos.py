@@ -31,7 +31,6 @@ SMALL = 112  # px: the smallest crop of a recipe
 USUAL_RATES = (10, 61)  # frames a second
 BLACK = 32  # levels of 255; 16 is black where a video says so
 CODING_NOISE = 6  # levels of 255, in pictures that are the same
-HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,8 @@ def _examine(thorough: bool, video: tuple[Path, str]) -> VideoCondition:
         deque(frames, maxlen=0)
     elif len(seen) == LOOKED_AT and info.loss:  # a shorter one was decoded to its end
         losses.append(info.loss)
-    return VideoCondition(name, odd=(*losses, *_oddities(info, seen)))
+    odd = dict.fromkeys([*losses, *_oddities(info, seen)])
+    return VideoCondition(name, odd=tuple(odd))
 
 
 def _oddities(info: VideoInfo, seen: Sequence[Frame]) -> Iterator[str]:
@@ -113,10 +113,7 @@ def _oddities(info: VideoInfo, seen: Sequence[Frame]) -> Iterator[str]:
         yield "uneven times between frames: flow is per frame, so speeds look uneven too"
     if info.streams > 1:
         yield f"{info.streams} video streams: the default one is used, else the first"
-    if info.is_interlaced:
-        yield "interlaced: fields are not put in order, so edges that move are combs"
-    if info.transfer in HDR_TRANSFERS:
-        yield f"HDR ({HDR_TRANSFERS[info.transfer]}): not tone-mapped, so colours are pale"
+    yield from info.not_applied
     if len(seen) > 1 and _stands_still(seen):
         is_black = seen[0].image.max() < BLACK
         yield f"nothing {'but black' if is_black else 'moves'} in the first {len(seen)} frames"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stresnet.data.loading.sampling import Indices
 from stresnet.data.store.jpeg import decode_grey, decode_rgb, encode_flow, encode_rgb
 from stresnet.data.store.reader import NO_MOTION
-from stresnet.data.video.decode import Frame
+from stresnet.data.video.decode import Frame, mean_step
 from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
 
 Bytes = NDArray[np.uint8]
@@ -86,14 +86,14 @@ class EncodedVideo:
 
     @property
     def fps(self) -> float:
-        """Mean frames per second; 0 for a single frame, which has no rate."""
-        length = self._frames[-1].time - self._frames[0].time
-        return (self.num_frames - 1) / length if length > 0 else 0.0
+        """Mean frames per second, without pauses; 0 for a single frame, which has no rate."""
+        step = mean_step(self.times)
+        return 1 / step if step else 0.0
 
     @property
     def duration(self) -> float:
-        """Seconds, with each frame shown for the mean time; 0 for a single frame."""
-        return self.num_frames / self.fps if self.fps else 0.0
+        """Seconds from the first frame on, the last one shown for the mean time; 0 for a single."""
+        return self._frames[-1].time - self._frames[0].time + mean_step(self.times)
 
     def frames(self, indices: Indices) -> Bytes:
         """(n,) -> (n,H,W,3) RGB."""

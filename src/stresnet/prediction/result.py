@@ -153,6 +153,10 @@ class Timeline:
     def segments(self) -> tuple[Segment, ...]:
         """In order; without those of the background class."""
         borders = borders_between(self.times, float(self.starts[0]), float(self.ends[-1]))
+        # After a gap, what is new begins with the pictures; until then the last one stays.
+        gap = max(self.settings.stride - self.settings.window, 0.0)
+        after = np.flatnonzero(self.starts[1:] - self.ends[:-1] > gap + 1e-6) + 1
+        borders[after] = self.starts[after]
         labelling = best_labelling(self._smoothed, borders, self.settings.min_duration)
         columns = self.scores, softmax(self.appearance), softmax(self.motion)
         return tuple(

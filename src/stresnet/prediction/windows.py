@@ -17,7 +17,7 @@ from typing import TypeVar
 from stresnet.data.loading.dataset import FramesAndFlow
 from stresnet.data.loading.sampling import Indices
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.video.decode import Frame
+from stresnet.data.video.decode import PAUSE, PAUSE_STEPS, Frame
 from stresnet.errors import VideoError
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.prediction.encoded_frames import Bytes, EncodedVideo, encode_frames, still
@@ -90,14 +90,16 @@ def sliding(
     From the first item on, one part begins every `stride` seconds and holds what lies in the
     `length` seconds from there. The last part ends with the sequence. All of it is seen unless
     `stride` is longer than `length`. A sequence shorter than `length` is one part. Parts without
-    items are left out.
+    items are left out, and a part after such a gap starts with its first item.
 
     Raises:
         VideoError: too many items in a part.
     """
     kept: deque[tuple[float, Item]] = deque()
-    number, count, last = 0, 0, 0.0  # of the next part; items and time so far
+    number, last = 0, 0.0  # of the next part; time so far
+    steps, shown = 0, 0.0  # between items, without pauses, and their sum
     until = -math.inf  # where the last part ended
+    resumed = 0.0  # where the latest gap ended
     zero: float | None = None  # the first item's time; all others count from there
     for seconds, item in timed:
         zero = seconds if zero is None else zero
@@ -106,27 +108,30 @@ def sliding(
             start = number * stride
             if part := _since(start, kept, before=start + length):
                 until = start + length
-                yield zero + start, zero + until, part
+                yield zero + max(start, resumed), zero + until, part
             number += 1
             _forget(kept, min(number * stride, time - length))
         _forget(kept, min(number * stride, time - length))
         if not kept:  # a gap: continue with the first part that holds this item
             number = max(number, math.floor((time - length) / stride) + 1)
+            resumed = time
         kept.append((time, item))
         if len(kept) > MAX_FRAMES_OF_WINDOW:
             raise VideoError(
                 f"more than {MAX_FRAMES_OF_WINDOW} frames in {length:g} seconds",
                 remedy="choose a shorter window",
             )
-        count, last = count + 1, time
+        if time - last <= max(PAUSE, PAUSE_STEPS * shown / max(steps, 1)):
+            steps, shown = steps + (time > 0), shown + time - last
+        last = time
     if zero is None:
         return
-    step = last / (count - 1) if count > 1 else _STEP_OF_ONE
+    step = shown / steps if steps else _STEP_OF_ONE
     end = last + min(step, length)  # so the last part holds the last item
     if end > until + _ROUNDING:
         # Up to a frame's time longer than the others, so that no item falls in between.
         start = max(min(end - length, number * stride), 0.0)
-        yield zero + start, zero + end, _since(start, kept)
+        yield zero + max(start, resumed), zero + end, _since(start, kept)
 
 
 def _since(

@@ -91,7 +91,7 @@ def ensure_prepared(
         logger.info("prepared %d videos into %s", len(report.done), store)
     if report.warnings:
         lines = [f"{name}: {warning}" for name, warning in report.warnings]
-        logger.warning("%d videos are used in part:%s", len({*report.warnings}), _listed(lines))
+        logger.warning("%d videos have warnings:%s", len({*report.warnings}), _listed(lines))
     return PreparedVideos(tuple(videos), store, dict(report.failures))
 
 

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from stresnet.data.store.jpeg import decode_grey, decode_rgb
 from stresnet.data.video.container import printable
+from stresnet.data.video.decode import mean_step
 from stresnet.errors import EnvironmentProblem, StoreError
 from stresnet.flow.quantize import BOUND
 
@@ -212,14 +213,15 @@ class StoredVideo:
 
     @property
     def fps(self) -> float:
-        """Mean frames per second; 0 for a single frame, which has no rate."""
-        first, last = self.index.times[0], self.index.times[-1]
-        return (self.num_frames - 1) / (last - first) if last > first else 0.0
+        """Mean frames per second, without pauses; 0 for a single frame, which has no rate."""
+        step = mean_step(self.times)
+        return 1 / step if step else 0.0
 
     @property
     def duration(self) -> float:
-        """Seconds, with each frame shown for the mean time; 0 for a single frame."""
-        return self.num_frames / self.fps if self.fps else 0.0
+        """Seconds from the first frame on, the last one shown for the mean time; 0 for a single."""
+        times = self.times
+        return float(times[-1] - times[0]) + mean_step(times)
 
     def frames(self, indices: Indices) -> NDArray[np.uint8]:
         """(n,H,W,3) uint8 RGB: any frames, in any order, also repeated.

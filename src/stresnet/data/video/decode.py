@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -25,7 +24,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stresnet.data.video.container import PacketCount, opened_video, printable
-from stresnet.data.video.geometry import scaled_size, upright
+from stresnet.data.video.geometry import is_turned, scaled_size, upright
+from stresnet.data.video.presentation import display_matrix, not_applied
 from stresnet.errors import UsageError, VideoError
 
 MAX_ASPECT = 16  # long side / short side; at short side 256, no frame is longer than 4096
@@ -41,6 +41,7 @@ _SCALING = (
 )
 _DEFAULT_RATE = Fraction(25)  # for the few files that have neither times nor a rate
 RESTART = 1.0  # seconds that a clock may go back without having been restarted
+PAUSE, PAUSE_STEPS = 1.0, 5  # seconds, and usual steps, above which the recording had paused
 
 
 class FrameTimes:
@@ -69,6 +70,17 @@ class FrameTimes:
             time = stamp - self._start
         self._last = time if time > self._last and time >= 0 else expected
         return self._last
+
+
+def mean_step(times: NDArray[np.float64]) -> float:
+    """Return the mean seconds between two pictures at `times` (N,); 0 for a single one.
+
+    Pauses, in which a player leaves the last picture standing, do not count.
+    """
+    steps = np.diff(times)
+    if not len(steps):
+        return 0.0
+    return float(steps[steps <= max(PAUSE, PAUSE_STEPS * np.median(steps))].mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +134,8 @@ def iter_frames(
 
     The short side becomes `short_side` pixels by `scaled_size`. The rotation that phones store
     beside the pictures is applied. Of several video streams, the default one is taken, else the
-    first. Fields are not deinterlaced, HDR is not tone-mapped, transparency is dropped.
+    first. Fields are not deinterlaced, HDR is not tone-mapped, transparency is dropped, each with
+    a warning (see `presentation`).
 
     Times are those that a player shows: a video that begins after the sound does not begin at 0.
 
@@ -192,10 +205,11 @@ def library_versions() -> dict[str, str]:
 
 @dataclass
 class _Losses:
-    """What is missing of a file, noted while it is read."""
+    """What is missing of a file, or not shown as it asks, noted while it is read."""
 
     packets: PacketCount
     decoded: int = 0
+    not_applied: list[str] = field(default_factory=list)
     sizes: set[tuple[int, int]] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
 
@@ -212,7 +226,7 @@ class _Losses:
         if len(self.sizes) > 1:
             sizes = ", ".join(f"{width}x{height}" for width, height in sorted(self.sizes))
             found.append(f"the size changes ({sizes}); all are scaled to the first frame's")
-        return found
+        return found + self.not_applied
 
 
 def _pictures(
@@ -247,17 +261,25 @@ def _scaled(
     scaler = VideoReformatter()
     times = frame_times(container, stream)
     stamp_of = _Stamps(stream)
-    size: tuple[int, int] | None = None
+    size: tuple[int, int] = (0, 0)
+    turned_at_first = False
     for picture in pictures:
-        size = size or _target_size(picture, stream, short_side, name)
+        matrix = display_matrix(picture)
+        if not losses.decoded:
+            size, turned_at_first = (
+                _target_size(picture, stream, short_side, name),
+                is_turned(matrix),
+            )
+            losses.not_applied = list(not_applied(container, stream, picture))
         try:
-            image = to_rgb(scaler, picture, size)
+            keeps = is_turned(matrix) == turned_at_first  # a phone may be turned on the way
+            image = to_rgb(scaler, picture, size if keeps else size[::-1])
         except FFmpegError as error:  # a pixel format that cannot be converted
             losses.errors.append(str(error.strerror))
             continue
         losses.decoded += 1
         losses.sizes.add((picture.width, picture.height))
-        yield Frame(upright(image, _display_matrix(picture)), times.time_of(stamp_of(picture)))
+        yield Frame(upright(image, matrix), times.time_of(stamp_of(picture)))
 
 
 def frame_times(container: InputContainer, stream: VideoStream) -> FrameTimes:
@@ -314,8 +336,3 @@ def to_rgb(
     """A picture -> (H,W,3) RGB, `size` being (width, height)."""
     scaled = scaler.reformat(picture, *size, "rgb24", interpolation=_SCALING, threads=1)
     return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
-
-
-def _display_matrix(picture: VideoFrame) -> NDArray[np.int32] | None:
-    matrix: Any = picture.side_data.get("DISPLAYMATRIX")
-    return None if matrix is None else np.frombuffer(matrix, np.int32).reshape(3, 3)

@@ -23,12 +23,25 @@ def scaled_size(
         short_side: in pixels, at least 2.
         pixel_aspect: a pixel's width over its height; None or not credible counts as square.
     """
-    least, most = _CREDIBLE_PIXEL_ASPECTS
-    if pixel_aspect is None or not least <= pixel_aspect <= most:
+    if pixel_aspect is None or not is_credible_aspect(pixel_aspect):
         pixel_aspect = Fraction(1)
     shown_width = width * pixel_aspect
     scale = short_side / min(shown_width, Fraction(height))
     return _floor_to_even(shown_width * scale), _floor_to_even(height * scale)
+
+
+def is_credible_aspect(pixel_aspect: Fraction) -> bool:
+    """Whether a pixel may have this width over its height; others are mistakes."""
+    least, most = _CREDIBLE_PIXEL_ASPECTS
+    return least <= pixel_aspect <= most
+
+
+def is_turned(matrix: NDArray[np.int32] | None) -> bool:
+    """Whether a (3,3) display matrix exchanges width and height."""
+    if matrix is None:
+        return False
+    (a, b), (c, d) = np.abs(matrix[:2, :2].astype(np.int64))
+    return bool(a + d < b + c)
 
 
 def _floor_to_even(length: Fraction) -> int:
@@ -44,7 +57,7 @@ def upright(image: NDArray[np.uint8], matrix: NDArray[np.int32] | None) -> NDArr
     if matrix is None:
         return image
     (a, b), (c, d) = matrix[:2, :2].astype(np.int64)
-    if abs(a) + abs(d) >= abs(b) + abs(c):
+    if not is_turned(matrix):
         mirror_x, mirror_y = a < 0, d < 0
     else:
         image = image.transpose(1, 0, 2)

@@ -20,8 +20,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stresnet.data.video.container import PacketCount, opened_video
-from stresnet.data.video.decode import frame_times
+from stresnet.data.video.decode import frame_times, mean_step
 from stresnet.data.video.geometry import scaled_size
+from stresnet.data.video.presentation import not_applied
 
 UNEVEN = 0.05  # of all intervals may differ from the usual one by half
 LONG_GAP = 1.0  # seconds
@@ -40,8 +41,7 @@ class VideoInfo:
         fps: on average; 0 for a single frame.
         is_uneven: intervals differ, or one is longer than a second.
         streams: video streams in the file.
-        is_interlaced: by the first frame.
-        transfer: the code of ITU-T H.273 for how light becomes numbers.
+        not_applied: how the pictures are to be shown, and are not, one sentence each.
         loss: one sentence where packets are missing or damaged, else "".
     """
 
@@ -54,8 +54,7 @@ class VideoInfo:
     fps: float
     is_uneven: bool
     streams: int
-    is_interlaced: bool
-    transfer: int
+    not_applied: tuple[str, ...]
     loss: str
 
 
@@ -90,8 +89,7 @@ def probe(path: Path, *, short_side: int = 256) -> VideoInfo:
             fps=round(1 / count.step, 3) if count.step else 0.0,
             is_uneven=bool(len(intervals)) and _is_uneven(intervals),
             streams=len(container.streams.video),
-            is_interlaced=bool(getattr(count.first, "interlaced_frame", False)),
-            transfer=stream.codec_context.color_trc,
+            not_applied=tuple(not_applied(container, stream, count.first)) if count.first else (),
             loss=count.loss(),
         )
 
@@ -106,7 +104,7 @@ def lasts_longer(path: Path, seconds: float) -> bool:
     """
     with opened_video(path) as (container, stream):
         count = _Count(container, stream)
-        return any(count.seconds > seconds + 1e-3 for _ in count.read())
+        return any(count.span > seconds for _ in count.read()) or count.seconds > seconds + 1e-3
 
 
 def _is_uneven(intervals: NDArray[np.float64]) -> bool:
@@ -135,13 +133,18 @@ class _Count:
     @property
     def step(self) -> float:
         """Mean seconds between two pictures; 0 for a single one."""
-        times = self._decoding
-        return (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
+        return mean_step(np.array(self._decoding))
 
     @property
     def seconds(self) -> float:
-        """How long the pictures so far are shown."""
-        return self.packets.pictures * self.step
+        """How long the pictures are shown; the first ones may have no time of decoding."""
+        pauses = self.span - self.step * (len(self._decoding) - 1)
+        return self.packets.pictures * self.step + max(pauses, 0.0)
+
+    @property
+    def span(self) -> float:
+        """Seconds from the first picture so far to the last one."""
+        return self._decoding[-1] - self._decoding[0] if self._decoding else 0.0
 
     def read(self) -> Iterator[None]:
         """Read all packets, one after each yield, and decode up to the first picture."""

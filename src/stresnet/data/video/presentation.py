@@ -1,0 +1,97 @@
+"""What a file says about how its pictures are to be shown, and is not done here.
+
+Aspect, rotation and the crop of the codec are applied (`decode`). The rest is named in a warning.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from stresnet.data.video.geometry import is_credible_aspect
+
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273
+PROGRESSIVE = (0, 1)  # of FFmpeg's field orders; 0 is unknown
+TRANSPARENT = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16")  # pixel formats
+HEAD = 1 << 20  # bytes of a Matroska file in which its tracks are described
+MOST_BOX = 64 << 20  # bytes of an mp4's description that are looked through
+MATROSKA_CROPS = (b"\x54\xaa", b"\x54\xbb", b"\x54\xcc", b"\x54\xdd")
+MATROSKA_CLUSTER = b"\x1f\x43\xb6\x75"  # the first pictures; what comes before describes them
+
+
+def display_matrix(picture: VideoFrame) -> NDArray[np.int32] | None:
+    """Return the (3,3) matrix that turns a picture upright, if it has one."""
+    matrix: Any = picture.side_data.get("DISPLAYMATRIX")
+    return None if matrix is None else np.frombuffer(matrix, np.int32).reshape(3, 3)
+
+
+def not_applied(
+    container: InputContainer, stream: VideoStream, picture: VideoFrame
+) -> Iterator[str]:
+    """Yield one sentence for each way of showing that the file asks for and does not get.
+
+    Args:
+        picture: the first one.
+    """
+    decoder = stream.codec_context
+    if picture.interlaced_frame or int(decoder.field_order) not in PROGRESSIVE:
+        yield "interlaced: fields are not put in order, so edges that move are combs"
+    transfer = HDR_TRANSFERS.get(int(picture.color_trc)) or HDR_TRANSFERS.get(decoder.color_trc)
+    if transfer:
+        yield f"HDR ({transfer}): not tone-mapped, so colours are pale"
+    aspect = stream.sample_aspect_ratio
+    if aspect and not is_credible_aspect(aspect):
+        yield f"its pixels are said to be {aspect} as wide as high; they are taken for square"
+    matrix = display_matrix(picture)
+    if matrix is not None and not _is_right_angle(matrix):
+        yield "it is to be turned by an angle that is not a right one; the nearest is taken"
+    if _is_cropped(Path(container.name), container.format.name):
+        yield "the container asks for a part of the picture; all of it is used"
+    if container.format.name != "gif" and picture.format.name.startswith(TRANSPARENT):
+        yield "transparency is dropped"
+    if picture.side_data.get("STEREO3D") is not None:
+        yield "stereoscopic: both views are seen as one picture"
+    if picture.side_data.get("SPHERICAL") is not None:
+        yield "spherical: the picture is used as it is stored"
+
+
+def _is_right_angle(matrix: NDArray[np.int32]) -> bool:
+    entries = np.abs(matrix[:2, :2].astype(np.int64))
+    return bool(min(entries.trace(), entries[::-1].trace()) <= 0.01 * entries.max())
+
+
+def _is_cropped(path: Path, format: str) -> bool:
+    """Whether an mp4 has a clean aperture (`clap`), or a Matroska file crops pixels."""
+    with path.open("rb") as file:
+        if "mp4" in format:
+            for name, size in _boxes(path.stat().st_size, file.read, file.seek):
+                if name == b"moov":
+                    return b"\x00\x00\x00\x28clap" in file.read(min(size, MOST_BOX))
+        elif "matroska" in format:
+            head = file.read(HEAD).partition(MATROSKA_CLUSTER)[0]
+            return any(crop + bytes([0x80 + n]) in head for crop in MATROSKA_CROPS for n in (1, 2))
+    return False
+
+
+def _boxes(length: int, read: Any, seek: Any) -> Iterator[tuple[bytes, int]]:
+    """Yield name and size of the content of each outer box of an mp4; the file stands before it."""
+    place = 0
+    while place + 8 <= length:
+        seek(place)
+        size, name = struct.unpack(">I4s", read(8))
+        head = 8
+        if size == 1:
+            size, head = int.from_bytes(read(8)), 16
+        size = size or length - place
+        if size < head:
+            return
+        yield name, size - head
+        place += size
