@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
-from stresnet.data.video.inputs import LiveInput, VideoInput, find_inputs
-from stresnet.errors import DatasetError, UsageError
+from making_videos import moving_texture, write_video
+from stresnet.data.video.decode import read_video
+from stresnet.data.video.inputs import LiveInput, VideoInput, find_inputs, find_videos
+from stresnet.errors import DatasetError, UsageError, VideoError
 from stresnet.prediction.outputs import output_paths
 
 
@@ -41,6 +44,21 @@ def test_a_file_a_folder_and_a_pattern(folder: Path, monkeypatch: pytest.MonkeyP
         find_inputs("empty")
 
 
+@pytest.mark.parametrize(
+    ("ending", "codec"), [(".y4m", "wrapped_avframe"), (".h264", "libx264"), (".ivf", "libvpx-vp9")]
+)
+def test_streams_without_a_container_are_found_and_read(
+    tmp_path: Path, ending: str, codec: str
+) -> None:
+    path = tmp_path / f"a{ending}"
+    write_video(path, moving_texture(12), encoder=(codec, "yuv420p", {}))
+    ((found, _),) = find_videos(tmp_path)
+    assert read_video(found, short_side=64).frames.shape == (12, 64, 80, 3)
+    hidden = path.rename(tmp_path / "a.avi")  # by another name it is no video
+    with pytest.raises(VideoError):
+        read_video(hidden)
+
+
 def test_a_missing_file_is_found_out_when_it_is_read(tmp_path: Path) -> None:
     assert find_inputs(str(tmp_path / "no.mp4")) == (VideoInput(tmp_path / "no.mp4", "no.mp4"),)
 
@@ -57,6 +75,42 @@ def test_a_list_is_relative_to_its_folder(folder: Path) -> None:
         find_inputs(str(listed))
     with pytest.raises(DatasetError, match="cannot be read"):
         find_inputs(str(folder / "none.txt"))
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])  # Windows writes all three
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_list_may_come_from_any_editor(folder: Path, coding: str, end: str) -> None:
+    listed = folder / "list.txt"
+    listed.write_bytes(end.join(["a/one.mp4", "b", ""]).encode(coding))
+    assert names(listed) == ["a/one.mp4", "two.avi"]
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_each_part_of_a_path_may_have_its_own_unicode_form(
+    tmp_path: Path, forms: tuple[str, str]
+) -> None:
+    path = tmp_path / normalize(forms[0], "caf\u00e9") / normalize(forms[1], "\u00fc.mp4")
+    path.parent.mkdir()
+    path.write_bytes(b"x")
+    for asked in ("NFC", "NFD"):
+        (video,) = find_inputs(normalize(asked, str(path)))
+        assert video.path.samefile(path)
+
+
+def test_what_is_left_out_is_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    listed = folder / "list.txt"
+    listed.write_text("#1.mp4\na/one.mp4\n", encoding="utf-8")
+    assert names(listed) == ["a/one.mp4"]
+    assert "left out: 1 lines that begin with #" in caplog.text
+    caplog.clear()
+    assert names(folder / "*") == [str(folder / "four [1].mp4").lstrip("/"),
+                                   str(listed).lstrip("/")]  # fmt: skip
+    assert "left out: 2 folders" in caplog.text
+    caplog.clear()
+    find_videos(folder, by_name=True)
+    for which in ("1 hidden folders (.hidden)", "1 files .doc (a/notes.doc)"):
+        assert which in caplog.text
 
 
 def test_cameras_and_streams() -> None:

@@ -11,6 +11,7 @@ from stresnet.data.splits.official import hmdb51, ucf101
 from stresnet.data.splits.open import csv_list, folder_per_class, open_dataset
 from stresnet.data.splits.split import VideoItem, check
 from stresnet.errors import DatasetError, UsageError
+from stresnet.files import require_writable
 
 
 def write(root: Path, *names: str) -> Path:
@@ -67,7 +68,20 @@ def test_what_is_no_video_is_skipped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("train", ["train", "Train", "TRAINING", "train_set"])
 @pytest.mark.parametrize(
-    "held_out", ["test", "Val", "valid", "VALIDATION", "dev", "Testing", "Test-Videos", "valset"]
+    "held_out",
+    [
+        "test",
+        "Val",
+        "valid",
+        "VALIDATION",
+        "dev",
+        "Testing",
+        "Test-Videos",
+        "valset",
+        "val_256",
+        "held-out",
+        "2_test",
+    ],
 )
 def test_folders_train_and_test(tmp_path: Path, train: str, held_out: str) -> None:
     write(tmp_path, f"{train}/run/a.mp4", f"{train}/walk/b.mp4", f"{held_out}/run/a.mp4")
@@ -125,8 +139,36 @@ def test_the_same_folders_in_every_folder_are_the_classes(tmp_path: Path) -> Non
 def test_what_this_program_wrote_is_no_class(tmp_path: Path, ours: str) -> None:
     write(tmp_path, *(f"{label}/{n}.mp4" for label in ("run", "walk") for n in range(5)))
     before = folder_per_class(tmp_path)
-    write(tmp_path, ours, f"{Path(ours).parent}/hardest/a.mp4")
+    write(tmp_path, ours)
+    if not ours.endswith(".zip"):
+        write(tmp_path, f"{Path(ours).parent}/hardest/a.mp4")
     assert folder_per_class(tmp_path) == before
+
+
+def test_what_this_program_wrote_inside_a_class_costs_no_class(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{label}/{n}.mp4" for label in ("run", "walk") for n in range(5)))
+    before = folder_per_class(tmp_path)
+    write(tmp_path, "run/out/run.json", "run/out/a.mp4", "walk/0.mp4.zip")
+    assert folder_per_class(tmp_path) == before
+
+
+def test_a_job_that_has_only_begun_leaves_no_class(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{label}/{n}.mp4" for label in ("run", "walk") for n in range(5)))
+    before = folder_per_class(tmp_path)
+    require_writable(tmp_path / "runs/train")
+    require_writable(tmp_path / "store/data-1")
+    assert folder_per_class(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out"), [("ucf_train", "ucf_val"), ("train_256", "val_256"), ("xTrain", "xTest")]
+)
+def test_parts_may_bear_the_name_of_their_data(tmp_path: Path, train: str, held_out: str) -> None:
+    write(tmp_path, f"{train}/run/a.mp4", f"{train}/walk/b.mp4", f"{held_out}/run/c.mp4")
+    if train[0] == "x":  # written as one word: classes
+        assert folder_per_class(tmp_path).class_names == (held_out, train)
+    else:
+        assert folder_per_class(tmp_path).class_names == ("run", "walk")
 
 
 def test_files_that_are_left_out_are_counted_in_one_line(

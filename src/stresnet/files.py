@@ -7,6 +7,7 @@ remove_stale_partials(...)  removes the partials whose writer is gone
 
 from __future__ import annotations
 
+import codecs
 import ctypes
 import errno
 import hashlib
@@ -24,6 +25,7 @@ from pathlib import Path
 
 from stresnet.errors import EnvironmentProblem, UsageError
 
+MARK = ".stresnet"  # in folders that this program has made
 STALE_SECONDS = 24 * 3600  # after which a partial of another machine counts as abandoned
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -118,17 +120,34 @@ def remove_stale_partials(targets: Iterable[Path]) -> None:
 def require_writable(folder: Path) -> None:
     """Create the folder, before any work is done for it.
 
+    A folder that is new or empty gets the empty file `MARK`: what this program writes there is
+    none of the videos that it is given, wherever the folder lies.
+
     Raises:
         EnvironmentProblem: it cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            (folder / MARK).touch()
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise EnvironmentProblem(
             f"{folder}: cannot be written ({error.strerror})", remedy="choose another output folder"
         ) from error
+
+
+def read_text(path: Path) -> str:
+    """Read a text that a person or a spreadsheet wrote: UTF-8, or UTF-16 with its mark (BOM).
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is coded otherwise.
+    """
+    content = path.read_bytes()
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_utf16 else "utf-8-sig")
 
 
 def inert_cell(cell: str) -> str:

@@ -67,7 +67,7 @@ def examine_videos(
         DatasetError: there is no such place, or no video in it.
         UsageError: `workers` is less than 1.
     """
-    videos = find_videos(place)
+    videos = find_videos(place, by_name=True)
     workers, _ = worker_count(workers, len(videos))
     conditions: dict[str, VideoCondition] = {}
     for (path, name), outcome in map_in_processes(

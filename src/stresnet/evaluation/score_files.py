@@ -12,6 +12,7 @@ Nothing is ever unpickled.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.errors import DatasetError, UsageError
-from stresnet.files import atomic_write
+from stresnet.files import atomic_write, read_text
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _read_npz(path: Path, row: str) -> ScoreTable:
 
 
 def _read_csv(path: Path, row: str) -> ScoreTable:
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with io.StringIO(read_text(path), newline="") as file:
         header, *rows = [cells for cells in csv.reader(file) if cells]
     if not header or header[0].strip().lower() not in ("name", "video", "path"):
         raise ValueError("its first line must be name,CLASS,CLASS,...")
@@ -154,7 +155,7 @@ def _read_csv(path: Path, row: str) -> ScoreTable:
 
 
 def _read_json(path: Path, row: str) -> ScoreTable:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(read_text(path))
     scores: Mapping[str, Any] = content["scores"]
     class_names = tuple(content.get("class_names", ()))
     truth = (

@@ -82,7 +82,10 @@ def write_run(out: Path, setup: str, split: Split, arguments: Arguments, **facts
     }
     with atomic_write(out / RUN) as partial:
         partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    with atomic_write(out / "split.csv") as partial, partial.open("w", newline="") as file:
+    with (
+        atomic_write(out / "split.csv") as partial,
+        partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(("split", "name", "label", "source"))
         for part, videos in (("train", split.train), ("test", split.test)):

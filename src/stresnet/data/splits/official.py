@@ -18,6 +18,7 @@ from unicodedata import normalize
 
 from stresnet.data.splits.split import Split, VideoItem, make_split
 from stresnet.errors import DatasetError, UsageError
+from stresnet.files import read_text
 
 FOLDS = (1, 2, 3)
 UCF101_CLASSES = "classInd.txt"
@@ -111,7 +112,7 @@ def _key(name: str) -> str:
 def _words(path: Path) -> Iterator[list[str]]:
     """The words of each line that has any."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
             f"{path}: cannot be read ({error})", remedy="name the folder of the official lists"

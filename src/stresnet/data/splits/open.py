@@ -6,23 +6,32 @@ Classes have names everywhere. Names are sorted, and indices are used inside the
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from stresnet.data.splits.official import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
 from stresnet.data.splits.split import Split, VideoItem, draw_split, in_short, make_split
-from stresnet.data.video.inputs import VIDEO_ENDINGS, FoundFiles, as_spelt_on_disk
-from stresnet.errors import DatasetError, UsageError
-
-# Folders that are parts of a split, see `_part_name`; of several, the first one is taken.
-TRAINING = ("train", "training")
-HELD_OUT = (
-    *("test", "testing", "tests", "val", "valid", "validation", "validate", "dev", "development"),
-    *("eval", "evaluation", "holdout", "heldout"),
+from stresnet.data.video.inputs import (
+    OURS,
+    VIDEO_ENDINGS,
+    FoundFiles,
+    as_spelt_on_disk,
+    is_ours,
 )
-OUR_MARKS = ("run.json", "report.json", "explanation.npz")
+from stresnet.errors import DatasetError, UsageError
+from stresnet.files import read_text
+
+# Folders that are parts of a split, see `_part_of`; of several, the first one is taken.
+TRAINING = ("train", "training", "trainval", "trn")
+HELD_OUT = (
+    *("test", "testing", "tests", "tst", "val", "valid", "validation", "validate", "dev"),
+    *("development", "eval", "evaluation", "holdout", "heldout"),
+)
+FILLER = "(?:set|sets|data|dataset|ds|videos?|clips?|images?|files?|folder|split|part)*"
 TEST_FRACTION = 0.2
 Reader = Callable[[Path, Path, int], Split]  # (videos, lists, fold)
 LISTS_OF: Mapping[Reader, tuple[str, str]] = {
@@ -116,31 +125,46 @@ def folder_per_class(root: Path, *, test_fraction: float = TEST_FRACTION, seed: 
 
 def _parts_of_split(root: Path) -> tuple[Path, Path] | None:
     """The folders of training and of test videos, or None where the folders are classes."""
-    folders = {_part_name(folder.name): folder for folder in _subfolders(root)}
-    training = [folders[name] for name in TRAINING if name in folders]
-    held_out = [folders[name] for name in HELD_OUT if name in folders]
-    if training and held_out:
-        rest = {*folders.values()} - {training[0], held_out[0]}
-        if unused := ", ".join(sorted(folder.name for folder in rest)):
-            logger.info("%s: not used beside %s: %s", root, training[0].name, unused)
-        return training[0], held_out[0]
-    others = [name for name in folders if name not in {*TRAINING, *HELD_OUT}]
-    if len(others) < len(folders) and all(_is_our_own(folders[name]) for name in others):
-        found = ", ".join(folders[name].name for name in folders if name not in others)
-        missing = "no folder of test videos" if training else "no folder of training videos"
+    folders = _subfolders(root)
+    found: dict[str, dict[str, Path]] = defaultdict(dict)  # by the rest of the name, by the part
+    for folder in folders:
+        part, rest = _part_of(folder.name)
+        found[rest].setdefault(part, folder)
+    for parts in found.values():
+        training = [parts[name] for name in TRAINING if name in parts]
+        held_out = [parts[name] for name in HELD_OUT if name in parts]
+        if training and held_out:
+            rest = {*folders} - {training[0], held_out[0]}
+            if unused := ", ".join(sorted(folder.name for folder in rest)):
+                logger.info("%s: not used beside %s: %s", root, training[0].name, unused)
+            return training[0], held_out[0]
+    alone = [folder for folder in folders if _part_of(folder.name)[0]]
+    if alone and all(folder in alone or _is_our_own(folder) for folder in folders):
+        is_training = any(_part_of(folder.name)[0] in TRAINING for folder in alone)
+        missing = f"no folder of {'test' if is_training else 'training'} videos"
         raise DatasetError(
-            f"{root}: holds {found}, but {missing} beside it",
+            f"{root}: holds {', '.join(folder.name for folder in alone)}, but {missing} beside it",
             remedy="add the folder test or val, or train; or name the folder that holds the "
             "classes, and test videos are drawn from them",
         )
     return None
 
 
-def _part_name(folder: str) -> str:
-    """Spell a folder's name as in `TRAINING` and `HELD_OUT`: `Training_Set` is `training`."""
-    letters = re.sub(r"[\W_]", "", folder.casefold())
-    part = re.sub("(set|data|videos|split)$", "", letters)
-    return part if part in {*TRAINING, *HELD_OUT} else folder
+def _part_of(folder: str) -> tuple[str, str]:
+    """Return the part of a split that a folder's name says, spelt as above, and what else it says.
+
+    `Training_Set` is training; `ucf_train` and `ucf-val_256` are parts of ucf.
+    """
+    words = re.findall(r"[^\W\d_]+", folder.casefold())
+    for first in range(len(words)):
+        for after in range(first + 1, len(words) + 1):
+            joined = "".join(words[first:after])  # held_out
+            known = re.fullmatch(f"{FILLER}({'|'.join((*TRAINING, *HELD_OUT))}){FILLER}", joined)
+            if known:
+                others = words[:first] + words[after:]
+                rest = "".join(word for word in others if not re.fullmatch(FILLER, word))
+                return known[1], rest
+    return "", folder
 
 
 def _require_classes_above(root: Path, classes: Sequence[str]) -> None:
@@ -193,7 +217,7 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     problems: list[str] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.StringIO(read_text(path), newline="") as file:
             reader = csv.DictReader(file, restkey="", restval="")
             header = [(name or "").strip().lower() for name in reader.fieldnames or ()]
             reader.fieldnames = header
@@ -247,19 +271,21 @@ def _labelled(folder: Path, root: Path, files: FoundFiles) -> tuple[list[VideoIt
         items += [VideoItem(path, place.name, path.relative_to(root).as_posix()) for path in found]
     for path in folder.iterdir():
         if path.is_symlink() and path.is_dir():
-            files.left_out["links to folders"] += 1
+            files.leave_out(path, root, "links to folders")
     if not classes:
         raise DatasetError(f"{folder}: holds no class folders", remedy=_use_layout())
     return items, classes
 
 
 def _is_our_own(folder: Path) -> bool:
-    """Whether a folder is, or holds, a run, a report or a store."""
-    places = (folder, *_subfolders(folder))
-    if any((place / mark).is_file() for mark in OUR_MARKS for place in places):
+    """Whether no video in a folder is the user's, and this program has written into it."""
+    files = FoundFiles()
+    if is_ours(folder):
         return True
-    zips = (path.stem.lower() for path in folder.rglob("*.zip"))
-    return any(name.endswith(VIDEO_ENDINGS) for name in zips)
+    if files.add(folder, folder):
+        return False
+    zips = (Path(name).stem.lower() for name in files.left_out.get("files .zip", ()))
+    return OURS in files.left_out or any(name.endswith(VIDEO_ENDINGS) for name in zips)
 
 
 def _perhaps_lists(root: Path, lists: Path | None) -> Sequence[Path]:

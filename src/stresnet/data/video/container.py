@@ -27,6 +27,11 @@ CONTAINERS = (
     "avi", "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "mpegts", "mpeg",
     "mpegvideo", "flv", "asf", "ogg", "gif",
 )  # fmt: skip
+# Streams without a container look like anything: they are tried only where the name says so.
+RAW_FORMATS = {
+    ".264": "h264", ".h264": "h264", ".265": "hevc", ".h265": "hevc", ".hevc": "hevc",
+    ".dv": "dv", ".ivf": "ivf", ".mjpeg": "mjpeg", ".mjpg": "mjpeg", ".y4m": "yuv4mpegpipe",
+}  # fmt: skip
 CODECS = (
     "h264", "hevc", "libdav1d", "av1", "vp8", "vp9", "theora", "mpeg1video", "mpeg2video", "mpeg4",
     "msmpeg4v1", "msmpeg4v2", "msmpeg4", "h263", "flv", "wmv1", "wmv2", "wmv3", "vc1", "mjpeg",
@@ -111,7 +116,8 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     _require_content(path)
     try:
         # Absolute, because FFmpeg takes a name like "concat:a.avi" for a protocol.
-        container = open_container(path.absolute())
+        raw = RAW_FORMATS.get(path.suffix.lower())
+        container = open_container(path.absolute(), formats=[raw] if raw else CONTAINERS)
     except FFmpegError as error:
         raise VideoError(
             f"{printable(path)}: not a video, or its start is damaged ({error.strerror}); "

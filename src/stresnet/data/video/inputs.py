@@ -5,20 +5,28 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import re
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stresnet.data.video.container import printable
+from stresnet.data.video.container import RAW_FORMATS, printable
 from stresnet.errors import DatasetError, UsageError
+from stresnet.files import MARK, read_text
 
 VIDEO_ENDINGS = (
-    *(".avi", ".divx", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".qt", ".webm"),
-    *(".3g2", ".3gp", ".m1v", ".m2t", ".m2ts", ".m2v", ".mpe", ".mpeg", ".mpg", ".mts", ".ts"),
-    *(".asf", ".f4v", ".flv", ".ogm", ".ogv", ".vob", ".wmv"),
+    *(".avi", ".divx", ".gif", ".m4v", ".mk3d", ".mkv", ".mov", ".mp4", ".mp4v", ".qt", ".webm"),
+    *(".3g2", ".3gp", ".3gp2", ".3gpp", ".insv", ".lrv", ".xvid"),
+    *(".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".mod", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts"),
+    *(".asf", ".f4v", ".flv", ".ogg", ".ogm", ".ogv", ".ogx", ".tod", ".trp", ".ts", ".vob"),
+    *(".wm", ".wmv"),
+    *RAW_FORMATS,
 )
 LIST_ENDINGS = (".txt", ".lst")
+OUR_MARKS = (MARK, "run.json", "report.json", "explanation.npz")
+OURS = "folders written by stresnet"
+NAMED = 5  # files left out for one reason, in a message that names them
+FORMS = ("NFC", "NFD")
 STREAM_SCHEMES = ("rtsp", "rtsps")
 
 logger = logging.getLogger(__name__)
@@ -45,43 +53,60 @@ class FoundFiles:
 
     Attributes:
         videos: those that have a video's ending, in no order.
-        left_out: how many others there are, by the reason.
+        left_out: the others by the reason, as relative paths.
     """
 
     videos: list[Path] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, folder: Path, root: Path) -> list[Path]:
         """Look through a folder at any depth; return the videos in it.
 
-        Hidden files and folders are left out, and so are links to folders and links that lead out
-        of `root`.
+        Hidden files and folders are left out, and so are folders that this program wrote, links to
+        folders, and links that lead out of `root`.
         """
         found = []
         for parent, folders, names in os.walk(folder):
             for name in [*folders]:
                 if problem := _problem_of_folder(Path(parent, name)):
                     folders.remove(name)
-                    self.left_out[problem] += 1
+                    self.leave_out(Path(parent, name), root, problem)
             for name in names:
                 if problem := _problem_of_file(Path(parent, name), root):
-                    self.left_out[problem] += 1
+                    self.leave_out(Path(parent, name), root, problem)
                 else:
                     found.append(Path(parent, name))
         self.videos += found
         return found
 
-    def log(self, place: Path) -> None:
-        """Say in one line how many files were left out, and why."""
-        if self.left_out:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in self.left_out.items())
-            logger.info("%s: left out: %s", printable(place), reasons)
+    def leave_out(self, path: Path, root: Path, problem: str) -> None:
+        """Note a file or folder below `root` that is not looked at."""
+        self.left_out.setdefault(problem, []).append(path.relative_to(root).as_posix())
+
+    def log(self, place: Path, *, by_name: bool = False) -> None:
+        """Say in one line how many files were left out, and why; or which, the first of each."""
+        if not self.left_out:
+            return
+        reasons = []
+        for problem, names in self.left_out.items():
+            shown = [printable(Path(name)) for name in sorted(names)[:NAMED]]
+            more = f", {len(names) - NAMED} more" if len(names) > NAMED else ""
+            which = f" ({', '.join(shown)}{more})" if by_name else ""
+            reasons.append(f"{len(names)} {problem}{which}")
+        logger.info("%s: left out: %s", printable(place), ", ".join(reasons))
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether this program wrote all of a folder: a run, a report, an explanation, a store."""
+    return any((folder / mark).is_file() for mark in OUR_MARKS)
 
 
 def _problem_of_folder(path: Path) -> str:
     if path.name.startswith("."):
         return "hidden folders"
-    return "links to folders" if path.is_symlink() else ""
+    if path.is_symlink():
+        return "links to folders"
+    return OURS if is_ours(path) else ""
 
 
 def _problem_of_file(path: Path, root: Path) -> str:
@@ -96,8 +121,11 @@ def _problem_of_file(path: Path, root: Path) -> str:
     return ""
 
 
-def find_videos(place: Path) -> list[tuple[Path, str]]:
+def find_videos(place: Path, *, by_name: bool = False) -> list[tuple[Path, str]]:
     """Find a video file, or the videos at any depth of a folder: (path, name), sorted by name.
+
+    Args:
+        by_name: whether files that are left out are named in the log, or only counted.
 
     Raises:
         DatasetError: there is no such place, or no video in it.
@@ -106,7 +134,7 @@ def find_videos(place: Path) -> list[tuple[Path, str]]:
         return [(place, place.name)]
     files = FoundFiles()
     found = sorted((path.relative_to(place).as_posix(), path) for path in files.add(place, place))
-    files.log(place)
+    files.log(place, by_name=by_name)
     if not found:
         raise DatasetError(f"{place}: there are no videos here", remedy="check the spelling")
     return [(path, name) for name, path in found]
@@ -152,16 +180,21 @@ def _stream(address: str, allow_network: bool) -> LiveInput:
 
 def _listed(path: Path) -> tuple[VideoInput, ...]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = re.split(r"\r\n|\n|\r", read_text(path))
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
             f"{printable(path)}: cannot be read as a list of videos ({error})",
             remedy="give a UTF-8 text file with one path a line",
         ) from error
     entries = [line.strip() for line in lines if line.strip()]
-    entries = [
-        entry for entry in entries if not entry.startswith("#") or (path.parent / entry).exists()
+    comments = [
+        entry
+        for entry in entries
+        if entry.startswith("#") and not as_spelt_on_disk(path.parent / entry).exists()
     ]
+    if comments:
+        logger.info("%s: left out: %d lines that begin with #", printable(path), len(comments))
+    entries = [entry for entry in entries if entry not in comments]
     if not entries:
         raise DatasetError(
             f"{printable(path)}: lists no video", remedy="write one path on each line"
@@ -171,8 +204,13 @@ def _listed(path: Path) -> tuple[VideoInput, ...]:
 
 def as_spelt_on_disk(path: Path) -> Path:
     """Return a path in the Unicode form that exists: an é may be one character or two."""
-    forms = (path, *(Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD")))
-    return next((form for form in forms if form.exists()), path)
+    if path.exists():
+        return path
+    found = Path(path.anchor)
+    for part in path.parts[1 if path.anchor else 0 :]:
+        forms = (found / part, *(found / unicodedata.normalize(form, part) for form in FORMS))
+        found = next((form for form in forms if form.exists()), found / part)
+    return found if found.exists() else path
 
 
 def _videos(given: str, name: str = "") -> tuple[VideoInput, ...]:
@@ -182,10 +220,12 @@ def _videos(given: str, name: str = "") -> tuple[VideoInput, ...]:
     if path.exists() or not glob.has_magic(given):
         return (VideoInput(path, _inside(name or path.name)),)
     matches = sorted(glob.glob(given, recursive=True))  # noqa: PTH207 Path's takes no "/a/*"
-    found = [Path(match) for match in matches]
-    if not found:
+    found = [Path(match) for match in matches if not Path(match).is_dir()]
+    if not matches:
         raise DatasetError(f"{given}: matches no file", remedy="check the pattern")
-    return tuple(VideoInput(match, _inside(match)) for match in found if match.is_file())
+    if folders := len(matches) - len(found):
+        logger.info("%s: left out: %d folders (for all in them: **/*)", given, folders)
+    return tuple(VideoInput(match, _inside(match)) for match in found)
 
 
 def _inside(path: str | Path) -> str:
