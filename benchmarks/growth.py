@@ -134,14 +134,14 @@ def pictures(height: int, width: int) -> tuple[bytes, np.ndarray]:
 
 
 def make_store(path: Path, frames: int, size: tuple[int, int], name: str, sha256: str) -> Path:
-    from stresnet.data.prepare.one import PREPARATION
-    from stresnet.data.store.reader import Source
+    from stresnet.data.prepare.preparation import PREPARATION
+    from stresnet.data.store.reader import Origin
     from stresnet.data.store.writer import store_writer
 
     path.parent.mkdir(parents=True, exist_ok=True)
     jpeg, field = pictures(*size)
     with store_writer(
-        path, source=Source(name, sha256), preparation=PREPARATION, libraries={}
+        path, origin=Origin(name, sha256), preparation=PREPARATION, libraries={}
     ) as writer:
         for index in range(frames):
             writer.add_frame_jpeg(jpeg, size, index / 25)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from stresnet.data.video.decode import read_video
+from stresnet.data.video.decode import iter_frames
 from stresnet.flow import FAST, grey, tv_l1
 from stresnet.idt.histograms import CellHistograms
 from stresnet.idt.motion import Camera, DenseFlow, stabilised
@@ -48,7 +48,7 @@ def main() -> None:
 
 def quarter_vga(video: Path) -> Grey:
     """(N, 240, 320): the middle of the frames."""
-    frames = grey(read_video(video, short_side=HEIGHT).frames)
+    frames = grey(np.stack([frame.image for frame in iter_frames(video, short_side=HEIGHT)]))
     left = (frames.shape[2] - WIDTH) // 2
     if left < 0:
         frames = np.stack([cv2.resize(frame, (WIDTH, HEIGHT)) for frame in frames])

@@ -37,7 +37,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stresnet.data.loading.dataset import Chunks, testing_chunks
 from stresnet.data.prepare.one import prepare_video
-from stresnet.data.video.decode import read_video
+from stresnet.data.video.decode import iter_frames
 from stresnet.exporting.formats import ONNX, captured
 from stresnet.flow import AUTHORS, grey
 from stresnet.inference import InferenceNetwork
@@ -244,7 +244,7 @@ def whole_prediction(options: argparse.Namespace) -> None:
 def plain_prediction(options: argparse.Namespace, net: STResNet, seen: Chunks) -> float:
     """Seconds of decoding, OpenCV's flow and the eager network, which sees `seen`, one by one."""
     began = time.perf_counter()
-    greys = grey(read_video(options.predict, short_side=256).frames)
+    greys = grey(np.stack([frame.image for frame in iter_frames(options.predict)]))
     decoding = time.perf_counter() - began
     solve, pairs = opencv_solver(AUTHORS), list(pairwise(greys))[::PAIRS_TIMED]
     cv2.setNumThreads(options.threads)

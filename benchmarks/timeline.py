@@ -23,7 +23,7 @@ import torch
 
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.splits.split import VideoItem
-from stresnet.data.video.decode import read_video
+from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.encode import video_writer
 from stresnet.drawing import resized
 from stresnet.evaluation.protocols import PAPER, QUICK
@@ -118,11 +118,11 @@ def splice(items: Sequence[VideoItem], out: Path) -> list[Span]:
     time = 0.0
     with video_writer(out) as writer:
         for item in items:
-            clip = read_video(item.path)
-            step = clip.times[-1] / (len(clip.times) - 1)
-            for image, at in zip(clip.frames, clip.times, strict=True):
-                writer.add(fitted(image), time + at)
-            end = time + float(clip.times[-1] + step)
+            frames = list(iter_frames(item.path))
+            step = frames[-1].time / (len(frames) - 1)
+            for frame in frames:
+                writer.add(fitted(frame.image), time + frame.time)
+            end = time + frames[-1].time + step
             spans.append(Span(time, end, item.label))
             time = end
     return spans

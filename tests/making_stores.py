@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,16 @@ import pytest
 from numpy.typing import NDArray
 
 import stresnet.workers as workers
+from making_videos import Video
 from stresnet.data.formats.write import pictures
-from stresnet.data.prepare.many import PREPARATION
+from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import Source, StoredVideo
+from stresnet.data.store.reader import FLOW_FORMAT, Origin, StoredVideo
 from stresnet.data.store.verified import FILE
-from stresnet.data.store.writer import write_store
-from stresnet.data.video.decode import Video
+from stresnet.data.store.writer import store_writer
 from stresnet.errors import StresnetError
 from stresnet.flow import to_bytes
+from stresnet.progress import OnProgress, Progress
 
 
 def sharp_texture(height: int, width: int, *, seed: int = 0) -> NDArray[np.uint8]:
@@ -42,6 +43,22 @@ def moved(places: NDArray[np.int64], height: int, width: int, seed: int = 0) -> 
     return np.stack([large[-y:, -x:][:height, :width] for x, y in places])
 
 
+def write_store(
+    path: Path,
+    video: Video,
+    flow: NDArray[np.uint8],
+    *,
+    origin: Origin,
+    preparation: Mapping[str, Any] = FLOW_FORMAT,
+) -> StoredVideo:
+    """Store a video that is in memory, with its flow (N-1,2,H,W) uint8."""
+    with store_writer(path, origin=origin, preparation=preparation, libraries={}) as writer:
+        writer.warnings.extend(video.warnings)
+        writer.add_frames(video.frames, video.times.tolist())
+        writer.add_flow(flow)
+    return StoredVideo(path)
+
+
 def moving_store(
     store: Path,
     name: str,
@@ -61,9 +78,9 @@ def moving_store(
     flow[:, 0], flow[:, 1] = step
     path = store_path(store, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    source = Source(Path(name).name, f"{seed:064d}")
+    origin = Origin(Path(name).name, f"{seed:064d}")
     video = Video(images, np.arange(frames) / 25)
-    return write_store(path, video, to_bytes(told(flow)), source=source, preparation=PREPARATION)
+    return write_store(path, video, to_bytes(told(flow)), origin=origin, preparation=PREPARATION)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -72,27 +89,32 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def without_processes(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
-    """Run the modules' isolated jobs in this process, one after the other: quicker."""
+def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run jobs in this process, one after the other: quicker."""
 
     def run(
         function: Callable[[Any], Any],
-        jobs: Iterable[Any],
-        *,
-        on_report: Callable[[Any, Any], None] = lambda job, content: None,
-        **options: Any,
-    ) -> Iterator[tuple[Any, Any]]:
-        for job in jobs:
-            home = SimpleNamespace(send=lambda told, job=job: on_report(job, told.content))
+        jobs: Mapping[Any, Any],
+        count: int,
+        deadline: float | None,
+        on_progress: OnProgress,
+    ) -> Iterator[tuple[Any, Any] | None]:
+        yield None
+        for finished, (name, job) in enumerate(jobs.items()):
+
+            def show(done: float, finished: int = finished, name: Any = name) -> None:
+                on_progress(Progress(finished + done, len(jobs), str(name)))
+
+            home = SimpleNamespace(send=lambda share, show=show: show(share.of_job))
             monkeypatch.setattr(workers, "_home", home)
             try:
                 outcome = function(job)
             except StresnetError as error:
                 outcome = error
-            yield job, outcome
+            show(1)
+            yield name, outcome
 
-    for module in modules:
-        monkeypatch.setattr(module, "map_in_processes", run)
+    monkeypatch.setattr(workers, "_outcomes", run)
 
 
 def write_denseflow(names: Iterable[str], store: Path, out: Path, *, first: int = 0) -> Path:

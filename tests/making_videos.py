@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from numpy.typing import NDArray
+
+from stresnet.data.video.decode import iter_frames
 
 # Of the encoders at hand, the one that belongs to the ending, its pixel format and its options.
 ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
@@ -125,3 +128,23 @@ def write_sound(path: Path, *, encoder: str = "aac") -> Path:
         stream = container.add_stream(encoder, rate=8000, layout="mono")
         _encode_silence(container, stream, samples=800)
     return path
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """A whole video: `frames` (N,H,W,3) uint8 RGB, `times` (N,) float64 in seconds, increasing."""
+
+    frames: NDArray[np.uint8]
+    times: NDArray[np.float64]
+    warnings: tuple[str, ...] = ()
+
+
+def read_video(path: Path, **options: Any) -> Video:
+    """Decode a whole file into memory; options and errors as of `iter_frames`."""
+    warnings: list[str] = []
+    frames = list(iter_frames(path, on_warning=warnings.append, **options))
+    return Video(
+        np.stack([frame.image for frame in frames]),
+        np.array([frame.time for frame in frames]),
+        tuple(warnings),
+    )

@@ -8,8 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from making_videos import moving_texture, write_video
-from stresnet.data.video.decode import read_video
+from making_videos import moving_texture, read_video, write_video
 from stresnet.drawing import APPEARANCE, MOTION
 from stresnet.errors import UsageError, VideoError
 from stresnet.prediction import Timeline, TimelineSettings, annotate

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import stresnet
-import stresnet.workers as workers_module
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
@@ -49,7 +48,7 @@ def clip(label: str, seed: int) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_processes(monkeypatch, workers_module)
+    without_processes(monkeypatch)
 
 
 @pytest.fixture(scope="module")

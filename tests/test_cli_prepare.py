@@ -11,9 +11,6 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-import stresnet.data.prepare.estimate as dry_run
-import stresnet.data.store.flow_check as check_stores_module
-import stresnet.workers as workers_module
 from making_stores import contents, moving_store, without_processes, write_denseflow
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
@@ -24,7 +21,7 @@ from stresnet.data.store.jpeg import encode_grey
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_processes(monkeypatch, workers_module, dry_run, check_stores_module)
+    without_processes(monkeypatch)
 
 
 @pytest.fixture
@@ -211,14 +208,6 @@ def test_check_names_damages(tmp_path):
     assert "4 of 5 videos (0.mp4.zip, 1.mp4.zip, 2.mp4.zip, ...): the flow seems" in result.stderr
     assert "failed: 4.mp4.zip" in result.stderr
     assert stresnet("check", tmp_path / "none").exit_code == 2
-
-
-def test_check_says_what_many_short_videos_show(tmp_path):
-    for seed in range(4):
-        moving_store(
-            tmp_path, f"{seed}.mp4", step=(4, 2), frames=4, seed=seed, told=lambda flow: -flow
-        )
-    assert "all 4 videos together: the flow seems" in stresnet("check", tmp_path).stderr
 
 
 # --- flow ---------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 import stresnet.data.prepare.ensure as ensure
 import stresnet.data.prepare.many as many
-import stresnet.workers as workers
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
@@ -48,7 +47,7 @@ def test_prepare_then_train_then_evaluate_decode_each_video_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    without_processes(monkeypatch, workers)
+    without_processes(monkeypatch)
     clips = write_clips(Path("clips"))
     done = CliRunner().invoke(app, ["prepare", "clips"])
     assert "4 prepared" in done.stderr + caplog.text
@@ -71,7 +70,7 @@ def test_prepare_then_train_then_evaluate_decode_each_video_once(
 def test_two_data_sets_with_equal_file_names_never_share_a_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    without_processes(monkeypatch, workers)
+    without_processes(monkeypatch)
     for number, parent in enumerate(("a", "b")):
         write_clips(Path(parent, "clips"), seed=10 * number)
         assert CliRunner().invoke(app, ["prepare", f"{parent}/clips"]).exit_code == 0
@@ -80,7 +79,7 @@ def test_two_data_sets_with_equal_file_names_never_share_a_place(
         for parent in ("a", "b")
     )
     assert first.path != second.path
-    assert first.index.source.sha256 != second.index.source.sha256
+    assert first.index.origin.sha256 != second.index.origin.sha256
 
 
 def test_the_key_names_the_folder_however_it_is_reached(tmp_path: Path) -> None:

@@ -20,11 +20,10 @@ import torch
 import typer.main
 from typer.testing import CliRunner
 
-from making_videos import write_video
+from making_videos import read_video, write_video
 from reading_docs import DOCS, ROOT, Block, blocks, calls, code_in_lines, pages, words
 from stresnet.cli import app
-from stresnet.data.prepare.many import PREPARATION
-from stresnet.data.video.decode import read_video
+from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.model import STResNet
 from stresnet.training.recipes import QUICK, RECIPES
 

@@ -17,7 +17,6 @@ from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.diagnosis import Finding, State, environment, examine_environment
-from stresnet.diagnosis import videos as videos_module
 
 
 def stresnet(*arguments: object) -> Result:
@@ -30,7 +29,7 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         doctor, "examine_environment", lambda: (Finding("flow", State.FINE, "works"),)
     )
-    without_processes(monkeypatch, videos_module)
+    without_processes(monkeypatch)
 
 
 def only(findings: Iterator[Finding]) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -20,7 +19,7 @@ from stresnet.errors import DatasetError, JobError
 @pytest.fixture(autouse=True)
 def no_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.node.get_closest_marker("slow") is None:
-        without_processes(monkeypatch, subject)
+        without_processes(monkeypatch)
 
 
 def clip(frames: int = 12, height: int = 112, width: int = 128) -> np.ndarray:
@@ -130,26 +129,12 @@ def test_what_the_encoder_says_of_light_and_fields(tmp_path: Path) -> None:
     assert the_oddity(fields).startswith("interlaced")
 
 
-def test_several_streams(tmp_path: Path) -> None:
-    path = tmp_path / "two.mkv"
-    with av.open(path, "w") as container:
-        for _ in range(2):
-            stream = container.add_stream("mpeg4", rate=Fraction(25))
-            stream.width, stream.height, stream.pix_fmt = 128, 112, "yuv420p"
-        for image in clip():
-            for stream in container.streams.video:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        for stream in container.streams.video:
-            container.mux(stream.encode(None))
-    assert the_oddity(path).startswith("2 video streams")
-
-
 def test_a_video_that_kills_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", clip(1))
 
-    def dies(function, jobs, *, workers, deadline):
-        for job in jobs:
-            yield job, JobError("its process died (exit code -11)", remedy="remove it")
+    def dies(function, jobs, *, workers, on_progress):
+        for name in jobs:
+            yield name, JobError("its process died (exit code -11)", remedy="remove it")
 
     monkeypatch.setattr(subject, "map_in_processes", dies)
     found = examined(path)

@@ -15,12 +15,12 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from making_videos import moving_texture, write_video
+from making_stores import write_store
+from making_videos import Video, moving_texture, read_video, write_video
 from stresnet.data.loading.dataset import InMemoryVideo
-from stresnet.data.prepare.many import PREPARATION, preparation, prepare_video
-from stresnet.data.store.reader import Source, StoredVideo
-from stresnet.data.store.writer import write_store
-from stresnet.data.video.decode import Video, read_video
+from stresnet.data.prepare.one import prepare_video
+from stresnet.data.prepare.preparation import PREPARATION, preparation
+from stresnet.data.store.reader import Origin, StoredVideo
 from stresnet.errors import UsageError, VideoError, WeightsError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.explanation import Explanation, explain, save_explanation
@@ -38,7 +38,7 @@ from stresnet.model.stream import Stream
 from tiny_data import toy_video
 
 APPEARANCE, MOTION = 0, 1
-SOURCE = Source("<b>made</b>", "0" * 64)
+ORIGIN = Origin("<b>made</b>", "0" * 64)
 FRAMES, HEIGHT, WIDTH = 60, 64, 256  # seen as 2 x 5 places
 
 
@@ -79,7 +79,7 @@ def made_video(path: Path, *, red=None, falling=None) -> StoredVideo:
         flow[when, 1, rows, columns] = 180
     video = Video(frames.astype(np.uint8), np.arange(FRAMES) / 25, warnings=())
     return write_store(
-        path, video, flow, source=Source("<b>made</b>", "0" * 64), preparation=PREPARATION
+        path, video, flow, origin=Origin("<b>made</b>", "0" * 64), preparation=PREPARATION
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from stresnet.data.prepare.many import prepare_video
+from stresnet.data.prepare.one import prepare_video
 from stresnet.data.store.reader import NO_MOTION, StoredVideo
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.explanation import explain

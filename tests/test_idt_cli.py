@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 pytest.importorskip("cv2")
 pytest.importorskip("sklearn")
 
-import stresnet.workers as workers_module
 from making_stores import moved, without_processes
 from making_videos import write_video
 from stresnet.cli import app
@@ -19,7 +18,7 @@ from stresnet.evaluation.score_files import read_scores
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch):
-    without_processes(monkeypatch, workers_module)
+    without_processes(monkeypatch)
 
 
 def stresnet(*arguments):

@@ -8,7 +8,6 @@ import pytest
 
 pytest.importorskip("cv2")
 
-import stresnet.workers as workers_module
 from making_stores import contents, moved, without_processes
 from making_trajectories import made_up, write_made_up
 from making_videos import write_video
@@ -151,7 +150,7 @@ def videos(tmp_path):
 
 
 def test_extraction_goes_on_where_it_was(tmp_path, videos, monkeypatch):
-    without_processes(monkeypatch, workers_module)
+    without_processes(monkeypatch)
     out = tmp_path / "features"
     report = extract(videos, out, short_side=64)
     assert report.done == ("a.mp4", "b.mp4", "one.mp4") and not report.skipped

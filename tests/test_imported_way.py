@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import stresnet.workers as workers_module
 from making_stores import moving_store, without_processes, write_denseflow
 from stresnet.cli import app
 from stresnet.data.formats.read import find_pictures, import_pictures
@@ -40,7 +39,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(names):
         moving_store(root / "made", name, step=STEPS[name.partition("/")[0]], seed=seed)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        without_processes(monkeypatch, workers_module)
+        without_processes(monkeypatch)
         write_denseflow(names, root / "made", root / "pictures")
         import_pictures(find_pictures(root / "pictures"), root / "store")
     with (root / "list.csv").open("w", newline="") as file:
@@ -54,7 +53,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_processes(monkeypatch, workers_module)
+    without_processes(monkeypatch)
 
 
 def test_imported_videos_are_trained_and_evaluated(world: Path) -> None:

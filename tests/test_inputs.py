@@ -7,8 +7,7 @@ from unicodedata import normalize
 
 import pytest
 
-from making_videos import moving_texture, write_video
-from stresnet.data.video.decode import read_video
+from making_videos import moving_texture, read_video, write_video
 from stresnet.data.video.inputs import LiveInput, VideoInput, find_inputs, find_videos
 from stresnet.errors import DatasetError, UsageError, VideoError
 from stresnet.prediction.outputs import output_paths

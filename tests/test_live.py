@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 import torch
 
 import stresnet.data.video.camera as camera
+import stresnet.data.video.container as container
 from making_videos import moving_texture
 from stresnet.data.video.camera import camera_frames
 from stresnet.data.video.container import CODECS
@@ -219,11 +219,18 @@ def test_a_queue_keeps_the_newest() -> None:
 # ---------------------------------------------------------------- the camera itself
 
 
+def stand_in(monkeypatch: pytest.MonkeyPatch, demuxer: str, device: str) -> None:
+    """Read this device for a camera, on any system."""
+    monkeypatch.setattr(camera.sys, "platform", "linux")
+    monkeypatch.setattr(camera, "CAMERAS", demuxer)
+    monkeypatch.setattr(camera, "DEVICE", device)
+
+
 def test_frames_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg's own test picture stands for the device."""
     device = "testsrc=size=96x64:rate=50:duration=0.1,realtime"
-    monkeypatch.setattr(camera, "DEVICES", {sys.platform: ("lavfi", device)})
-    monkeypatch.setattr(camera, "CODECS", ("wrapped_avframe", "rawvideo"))
+    stand_in(monkeypatch, "lavfi", device)
+    monkeypatch.setattr(container, "CODECS", ("wrapped_avframe", "rawvideo"))
     frames = list(camera_frames("0", short_side=32))
     assert len(frames) == 5
     assert frames[0].image.shape == (32, 48, 3)
@@ -233,15 +240,13 @@ def test_frames_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_devices_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        camera, "DEVICES", {sys.platform: ("video4linux2,v4l2", "/dev/none{number}")}
-    )
+    stand_in(monkeypatch, "video4linux2,v4l2", "/dev/none{number}")
     with pytest.raises(VideoError, match="no such camera"):
         next(camera_frames("7"))
-    monkeypatch.setattr(camera, "DEVICES", {})
+    monkeypatch.setattr(camera.sys, "platform", "darwin")
     with pytest.raises(EnvironmentProblem, match="rtsp"):
         next(camera_frames("0"))
-    monkeypatch.setattr(camera, "DEVICES", {sys.platform: ("lavfi", "testsrc=size=96x64")})
+    stand_in(monkeypatch, "lavfi", "testsrc=size=96x64")
     with pytest.raises(VideoError, match="coded with"):
         next(camera_frames("0"))
 
@@ -256,7 +261,7 @@ def test_cameras_are_opened_with_the_allow_lists_of_files(
         opened.update(options)
         raise av.error.InvalidDataError(1, "refused")
 
-    monkeypatch.setattr(camera, "DEVICES", {sys.platform: ("v4l2", "/dev/video{number}")})
+    stand_in(monkeypatch, "v4l2", "/dev/video{number}")
     monkeypatch.setattr(av, "open", refuse)
     with pytest.raises(VideoError, match="no such camera"):
         next(camera_frames(address))

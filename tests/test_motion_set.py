@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from making_videos import texture, write_video
+from making_videos import read_video, texture, write_video
 from stresnet.data.loading.sampling import FLOWS
 from stresnet.data.splits.open import csv_list
-from stresnet.data.video.decode import read_video
 from stresnet.errors import DatasetError
 
 SOURCE = Path(__file__).parent.parent / "benchmarks/motion_set.py"

@@ -261,7 +261,7 @@ def test_ucf101_lists_that_contradict_each_other_are_refused(tmp_path: Path) -> 
         ucf101(tmp_path, lists, 3)
     # An off-by-one label, the commonest mistake of home-made lists.
     (lists / "trainlist01.txt").write_text("Archery/v_Archery_g08_c01.avi 0\n")
-    with pytest.raises(DatasetError, match=r"has number 0, which is nothing.*counts from 0"):
+    with pytest.raises(DatasetError, match=r"has number 0, which is nothing.*they count from 1"):
         ucf101(tmp_path, lists, 1)
     (lists / "trainlist01.txt").write_text("Juggling/v_Juggling_g08_c01.avi 1\n")
     with pytest.raises(DatasetError, match=r"its class is not in classInd.txt"):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import stresnet.data.prepare.prefetched as prepared_ahead
 from making_videos import moving_texture, write_video
-from stresnet.data.prepare.many import prepare_frames
+from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.video.decode import frames_of_array
 from stresnet.errors import VideoError
 from stresnet.flow import FAST

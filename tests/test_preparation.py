@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stresnet.data.prepare.many import PREPARATION, preparation
+from making_stores import write_store
 from stresnet.data.prepare.preparation import (
+    PREPARATION,
     flow_parameters,
+    preparation,
     require_same_preparation,
     short_side,
 )
-from stresnet.data.store.reader import FLOW_FORMAT, Source, StoredVideo
-from stresnet.data.store.writer import write_store
+from stresnet.data.store.reader import FLOW_FORMAT, Origin, StoredVideo
 from stresnet.errors import DatasetError, WeightsError
 from stresnet.flow import AUTHORS, FAST, OPENCV_CPU
 from tiny_data import toy_video
@@ -34,7 +35,7 @@ IMPORTED = {
 
 def store(path: Path, made: dict[str, Any]) -> StoredVideo:
     video, flow = toy_video("falls", seed=0, frames=3)
-    return write_store(path, video, flow, source=Source("a", "0" * 64), preparation=made)
+    return write_store(path, video, flow, origin=Origin("a", "0" * 64), preparation=made)
 
 
 @pytest.mark.parametrize("made", [dict(PREPARATION), preparation(FAST, short_side=128), IMPORTED])

@@ -13,20 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import stresnet.data.prepare.many as prepare_module
 import stresnet.data.prepare.one as prepare_video_module
-import stresnet.workers as workers_module
 from making_stores import contents
-from making_videos import moving_texture, write_video
-from stresnet.data.prepare.many import (
-    PREPARATION,
-    preparation,
-    prepare,
-    prepare_frames,
-    prepare_video,
-    store_path,
-)
+from making_videos import moving_texture, read_video, write_video
+from stresnet.data.prepare.many import prepare
+from stresnet.data.prepare.one import prepare_frames, prepare_video
+from stresnet.data.prepare.preparation import PREPARATION, preparation
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.video.decode import read_video
 from stresnet.errors import EnvironmentProblem, StoreError, UsageError, VideoError
 from stresnet.flow import TVL1Parameters, to_pixels
 from stresnet.progress import Progress
@@ -53,7 +48,7 @@ def test_frames_flow_and_facts_are_stored(tmp_path):
     flow = to_pixels(stored.flow(range(5)))[..., 8:-8, 8:-8]
     assert np.median(flow[:, 0]) == pytest.approx(3, abs=0.3)  # to the right
     assert np.median(flow[:, 1]) == pytest.approx(0, abs=0.3)
-    assert stored.index.source.name == "clip.mp4"
+    assert stored.index.origin.name == "clip.mp4"
     stored.check(preparation(short_side=64))
     assert {"av", "numba", "simplejpeg", "stresnet"} <= stored.index.libraries.keys()
 
@@ -142,9 +137,9 @@ def test_many_videos_then_again(tmp_path):
     """Bad ones stop no other; what is done is skipped; what is damaged or changed is made anew."""
     videos, out = tmp_path / "videos", tmp_path / "out"
     names = [
-        "run/clip.mp4",
-        "run/clip.avi",
         "run/-rf $(x).mp4",
+        "run/clip.avi",
+        "run/clip.mp4",
         "walk/line\nbreak.mp4",
         os.fsdecode(b"walk/\xff.mp4"),
     ]
@@ -260,8 +255,8 @@ def test_ending_the_run_ends_its_workers_and_leaves_nothing_half(tmp_path):
 
 def test_a_full_disk_stops_the_run(tmp_path, monkeypatch):
     def full(function, jobs, **options):
-        yield jobs[0], EnvironmentProblem("the disk is full")
+        yield next(iter(jobs)), EnvironmentProblem("the disk is full")
 
-    monkeypatch.setattr(workers_module, "map_in_processes", full)
+    monkeypatch.setattr(prepare_module, "map_in_processes", full)
     with pytest.raises(EnvironmentProblem, match="disk is full"):
         prepare([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "out")

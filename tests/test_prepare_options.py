@@ -9,7 +9,6 @@ import pytest
 
 import stresnet.data.prepare.estimate as dry_run_module
 import stresnet.data.prepare.one as prepare_video_module
-import stresnet.workers as workers_module
 from making_stores import contents, without_processes
 from making_videos import moving_texture, write_sound, write_video
 from stresnet.data.prepare.estimate import estimate_preparation
@@ -22,7 +21,7 @@ from stresnet.progress import Progress
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_processes(monkeypatch, workers_module, dry_run_module)
+    without_processes(monkeypatch)
 
 
 def written(folder: Path, count: int = 3) -> list[tuple[Path, str]]:

@@ -11,7 +11,7 @@ import pytest
 
 import stresnet.data.prepare.prefetched as module
 from making_videos import moving_texture, write_video
-from stresnet.data.prepare.many import prepare_video
+from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.prefetched import prepared_ahead
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import EnvironmentProblem, VideoError

@@ -10,8 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from making_videos import moving_texture, write_video
-from stresnet.data.video.decode import read_video
+from making_videos import moving_texture, read_video, write_video
 from stresnet.data.video.probe import probe
 
 CLIP = moving_texture(6, 64, 80)

@@ -13,13 +13,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from making_stores import write_store
 from stresnet.cli import app
 from stresnet.data.prepare import ensure
 from stresnet.data.prepare.ensure import PreparedVideos
 from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import Source, StoredVideo
-from stresnet.data.store.writer import write_store
+from stresnet.data.store.reader import Origin, StoredVideo
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
 from stresnet.evaluation import score_cache, scoring
 from stresnet.evaluation.comparison import Comparison
@@ -222,7 +222,7 @@ def test_another_network_video_or_label_counts(
     score()
     clip, flow = toy_video("rises", seed=7)
     write_store(
-        store / "rises" / "0.zip", clip, flow, source=Source("0", "1" * 64), preparation=PREPARATION
+        store / "rises" / "0.zip", clip, flow, origin=Origin("0", "1" * 64), preparation=PREPARATION
     )
     score()
     assert scored == ["0", "0", "0"]  # the new one alone

@@ -18,14 +18,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-import stresnet.data.prepare.estimate as dry_run
-import stresnet.workers as workers_module
-from making_stores import contents, without_processes
+from making_stores import contents, without_processes, write_store
 from stresnet.cli import app
-from stresnet.data.prepare.many import PREPARATION
+from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import Source
-from stresnet.data.store.writer import write_store
+from stresnet.data.store.reader import Origin
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.paper_numbers import TABLE_3
 from stresnet.model import load_model
@@ -69,8 +66,8 @@ def make_ucf101(root: Path) -> Path:
             name = f"{label}/v_{label}_g{group:02}_c01.avi"
             path = store_path(root / "store", name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            source = Source(Path(name).name, sha256="0" * 64)
-            write_store(path, *toy_video(label, group), source=source, preparation=PREPARATION)
+            origin = Origin(Path(name).name, sha256="0" * 64)
+            write_store(path, *toy_video(label, group), origin=origin, preparation=PREPARATION)
     return root
 
 
@@ -81,7 +78,7 @@ def job(root: Path, out: Path, **changes: object) -> Job:
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_processes(monkeypatch, workers_module, dry_run)
+    without_processes(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +91,7 @@ def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reproduction that nothing disturbed."""
     out = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        without_processes(monkeypatch, workers_module)
+        without_processes(monkeypatch)
         reproduce(job(root, out))
     return out
 

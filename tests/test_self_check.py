@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import stresnet.data.store.flow_check as check_stores_module
-from making_stores import moved, moving_store, sharp_texture, without_processes
+from making_stores import moved, moving_store, sharp_texture, without_processes, write_store
+from making_videos import Video
 from stresnet.data.store.flow_check import Evidence, check_stores, evidence, find_stores, finding
-from stresnet.data.store.reader import Source
-from stresnet.data.store.writer import write_store
-from stresnet.data.video.decode import Video
+from stresnet.data.store.reader import Origin
 from stresnet.errors import DatasetError
 from stresnet.flow import grey, to_bytes, tv_l1
 from stresnet.progress import Progress
@@ -63,7 +61,7 @@ def test_flow_of_a_neighbouring_frame_is_named(tmp_path, shift, said):
     flow = np.broadcast_to(np.roll(steps, shift=-shift, axis=0)[..., None, None], (12, 2, 64, 80))
     video = Video(images, np.arange(13) / 25)
     stored = write_store(
-        tmp_path / "a.zip", video, to_bytes(flow.astype(np.float32)), source=Source("a", "0" * 64)
+        tmp_path / "a.zip", video, to_bytes(flow.astype(np.float32)), origin=Origin("a", "0" * 64)
     )
     sentence = finding(evidence(stored))
     assert "shifted by a frame" in sentence
@@ -84,8 +82,8 @@ def test_min_max_normalised_flow_is_named(tmp_path):
         ("stretched", np.rint(255 * (flow - low) / (high - low)).astype(np.uint8), True),
         ("good", to_bytes(flow), False),
     ):
-        source = Source(name, "0" * 64)
-        stored = write_store(tmp_path / f"{name}.zip", video, levels, source=source)
+        origin = Origin(name, "0" * 64)
+        stored = write_store(tmp_path / f"{name}.zip", video, levels, origin=origin)
         assert ("min-max normalised" in finding(evidence(stored))) == expected
 
 
@@ -95,9 +93,9 @@ def test_fast_motion_both_ways_is_not_min_max(tmp_path):
     images[:, :8], images[:, -8:] = np.random.default_rng(0).integers(0, 255, (2, 6, 8, 80, 3))
     flow = np.zeros((5, 2, 64, 80), np.float32)
     flow[:, :, :8], flow[:, :, -8:] = -20, 20
-    source = Source("a", "0" * 64)
+    origin = Origin("a", "0" * 64)
     stored = write_store(
-        tmp_path / "a.zip", Video(images, np.arange(6) / 25), to_bytes(flow), source=source
+        tmp_path / "a.zip", Video(images, np.arange(6) / 25), to_bytes(flow), origin=origin
     )
     seen = evidence(stored)
     assert all(seen.touching)
@@ -118,7 +116,7 @@ def test_videos_without_motion_pass_in_silence(tmp_path, kind):
         images = np.clip(images + rng.normal(0, 8, images.shape), 0, 255).astype(np.uint8)
     flow = to_bytes(tv_l1(grey(images)))
     video = Video(images, np.arange(6) / 25)
-    stored = write_store(tmp_path / "a.zip", video, flow, source=Source("a", "0" * 64))
+    stored = write_store(tmp_path / "a.zip", video, flow, origin=Origin("a", "0" * 64))
     assert finding(evidence(stored)) == ""
 
 
@@ -128,19 +126,8 @@ def test_very_short_videos_pass_in_silence(tmp_path, frames):
     assert finding(evidence(stored)) == ""
 
 
-def test_many_short_videos_are_judged_together(tmp_path, monkeypatch):
-    without_processes(monkeypatch, check_stores_module)
-    for seed in range(4):
-        moving_store(tmp_path, f"{seed}.mp4", frames=4, seed=seed, told=lambda flow: -flow)
-    report = check_stores(find_stores(tmp_path))
-    assert report.by_finding == {}
-    sentence = report.together
-    assert "negated" in sentence
-    assert not report.all_well
-
-
-def test_each_video_is_judged_alone_too(tmp_path, monkeypatch):
-    without_processes(monkeypatch, check_stores_module)
+def test_each_video_is_judged_alone(tmp_path, monkeypatch):
+    without_processes(monkeypatch)
     for seed in range(4):
         change = (lambda flow: -flow) if seed == 2 else (lambda flow: flow)
         moving_store(tmp_path, f"{seed}.mp4", frames=9, seed=seed, told=change)
@@ -172,7 +159,7 @@ def test_where_there_is_no_texture_nothing_is_said(tmp_path):
     flow = np.zeros((5, 2, 64, 80), np.float32)
     flow[:, 0] = 5  # wrong, as the ramp stands still
     video = Video(ramp.astype(np.uint8), np.arange(6) / 25)
-    stored = write_store(tmp_path / "a.zip", video, to_bytes(flow), source=Source("a", "0" * 64))
+    stored = write_store(tmp_path / "a.zip", video, to_bytes(flow), origin=Origin("a", "0" * 64))
     assert evidence(stored).errors == {}
 
 

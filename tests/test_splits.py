@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from stresnet.data.splits.label_checks import doubts_about_numbers, shifted_labels
 from stresnet.data.splits.split import Split, VideoItem, check, draw_split
 from stresnet.errors import DatasetError, UsageError
 
@@ -198,31 +197,17 @@ def test_labels_off_by_one_are_told(trained: tuple[int, int], tested: tuple[int,
 
 @pytest.mark.parametrize(
     ("trained", "tested"),
-    [((0, 100), (0, 100)), ((0, 100), (1, 100)), ((1, 101), (3, 103))],
+    [
+        (numbers(0, 100), numbers(0, 100)),
+        (numbers(0, 100), numbers(1, 100)),
+        (numbers(1, 101), numbers(3, 103)),
+        (["0", "walk"], ["1", "walk"]),
+    ],
 )
-def test_other_labels_are_not_called_off_by_one(
-    trained: tuple[int, int], tested: tuple[int, int]
-) -> None:
-    assert not shifted_labels(numbers(*trained), numbers(*tested))
-    assert not shifted_labels(["0", "walk"], ["1", "walk"])
-    assert not shifted_labels(["0"], [])
-
-
-def test_numbers_for_labels_are_doubted() -> None:
-    all_numbers = r"all labels are numbers (1 to 101)"
-    (only,) = doubts_about_numbers(numbers(1, 101))
-    assert only.startswith(all_numbers)
-    _, gap = doubts_about_numbers([*numbers(1, 6), *numbers(9, 101)])
-    assert gap == "no class has the numbers (2): 7, 8"
-    _, start = doubts_about_numbers(numbers(2, 5))
-    assert start.startswith("the lowest label is 2")
-    _, gaps = doubts_about_numbers(["0", "30"])
-    assert gaps == "no class has the numbers (29): 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 19 more"
-    _, twice = doubts_about_numbers(["0", "1", "01", "1.0"])
-    assert twice == "one number in several spellings, which are several classes: 01, 1, 1.0"
-    assert len(doubts_about_numbers(["20240101", "99990101"])) == 2  # codes, not places in a list
-    assert doubts_about_numbers(["run", "1"]) == []
-    assert doubts_about_numbers([]) == []
+def test_other_labels_are_not_called_off_by_one(trained: list[str], tested: list[str]) -> None:
+    with pytest.raises(DatasetError, match="missing videos") as caught:
+        check(labelled(trained, tested))
+    assert "off by one" not in str(caught.value)
 
 
 def test_the_check_passes_the_doubts_on(tmp_path: Path) -> None:
@@ -230,4 +215,7 @@ def test_the_check_passes_the_doubts_on(tmp_path: Path) -> None:
     train = (item(tmp_path, "a.mp4", "0"), item(tmp_path, "b.mp4", "1"))
     test = (item(tmp_path, "c.mp4", "0"), item(tmp_path, "d.mp4", "1"))
     (warning,) = check(Split(("0", "1"), train, test))
-    assert warning.startswith("all labels are numbers (0 to 1)")
+    assert warning.startswith("all labels are numbers (2 from 0 to 1)")
+    train = (*train, item(tmp_path, "e.mp4", "1.0"))
+    write(tmp_path, "e.mp4")
+    assert "class names that look alike (1): 1" in check(Split(("0", "1", "1.0"), train, test))

@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from stresnet.data.prepare.many import PREPARATION
+from making_stores import write_store
+from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import Source
-from stresnet.data.store.writer import write_store
+from stresnet.data.store.reader import Origin
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError, WeightsError
 from stresnet.training import run as run_module
 from stresnet.training.initialisation import SHIPPED_WEIGHTS
@@ -124,8 +124,8 @@ def test_a_run_knows_its_first_weights_by_content(data: Path, tmp_path: Path) ->
 def test_a_network_records_how_its_videos_were_prepared(tmp_path: Path) -> None:
     def store(name: str, preparation: dict[str, Any]) -> VideoItem:
         path = store_path(tmp_path, name)
-        source = Source(name, sha256="0" * 64)
-        write_store(path, *toy_video("falls", 0), source=source, preparation=preparation)
+        origin = Origin(name, sha256="0" * 64)
+        write_store(path, *toy_video("falls", 0), origin=origin, preparation=preparation)
         return VideoItem(tmp_path / name, "falls", name)
 
     ours = json.loads(json.dumps(dict(PREPARATION)))

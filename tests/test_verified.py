@@ -10,7 +10,6 @@ import pytest
 
 import stresnet.data.prepare.many as many
 import stresnet.data.store.verified as verified
-import stresnet.workers as workers
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.data.prepare.many import prepare
@@ -48,7 +47,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    without_processes(monkeypatch, workers)
+    without_processes(monkeypatch)
     monkeypatch.setattr(verified, "SETTLED_SECONDS", 0.0)
     world = World(tmp_path, monkeypatch)
     assert world.prepare().done == NAMES
@@ -117,11 +116,9 @@ def test_verify_reads_everything(world: World) -> None:
     record = verified.read_verified(world.out)
     look = verified.Look.of(store)
     assert look
-    recorder = verified.Recorder(world.out)
-    recorder.add(
-        NAMES[0], verified.Verified(record[NAMES[0]].source, look, record[NAMES[0]].preparation)
-    )
-    recorder.__exit__()
+    before = record[NAMES[0]]
+    seen = verified.Verified(before.source, look, before.preparation)
+    verified.record_verified(world.out, {NAMES[0]: seen})
     assert world.prepare().skipped == NAMES
     assert world.prepare(verify=True).done == NAMES[:1]
     assert world.read == list(NAMES)

@@ -11,9 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from making_videos import ENCODERS, MJPEG, moving_texture, texture, write_sound, write_video
+from making_videos import (
+    ENCODERS,
+    MJPEG,
+    moving_texture,
+    read_video,
+    texture,
+    write_sound,
+    write_video,
+)
 from stresnet.data.video.container import content_sha256, printable
-from stresnet.data.video.decode import FrameTimes, frames_of_array, iter_frames, read_video
+from stresnet.data.video.decode import FrameTimes, frames_of_array, iter_frames
 from stresnet.data.video.geometry import scaled_size, upright
 from stresnet.errors import UsageError, VideoError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from making_videos import MJPEG, moving_texture, write_video
-from stresnet.data.video.decode import mean_step, read_video
+from making_videos import MJPEG, moving_texture, read_video, write_video
+from stresnet.data.video.decode import mean_step
 from stresnet.data.video.probe import lasts_longer, probe
 
 CLIP = moving_texture(30, 64, 80)

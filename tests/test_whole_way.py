@@ -14,14 +14,13 @@ import torch
 from typer.testing import CliRunner
 
 from loading_scripts import script
-from making_videos import moving_texture, write_video
+from making_videos import moving_texture, read_video, write_video
 from stresnet.cli import app
 from stresnet.data.prepare.ensure import PreparedVideos
-from stresnet.data.prepare.many import store_path
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.splits.split import VideoItem
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.video.decode import read_video
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.fully_convolutional import score_video
@@ -171,7 +170,7 @@ def test_videos_that_cannot_be_used_are_listed_and_left_out_on_demand(
     with pytest.raises(DatasetError, match="no usable training video is left in b"):
         usable(both, skip_broken=True)
     many = {str(n): "damaged" for n in range(30)}
-    with pytest.raises(DatasetError, match=r"and 10 more"):
+    with pytest.raises(DatasetError, match=r"and 20 more"):
         usable(many, skip_broken=False)
 
 

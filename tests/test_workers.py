@@ -8,18 +8,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 import stresnet.workers as workers_module
 from stresnet.errors import JobError, VideoError
 from stresnet.progress import Progress
-from stresnet.workers import Done, map_in_processes, report_progress, run_jobs, write_failures
+from stresnet.workers import Done, job_report, map_in_processes, report_progress, write_failures
+
+Job = TypeVar("Job")
+
+
+def named(jobs: Iterable[Job]) -> dict[Job, Job]:
+    return {job: job for job in jobs}
 
 
 def square_or_die(number: int) -> int:
-    report_progress(-number)
+    report_progress(number / 10)
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     if number == 4:
@@ -31,10 +39,7 @@ def square_or_die(number: int) -> int:
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_what_kills_a_worker_costs_one_job(workers: int) -> None:
-    reports: dict[int, int] = {}
-    jobs = map_in_processes(square_or_die, range(8), workers=workers, on_report=reports.__setitem__)
-    outcomes = dict(jobs)
-    assert reports == {number: -number for number in range(8)}
+    outcomes = dict(map_in_processes(square_or_die, named(range(8)), workers=workers))
     assert [outcomes[number] for number in (0, 1, 2, 6, 7)] == [0, 1, 4, 36, 49]
     assert isinstance(outcomes[3], JobError)
     assert "died (exit code -9)" in str(outcomes[3])
@@ -47,39 +52,25 @@ def mark(path: Path) -> None:
     path.touch()
 
 
-def test_the_first_jobs_begin_at_once_and_others_when_asked_for(tmp_path: Path) -> None:
+def test_jobs_run_while_the_consumer_is_busy_and_no_further(tmp_path: Path) -> None:
     paths = [tmp_path / str(number) for number in range(4)]
-    taken: list[Path] = []
-
-    def jobs():  # type: ignore[no-untyped-def]
-        for path in paths:
-            taken.append(path)
-            yield path
-
-    running = map_in_processes(mark, jobs(), workers=2)
-    assert taken == paths[:2]
-    while not (paths[0].exists() and paths[1].exists()):
-        time.sleep(0.01)
+    running = map_in_processes(mark, named(paths), workers=1)
+    wait_for(paths[0])  # though nobody has asked for a result yet
     next(running)
-    assert taken == paths[:2]
-    next(running)
-    next(running)
-    assert taken[:3] == paths[:3]
-    running.close()
-
-
-def test_a_worker_may_be_ahead_of_the_consumer(tmp_path: Path) -> None:
-    paths = [tmp_path / str(number) for number in range(4)]
-    running = map_in_processes(mark, paths, workers=1, ahead=1)
-    while not paths[1].exists():  # though nobody has asked for the first result yet
-        time.sleep(0.01)
+    wait_for(paths[1])
+    time.sleep(0.2)
     assert not paths[2].exists()
-    assert [job for job, _ in running] == paths
+    assert [name for name, _ in running] == paths[1:]
+
+
+def wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
 
 
 def test_nothing_to_do_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers_module, "_Worker", None)
-    assert list(map_in_processes(mark, [], workers=2)) == []
+    assert list(map_in_processes(mark, {}, workers=2)) == []
 
 
 # --- workers that die ---------------------------------------------------------------------------
@@ -90,7 +81,7 @@ def own_pid(number: int) -> int:
 
 
 def test_a_worker_that_died_idle_costs_nobody() -> None:
-    running = map_in_processes(own_pid, range(3), workers=1)
+    running = map_in_processes(own_pid, named(range(3)), workers=1)
     _, first = next(running)
     os.kill(first, signal.SIGKILL)  # as the system does when memory is short
     while Path(f"/proc/{first}/stat").read_text().split()[2] != "Z":
@@ -117,16 +108,12 @@ def die_always(path: Path) -> int:
 
 
 def test_a_job_whose_process_died_is_tried_once_more(tmp_path: Path) -> None:
-    assert list(map_in_processes(die_once, [tmp_path / "a"], workers=1)) == [(tmp_path / "a", 2)]
-    ((_, outcome),) = map_in_processes(die_always, [tmp_path / "b"], workers=1)
+    paths = [tmp_path / name for name in "ac"]
+    outcomes = list(map_in_processes(die_once, named(paths), workers=1))
+    assert outcomes == [(path, 2) for path in paths]
+    ((_, outcome),) = map_in_processes(die_always, named([tmp_path / "b"]), workers=1)
     assert isinstance(outcome, JobError)
     assert (tmp_path / "b").read_text() == "xx"
-
-
-def test_jobs_handed_over_ahead_survive_the_death_of_their_worker(tmp_path: Path) -> None:
-    paths = [tmp_path / name for name in "abc"]
-    outcomes = list(map_in_processes(die_once, paths, workers=1, ahead=2))
-    assert outcomes == [(path, 2) for path in paths]
 
 
 # --- workers that hang --------------------------------------------------------------------------
@@ -142,7 +129,7 @@ def hang_at_two(number: int) -> int:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_job_that_hangs_is_killed_and_counted(workers: int) -> None:
     began = time.monotonic()
-    outcomes = dict(map_in_processes(hang_at_two, range(4), workers=workers, deadline=4))
+    outcomes = dict(map_in_processes(hang_at_two, named(range(4)), workers=workers, deadline=4))
     assert time.monotonic() - began < 60
     assert [outcomes[number] for number in (0, 1, 3)] == [0, 1, 3]
     assert isinstance(outcomes[2], JobError)
@@ -157,7 +144,7 @@ def slow_but_alive(number: int) -> int:
 
 
 def test_a_sign_of_life_starts_the_deadline_again() -> None:
-    assert list(map_in_processes(slow_but_alive, [7], workers=1, deadline=4)) == [(7, 7)]
+    assert list(map_in_processes(slow_but_alive, {7: 7}, workers=1, deadline=4)) == [(7, 7)]
 
 
 def short_nap(number: int) -> int:
@@ -167,7 +154,7 @@ def short_nap(number: int) -> int:
 
 def test_a_consumer_that_takes_its_time_is_not_a_hang() -> None:
     seen = []
-    for number, outcome in map_in_processes(short_nap, range(3), workers=1, ahead=1, deadline=4):
+    for number, outcome in map_in_processes(short_nap, named(range(3)), workers=1, deadline=4):
         assert outcome == number
         seen.append(number)
         time.sleep(4.5 if number == 0 else 0)
@@ -187,7 +174,7 @@ def hang(folder):
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as the command line does
     workers.STOP_SECONDS = 0.5
-    list(workers.map_in_processes(hang, [Path(sys.argv[1])], workers=1))
+    list(workers.map_in_processes(hang, {"it": Path(sys.argv[1])}, workers=1))
 """
 
 
@@ -222,12 +209,10 @@ def done_or_not(number: int) -> Done:
 def test_a_report_names_what_became_of_each_job(tmp_path: Path) -> None:
     progress: list[Progress] = []
     values = {}
-    report = run_jobs(
-        done_or_not,
-        {name: number for number, name in enumerate("abcd")},
-        workers=1,
-        failures=tmp_path / "failures.csv",
-        on_progress=progress.append,
+    jobs = {name: number for number, name in enumerate("abcd")}
+    report = job_report(
+        map_in_processes(done_or_not, jobs, workers=1, on_progress=progress.append),
+        tmp_path / "failures.csv",
         on_done=lambda name, done: values.setdefault(name, done.value),
     )
     assert (report.done, report.skipped) == (("a", "d"), ("c",))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.prepare.many import PREPARATION
-from stresnet.data.store.reader import Source
-from stresnet.data.store.writer import write_store
-from stresnet.data.video.decode import Video
+from making_stores import write_store
+from making_videos import Video
+from stresnet.data.prepare.preparation import PREPARATION
+from stresnet.data.store.reader import Origin
 from stresnet.flow import to_bytes
 
 CLASSES = ("falls", "rises")
@@ -37,7 +37,7 @@ def toy_store(folder: Path, videos: int = 4) -> list[tuple[Path, int]]:
             path = folder / label / f"{number}.zip"
             path.parent.mkdir(parents=True, exist_ok=True)
             video, flow = toy_video(label, seed=100 * label_index + number)
-            source = Source(f"{number}.avi", sha256="0" * 64)
-            write_store(path, video, flow, source=source, preparation=PREPARATION)
+            origin = Origin(f"{number}.avi", sha256="0" * 64)
+            write_store(path, video, flow, origin=origin, preparation=PREPARATION)
             items.append((path, label_index))
     return items

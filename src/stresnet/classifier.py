@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stresnet.data.prepare.ensure import ensure_prepared
-from stresnet.data.prepare.many import prepare_frames, store_path
+from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.splits.split import VideoItem, in_short
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, EnvironmentProblem, StresnetError, UsageError
 from stresnet.files import atomic_write
@@ -111,7 +112,7 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = class_names(self.classes_)
         with self._work_folder() as work:
             items = [video_item(video, work / "store") for video in X]
-            contents = [video.index.source.sha256 for video in self._stored(items, work)]
+            contents = [video.index.origin.sha256 for video in self._stored(items, work)]
             rows = [(str(item.path), names[i]) for item, i in zip(items, indices, strict=True)]
             run = work / "runs" / self._digest(rows, contents)
             with atomic_write(run / "videos.csv") as partial:

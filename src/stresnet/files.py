@@ -8,7 +8,6 @@ remove_stale_partials(...)  removes the partials whose writer is gone
 from __future__ import annotations
 
 import codecs
-import ctypes
 import errno
 import hashlib
 import os
@@ -67,8 +66,9 @@ def atomic_directory(path: Path, *, ending: str) -> Iterator[Path]:
     """Give a temporary folder beside `path`; on success it replaces `path`, else it is removed.
 
     An existing `path` is replaced only if it holds nothing but files of this `ending`, as `.jpg`.
-    A kill at any moment leaves the old folder or the new one, never neither. Files are not synced
-    one by one, which would cost more than writing them: check them after a power cut.
+    A kill between the two renames leaves the old folder beside it, as `.NAME.previous`; the next
+    call puts it back. Files are not synced one by one, which would cost more than writing them:
+    check them after a power cut.
 
     Raises:
         UsageError: `path` holds something that is not ours to replace.
@@ -86,12 +86,10 @@ def atomic_directory(path: Path, *, ending: str) -> Iterator[Path]:
         with _explained(path, _FULL, within=partial):
             yield partial
         with _explained(path, _FULL + _FORBIDDEN):
-            if not path.exists():
-                partial.rename(path)
-            elif not _exchange(partial, path):
+            if path.exists():
                 shutil.rmtree(previous, ignore_errors=True)
                 path.rename(previous)
-                partial.rename(path)
+            partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         if path.exists():
@@ -126,16 +124,12 @@ def require_writable(folder: Path) -> None:
     Raises:
         EnvironmentProblem: it cannot be created or written.
     """
-    try:
+    with _explained(folder, tuple(errno.errorcode)):
         folder.mkdir(parents=True, exist_ok=True)
         if not any(folder.iterdir()):
             (folder / MARK).touch()
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise EnvironmentProblem(
-            f"{folder}: cannot be written ({error.strerror})", remedy="choose another output folder"
-        ) from error
 
 
 def read_text(path: Path) -> str:
@@ -201,7 +195,7 @@ def _explained(
                 f"{path}: the disk is full", remedy="free space, then run the same command again"
             ) from error
         raise EnvironmentProblem(
-            f"{path}: the folder cannot be written", remedy="choose another output folder"
+            f"{path}: cannot be written ({error.strerror})", remedy="choose another output folder"
         ) from error
 
 
@@ -213,16 +207,6 @@ def _require_ours(path: Path, ending: str) -> None:
             f"{path}: would be replaced, but holds more than {ending} files ({others[0]})",
             remedy="choose a new folder",
         )
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders' names in one step; False where the system cannot (renameat2 of Linux)."""
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    try:
-        renameat2 = ctypes.CDLL(None).renameat2
-    except (AttributeError, OSError, TypeError):
-        return False
-    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 def _sync_folder(folder: Path) -> None:

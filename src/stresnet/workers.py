@@ -1,12 +1,12 @@
 """Many jobs in worker processes: what crashes, kills or hangs a worker costs one job and no more.
 
-    function(job) -> result          in a process of its own; `report_progress` on the way
-    map_in_processes(function, jobs) -> (job, result or error), as they finish
-    run_jobs(function, named jobs)   -> JobReport, failures.csv
+    function(job) -> result                    in a process of its own; `report_progress` on the way
+    map_in_processes(function, {name: job})    -> (name, result or error), as they finish
+    job_report(those pairs)                    -> JobReport, failures.csv
 
 `concurrent.futures` gives up all its jobs when one worker dies, and here one may: decoders crash
 or loop on damaged files, and the system kills what takes too much memory. Another engine than
-processes, as a cluster's, needs no more than `function` and the named jobs.
+processes, as a cluster's, needs no more than to yield the same pairs.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from stresnet.errors import EnvironmentProblem, JobError, StresnetError, UsageError
 from stresnet.files import atomic_write, inert_cell
 from stresnet.progress import OnProgress, Progress, silent
 
+Name = TypeVar("Name", bound=Hashable)
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 Line: TypeAlias = "Connection[Any, Any]"  # to a worker: jobs go there, reports and outcomes come
@@ -65,7 +64,7 @@ def worker_count(wanted: int | None, jobs: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Done:
-    """The result of a job of `run_jobs`.
+    """The result of a named job, for `job_report`.
 
     Attributes:
         skipped: there was nothing to do.
@@ -80,7 +79,7 @@ class Done:
 
 @dataclass(frozen=True)
 class JobReport:
-    """What became of the jobs, by name, in the order given.
+    """What became of the jobs, sorted by name.
 
     Attributes:
         done: in this run.
@@ -95,68 +94,40 @@ class JobReport:
     warnings: tuple[tuple[str, str], ...] = ()
 
 
-def run_jobs(
-    function: Callable[[Job], Done],
-    jobs: Mapping[str, Job],
-    *,
-    workers: int,
+def job_report(
+    outcomes: Generator[tuple[str, Done | StresnetError], None, None],
     failures: Path,
-    deadline: float | None = DEADLINE,
-    on_progress: OnProgress = silent,
+    *,
     on_done: Callable[[str, Done], None] = lambda name, done: None,
 ) -> JobReport:
-    """Run the named jobs in worker processes; list those that fail in the CSV file `failures`.
+    """Run jobs to their end; list those that fail in the CSV file `failures`.
 
     Args:
-        deadline: as of `map_in_processes`.
-        on_progress: gets the jobs finished, with the shares (0 to 1) that running jobs report.
+        outcomes: of `map_in_processes`.
         on_done: called with the name and the result of each job that did not fail.
 
     Raises:
         EnvironmentProblem: a job met one, as a full disk; the others could only meet it too.
     """
-    outcomes: dict[str, Done | StresnetError] = {}
-    shares: dict[str, float] = {}
-
-    def show(name: str) -> None:
-        on_progress(Progress(len(outcomes) + sum(shares.values()), len(jobs), name))
-
-    def on_report(named: tuple[str, Job], share: float) -> None:
-        shares[named[0]] = min(max(share, 0.0), 1.0)
-        show(named[0])
-
-    running = map_in_processes(
-        partial(_of_named, function),
-        list(jobs.items()),
-        workers=workers,
-        deadline=deadline,
-        on_report=on_report,
-    )
-    with closing(running):
-        for (name, _), outcome in running:
+    done: dict[str, Done] = {}
+    failed: list[tuple[str, str]] = []
+    with closing(outcomes):
+        for name, outcome in outcomes:
             if isinstance(outcome, EnvironmentProblem):
                 raise outcome
-            outcomes[name] = outcome
-            if isinstance(outcome, Done):
+            if isinstance(outcome, StresnetError):
+                failed.append((name, str(outcome)))
+            else:
+                done[name] = outcome
                 on_done(name, outcome)
-            shares.pop(name, None)
-            show(name)
-    in_order = [(name, outcomes[name]) for name in jobs]
-    done = [(name, outcome) for name, outcome in in_order if isinstance(outcome, Done)]
     report = JobReport(
-        done=tuple(name for name, outcome in done if not outcome.skipped),
-        skipped=tuple(name for name, outcome in done if outcome.skipped),
-        failures=tuple(
-            (name, str(error)) for name, error in in_order if isinstance(error, StresnetError)
-        ),
-        warnings=tuple((name, line) for name, outcome in done for line in outcome.warnings),
+        done=tuple(sorted(name for name in done if not done[name].skipped)),
+        skipped=tuple(sorted(name for name in done if done[name].skipped)),
+        failures=tuple(sorted(failed)),
+        warnings=tuple((name, line) for name in sorted(done) for line in done[name].warnings),
     )
     write_failures(failures, report.failures)
     return report
-
-
-def _of_named(function: Callable[[Job], Done], named: tuple[str, Job]) -> Done:
-    return function(named[1])
 
 
 def write_failures(path: Path, failures: Sequence[tuple[str, str]]) -> None:
@@ -184,160 +155,139 @@ def write_failures(path: Path, failures: Sequence[tuple[str, str]]) -> None:
 
 def map_in_processes(
     function: Callable[[Job], Result],
-    jobs: Iterable[Job],
+    jobs: Mapping[Name, Job],
     *,
-    workers: int,
-    ahead: int = 0,
-    deadline: float | None = None,
-    on_report: Callable[[Job, Any], None] = lambda job, content: None,
-) -> Generator[tuple[Job, Result | StresnetError], None, None]:
-    """Yield each job with its result or its error, in the order of completion.
+    workers: int | None = None,
+    deadline: float | None = DEADLINE,
+    on_progress: OnProgress = silent,
+) -> Generator[tuple[Name, Result | StresnetError], None, None]:
+    """Yield the name of each job with its result or its error, in the order of completion.
 
-    Jobs start immediately, up to `workers`; the rest start as results are consumed. Function, jobs,
-    reports and results travel by pickle. A job whose process dies is tried once more, in a fresh
-    process. Closing this generator, or an exception in it, ends the running jobs: they have a few
-    seconds to clean up, then they are killed.
+    Up to `workers` jobs run at once, from now on: those that follow the ones handed out run while
+    the consumer is busy. Function, jobs and results travel by pickle. A job whose process dies is
+    tried once more, in another one. Closing this generator, or an exception in it, ends the
+    running jobs: they have a few seconds to clean up, then they are killed.
 
     Args:
-        workers: processes at a time, at least 1.
-        ahead: further jobs handed to each worker, so that it does not wait for the consumer.
+        workers: processes at a time; None is one for each processor core.
         deadline: seconds that a job may take; each `report_progress` starts them again. After that
-            its process is killed, and the job fails.
-        on_report: gets what jobs report.
+            its process is killed, and the job fails. None: for ever.
+        on_progress: gets the jobs finished, with the shares (0 to 1) that running jobs report.
+
+    Raises:
+        UsageError: `workers` is less than 1.
     """
-    outcomes = _outcomes(function, jobs, workers, 1 + ahead, deadline, on_report)
+    workers, _ = worker_count(workers, len(jobs))
+    outcomes = _outcomes(function, jobs, workers, deadline, on_progress)
     next(outcomes)  # to where the first jobs have started
     return outcomes
 
 
-def report_progress(content: Any) -> None:
-    """Called by a job: a sign of life, for `on_report`. Does nothing outside a worker process."""
+def report_progress(share: float) -> None:
+    """Called by a job: a sign of life, and how much of it is done, from 0 to 1.
+
+    Does nothing outside a worker process.
+    """
     if _home is not None:
-        _home.send(_Report(content))
+        _home.send(_Share(share))
 
 
 _home: Line | None = None  # in a worker process: the line to its parent
 
 
 @dataclass(frozen=True)
-class _Report:
-    content: Any
+class _Share:
+    of_job: float
 
 
-@dataclass(eq=False)
-class _Task(Generic[Job]):
-    job: Job
-    tried_before: bool = False
+class _Worker:
+    """A process, and the line to it."""
 
-
-class _Worker(Generic[Job]):
-    """A process, the line to it, and the tasks that it was given: the first is being done."""
-
-    def __init__(self, function: Callable[[Job], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any]) -> None:
         context = multiprocessing.get_context("spawn")  # forks break threads, ours and libraries'
         self.line, its_end = context.Pipe()
         self.process = context.Process(target=_work, args=(its_end, function), daemon=True)
         self.process.start()
         its_end.close()  # here, so that the line breaks when the worker dies
-        self.tasks: deque[_Task[Job]] = deque()
         self.heard = 0.0  # when it last gave a sign of life
 
-    def give(self, task: _Task[Job]) -> None:
-        self.tasks.append(task)
+    def give(self, job: Any) -> None:
+        self.heard = time.monotonic()
         with suppress(ConnectionError):  # the worker is dead, which shows when its line is read
-            self.line.send(task.job)
+            self.line.send(job)
 
 
 def _outcomes(
-    function: Callable[[Job], Result],
-    jobs: Iterable[Job],
+    function: Callable[[Job], Any],
+    jobs: Mapping[Name, Job],
     workers: int,
-    depth: int,
     deadline: float | None,
-    on_report: Callable[[Job, Any], None],
+    on_progress: OnProgress,
 ) -> Generator[Any, None, None]:
     """As `map_in_processes`, after a first None."""
-    waiting = (_Task(job) for job in jobs)
-    pool: list[_Worker[Job]] = []
-    away = 0.0  # seconds that the consumer took; a deadline is not about them
-
-    def clock() -> float:
-        return time.monotonic() - away
-
-    def give(worker: _Worker[Job], task: _Task[Job]) -> None:
-        if not worker.tasks:
-            worker.heard = clock()
-        worker.give(task)
-
-    def started() -> _Worker[Job]:
-        pool.append(_Worker(function))
-        return pool[-1]
+    waiting = deque(jobs)
+    idle: list[_Worker] = []
+    busy: dict[_Worker, Name] = {}
+    died: set[Name] = set()  # jobs whose first process did
+    shares: dict[Name, float] = {}
+    finished = 0
 
     def refill() -> None:
-        for level in range(depth):  # a job for each worker before a second one for any
-            room = workers - sum(len(worker.tasks) > level for worker in pool)
-            for task in islice(waiting, room):
-                free = next((worker for worker in pool if len(worker.tasks) <= level), None)
-                give(free or started(), task)
-
-    def lost(worker: _Worker[Job], reason: str) -> JobError | None:
-        """End a worker; a fresh one takes its tasks. The first one's error, if it is given up."""
-        pool.remove(worker)
-        _stop([worker.process], seconds=0)
-        worker.line.close()
-        error = None
-        if not reason and not worker.tasks[0].tried_before:
-            worker.tasks[0].tried_before = True
-        else:
-            reason = reason or f"its process died (exit code {worker.process.exitcode})"
-            error = JobError(reason)
-            worker.tasks.popleft()
-        if worker.tasks:
-            fresh = started()
-            for task in worker.tasks:
-                give(fresh, task)
-        return error
+        while waiting and len(busy) < workers:
+            worker = idle.pop() if idle else _Worker(function)
+            busy[worker] = waiting.popleft()
+            worker.give(jobs[busy[worker]])
 
     try:
         refill()
         yield None
-        while busy := [worker for worker in pool if worker.tasks]:
+        while busy:
             patience = None
             if deadline is not None:
-                patience = max(min(worker.heard for worker in busy) + deadline - clock(), 0.0)
+                heard = min(worker.heard for worker in busy)
+                patience = max(heard + deadline - time.monotonic(), 0.0)
             ready = wait([worker.line for worker in busy], patience)
-            for worker in busy:
-                job = worker.tasks[0].job
+            now = time.monotonic()  # the consumer, below, may take its time
+            for worker, name in list(busy.items()):
+                outcome: Any
                 if worker.line in ready:
                     try:
                         outcome = worker.line.recv()
+                        worker.heard = time.monotonic()
                     except (EOFError, ConnectionError):
-                        outcome = lost(worker, "")
-                        if outcome is None:
+                        _stop([worker], seconds=0)
+                        code = worker.process.exitcode
+                        outcome = JobError(f"its process died (exit code {code})")
+                        if name not in died:
+                            died.add(name)
+                            waiting.appendleft(name)
+                            del busy[worker]
                             continue
-                    else:
-                        worker.heard = clock()
-                        if isinstance(outcome, _Report):
-                            on_report(job, outcome.content)
-                            continue
-                        worker.tasks.popleft()
-                elif deadline is not None and clock() - worker.heard >= deadline:
-                    outcome = lost(worker, f"it gave no sign of life for {deadline:g} seconds")
+                elif deadline is not None and now - worker.heard >= deadline:
+                    _stop([worker], seconds=0)
+                    outcome = JobError(f"it gave no sign of life for {deadline:g} seconds")
                 else:
                     continue
-                asked = time.monotonic()
-                yield job, outcome
-                away += time.monotonic() - asked
+                if isinstance(outcome, _Share):
+                    shares[name] = min(max(outcome.of_job, 0.0), 1.0)
+                else:
+                    shares.pop(name, None)
+                    finished += 1
+                on_progress(Progress(finished + sum(shares.values()), len(jobs), str(name)))
+                if not isinstance(outcome, _Share):
+                    del busy[worker]
+                    if worker.process.is_alive():
+                        idle.append(worker)
+                    refill()
+                    yield name, outcome
             refill()
     finally:
-        for worker in pool:
-            if not worker.tasks:
-                worker.line.close()  # which ends an idle worker
-        _stop([worker.process for worker in pool])
+        _stop([*idle, *busy])
 
 
-def _stop(processes: Sequence[SpawnProcess], *, seconds: float = STOP_SECONDS) -> None:
-    """End processes within `seconds`; kill those that do not answer, as in a decoder that hangs."""
+def _stop(workers: Sequence[_Worker], *, seconds: float = STOP_SECONDS) -> None:
+    """End workers within `seconds`; kill those that do not answer, as in a decoder that hangs."""
+    processes = [worker.process for worker in workers]
     try:
         for process in processes:
             process.terminate()
@@ -354,14 +304,14 @@ def _await(processes: Sequence[SpawnProcess], seconds: float) -> None:
         process.join(max(until - time.monotonic(), 0.0))
 
 
-def _work(line: Line, function: Callable[[Job], Any]) -> None:
-    """What a worker process does."""
+def _work(line: Line, function: Callable[[Any], Any]) -> None:
+    """What a worker process does, until it is ended."""
     global _home
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that files are removed
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _home = line
-    with suppress(EOFError, ConnectionError):  # the parent is done with us
+    with suppress(EOFError, ConnectionError):  # the parent is dead
         while True:
             job = line.recv()
             try:
@@ -371,8 +321,6 @@ def _work(line: Line, function: Callable[[Job], Any]) -> None:
             except Exception as error:  # as text, since not every exception survives pickling
                 outcome = JobError(f"{type(error).__name__}: {error}")
             line.send(outcome)
-    # Nothing is left to remove; an exception while Python ends would only print a traceback.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _die_with_parent() -> None:

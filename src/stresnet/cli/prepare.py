@@ -220,8 +220,6 @@ def say_findings(report: CheckReport) -> None:
     for sentence, names in report.by_finding.items():
         more = ", ..." if len(names) > 3 else ""
         say(f"{len(names)} of {report.videos} videos ({', '.join(names[:3])}{more}): {sentence}")
-    if report.together:
-        say(f"all {report.videos} videos together: {report.together}")
 
 
 def say_preparation(estimate: PreparationEstimate, out: Path) -> None:

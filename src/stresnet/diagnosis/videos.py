@@ -22,8 +22,8 @@ from stresnet.data.video.decode import MAX_FRAMES, Frame, iter_frames
 from stresnet.data.video.inputs import find_videos
 from stresnet.data.video.probe import VideoInfo, probe
 from stresnet.errors import StresnetError
-from stresnet.progress import OnProgress, Progress, silent
-from stresnet.workers import DEADLINE, map_in_processes, worker_count
+from stresnet.progress import OnProgress, silent
+from stresnet.workers import map_in_processes
 
 LOOKED_AT = 32  # frames decoded of each video
 SHORT_SIDE = 64  # px, of the frames looked at
@@ -68,16 +68,14 @@ def examine_videos(
         UsageError: `workers` is less than 1.
     """
     videos = find_videos(place, by_name=True)
-    workers, _ = worker_count(workers, len(videos))
     conditions: dict[str, VideoCondition] = {}
-    for (path, name), outcome in map_in_processes(
-        partial(_examine, thorough), videos, workers=workers, deadline=DEADLINE
-    ):
+    jobs = {name: (path, name) for path, name in videos}
+    examine = partial(_examine, thorough)
+    for name, outcome in map_in_processes(examine, jobs, workers=workers, on_progress=on_progress):
         if isinstance(outcome, StresnetError):
-            problem = outcome.problem.removeprefix(f"{printable(path)}: ")
+            problem = outcome.problem.removeprefix(f"{printable(jobs[name][0])}: ")
             outcome = VideoCondition(name, unusable=problem, remedy=outcome.remedy)
         conditions[name] = outcome
-        on_progress(Progress(len(conditions), len(videos), name))
     return tuple(conditions[name] for _, name in videos)
 
 
@@ -111,8 +109,6 @@ def _oddities(info: VideoInfo, seen: Sequence[Frame]) -> Iterator[str]:
         )
     if info.is_uneven:
         yield "uneven times between frames: flow is per frame, so speeds look uneven too"
-    if info.streams > 1:
-        yield f"{info.streams} video streams: the default one is used, else the first"
     yield from info.not_applied
     if len(seen) > 1 and _stands_still(seen):
         is_black = seen[0].image.max() < BLACK

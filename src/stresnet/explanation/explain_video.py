@@ -100,7 +100,7 @@ def _prepared(
 ) -> tuple[str, TimedVideo]:
     """Return a video's name, and its frames and flow as the network is to see them."""
     if isinstance(video, StoredVideo):
-        return video.index.source.name, video
+        return video.index.origin.name, video
     flow, side = flow_parameters(net.preparation), short_side(net.preparation)
     warnings: list[str] = []
     if isinstance(video, str | Path):

@@ -24,7 +24,7 @@ from stresnet.idt.layout import LENGTH, PATCH, Grey
 from stresnet.idt.libraries import optional
 from stresnet.idt.trajectories import iter_trajectories, no_boxes
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Done, JobReport, run_jobs, worker_count
+from stresnet.workers import Done, JobReport, job_report, map_in_processes
 
 cv2 = optional("cv2")
 
@@ -70,11 +70,8 @@ def extract(
         )
     require_writable(out)
     remove_stale_partials(job.features for job in jobs.values())
-    workers, _ = worker_count(workers, len(jobs))
-    failures = out / "failures.csv"
-    return run_jobs(
-        extract_unless_done, jobs, workers=workers, failures=failures, on_progress=on_progress
-    )
+    outcomes = map_in_processes(extract_unless_done, jobs, workers=workers, on_progress=on_progress)
+    return job_report(outcomes, out / "failures.csv")
 
 
 @dataclass(frozen=True)

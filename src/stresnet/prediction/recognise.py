@@ -86,8 +86,8 @@ def recognise_each(
         device, precision: see `stresnet.device`. A network that is on another device is copied.
         threads: CPU threads for the optical flow; None is one for each core.
         workers: 1 prepares videos in another process, so that a file that crashes the decoder costs
-            only itself (from a script, call it under `if __name__ == "__main__":`); 0 prepares in a
-            thread of this one.
+            only itself (from a script, call it under `if __name__ == "__main__":`); 0 prepares
+            each video here when it is asked for.
         on_progress: called during timelines with seconds done, seconds in all and the video's name.
             An error that it raises ends the work.
 
@@ -311,5 +311,5 @@ def _seconds(video: Video, fps: float) -> float:
 
 def _name(video: Video) -> str:
     if isinstance(video, StoredVideo):
-        return video.index.source.name
+        return video.index.origin.name
     return str(video) if isinstance(video, str | Path) else "array"

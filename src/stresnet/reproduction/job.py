@@ -11,7 +11,7 @@ from stresnet.data.splits.official import FOLDS, hmdb51, ucf101
 from stresnet.data.splits.open import official_lists
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.data.store.location import default_store
-from stresnet.errors import UsageError
+from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.models import FOLD
 from stresnet.evaluation.paper_numbers import BenchmarkName
 from stresnet.model.model_folder import CONFIG
@@ -80,7 +80,13 @@ class Job:
         Raises:
             DatasetError: they are missing, or another data set's.
         """
-        return official_lists(self.root, self.lists, READERS[self.benchmark])
+        found = official_lists(self.root, self.lists)
+        if not found or found[0] is not READERS[self.benchmark]:
+            raise DatasetError(
+                f"{self.lists or self.root}: holds no official lists of {self.name}",
+                remedy="name their folder: --lists",
+            )
+        return found[1]
 
     @property
     def store_folder(self) -> Path:

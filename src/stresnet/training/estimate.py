@@ -84,6 +84,8 @@ def estimate_training(
         job = plan(data, recipe=recipe, weights=weights, motion_weights=motion_weights,
                    fold=fold, lists=lists, store=store, phases=phases, seed=seed,
                    world_size=context.world_size)  # fmt: skip
+        for warning in job.warnings:
+            logger.warning(warning)
         prepared = [item for item in job.split.train if store_path(job.store, item.name).exists()]
         logger.info(
             f"{len(prepared)} of {len(job.split.train)} training videos are prepared in {job.store}"

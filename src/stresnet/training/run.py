@@ -120,6 +120,8 @@ def train(
         setup = require_trainable(job, out)
         if context.is_first:
             require_writable(out)
+            for warning in job.warnings:
+                logger.warning(warning)
             logger.info(
                 f"{len(job.split.train)} videos to train, {len(job.split.test)} kept out; "
                 f"{len(classes)} classes: {', '.join(classes[:NAMES_SHOWN])}"
@@ -209,6 +211,7 @@ class TrainingPlan:
     Attributes:
         phases: to train now, in order.
         weights: what each of the recipe's phases starts from, by its name, as found.
+        warnings: what is suspicious about the data.
     """
 
     recipe: Recipe
@@ -217,6 +220,7 @@ class TrainingPlan:
     store: Path
     weights: dict[str, str | Path | None]
     seed: int
+    warnings: tuple[str, ...]
 
     def samples(self, phase: Phase, items: Sequence[VideoItem]) -> ChunkDataset:
         """Return a phase's training samples; a phase of one stream does not decode the other's."""
@@ -248,7 +252,7 @@ def plan(
     seed: int = 0,
     world_size: int = 1,
 ) -> TrainingPlan:
-    """Check arguments of `train`, and log what is suspicious about the data.
+    """Check the arguments of `train`.
 
     Raises:
         DatasetError, UsageError, WeightsError, EnvironmentProblem: as they say.
@@ -263,14 +267,13 @@ def plan(
         groups_a_step(phase, world_size)
     split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
     store = Path(store) if store else default_store(data)
-    for warning in check(split, store):
-        logger.warning(warning)
+    warnings = check(split, store)
     first = find_initial_weights(weights, recipe)
     motion = first if motion_weights is None else find_initial_weights(motion_weights, recipe)
     found: dict[str, str | Path | None] = {
         phase.name: motion if phase.name == "motion" else first for phase in recipe.phases
     }
-    return TrainingPlan(recipe, wanted, split, store, found, seed)
+    return TrainingPlan(recipe, wanted, split, store, found, seed, warnings)
 
 
 def require_trainable(job: TrainingPlan, out: Path) -> str:

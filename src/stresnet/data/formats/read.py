@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from stresnet.data.formats.layouts import DENSEFLOW, Layout, layout_names
 from stresnet.data.store.jpeg import decode_grey, decode_rgb, size_of
 from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import FLOW_FORMAT, Source, StoredVideo
+from stresnet.data.store.reader import FLOW_FORMAT, Origin, StoredVideo
 from stresnet.data.store.writer import store_writer
 from stresnet.data.video.container import printable
 from stresnet.errors import DatasetError, StoreError, UsageError
@@ -30,7 +31,7 @@ from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import to_bytes
 from stresnet.flow.quantize import BOUND
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Done, JobReport, run_jobs, worker_count
+from stresnet.workers import Done, JobReport, job_report, map_in_processes
 
 FRAME = re.compile(r"(?:img_|frame)(\d+)\.jpe?g")
 FLOW_X = re.compile(r"(?:flow_x_|x_|frame)(\d+)\.jpe?g")
@@ -75,15 +76,15 @@ def find_pictures(folder: Path) -> list[Pictures]:
             remedy="expected jpegs_256/NAME/frame000001.jpg with tvl1_flow/{u,v}/NAME beside it, "
             "or NAME/img_00000.jpg with NAME/flow_x_00000.jpg and NAME/flow_y_00000.jpg",
         )
-    if layout == DENSEFLOW:
-        own_name = folder.resolve().name  # of a folder that is itself one video's
-        return [
-            Pictures(own_name if name == "." else name, layout, *3 * [folder / name])
-            for name in names
-        ]
-    flow = folder / "tvl1_flow"
+    own_name = folder.resolve().name  # of a folder that is itself one video's
+    flow = (".", ".") if layout == DENSEFLOW else ("tvl1_flow/u", "tvl1_flow/v")
     return [
-        Pictures(name, layout, frames / name, flow / "u" / name, flow / "v" / name)
+        Pictures(
+            own_name if name == "." else name,
+            layout,
+            frames / name,
+            *(folder / place / name for place in flow),
+        )
         for name in names
     ]
 
@@ -120,64 +121,45 @@ def import_pictures(
     if not (bound > 0 and fps > 0):
         raise UsageError(f"bound {bound} and {fps} frames a second, expected both above 0")
     found = list(found)
-    called = _video_names(found, videos)
+    called = layout_names(videos, found[0].layout) if found else {}
+    video_of = {name: video for video, name in called.items()}
+    names = [video_of.get(pictures.name, pictures.name) for pictures in found]
     jobs = {
-        name: _Job(pictures, store_path(out, name), bound, fps)
-        for pictures, name in zip(found, called, strict=True)
+        name: (pictures, store_path(out, name)) for name, pictures in zip(names, found, strict=True)
     }
-    workers, _ = worker_count(workers, len(jobs))
     require_writable(out)
-    remove_stale_partials(job.store for job in jobs.values())
-    return run_jobs(
-        _import_unless_done,
-        jobs,
-        workers=workers,
-        failures=out / "failures.csv",
-        on_progress=on_progress,
+    remove_stale_partials(store for _, store in jobs.values())
+    outcomes = map_in_processes(
+        partial(_import_unless_done, bound, fps), jobs, workers=workers, on_progress=on_progress
     )
+    return job_report(outcomes, out / "failures.csv")
 
 
-def _video_names(found: list[Pictures], videos: Iterable[str]) -> list[str]:
-    if not found:
-        return []
-    video_of = {called: video for video, called in layout_names(videos, found[0].layout).items()}
-    return [video_of.get(pictures.name, pictures.name) for pictures in found]
-
-
-@dataclass(frozen=True)
-class _Job:
-    pictures: Pictures
-    store: Path
-    bound: float
-    fps: float
-
-
-def _import_unless_done(job: _Job) -> Done:
-    frames, fields = _numbered(job.pictures)
-    source = Source(job.pictures.name, _sha256(frames, fields))
+def _import_unless_done(bound: float, fps: float, job: tuple[Pictures, Path]) -> Done:
+    pictures, store = job
+    frames, fields = _numbered(pictures)
+    origin = Origin(pictures.name, _sha256(frames, fields))
     height, width = _size(frames[0])
     preparation = {
         "short_side": min(height, width),
         "flow": "imported",
         **FLOW_FORMAT,
-        "imported_from": job.pictures.layout,
-        "imported_bound": job.bound,
-        "imported_fps": job.fps,
+        "imported_from": pictures.layout,
+        "imported_bound": bound,
+        "imported_fps": fps,
     }
-    if _is_done(job.store, source, preparation):
+    if _is_done(store, origin, preparation):
         return Done(skipped=True)
     libraries = {name: version(name) for name in ("stresnet", "simplejpeg")}
-    with store_writer(
-        job.store, source=source, preparation=preparation, libraries=libraries
-    ) as writer:
+    with store_writer(store, origin=origin, preparation=preparation, libraries=libraries) as writer:
         for index, path in enumerate(frames):
             jpeg = _decoded(path, np.empty((height, width, 3), np.uint8))
-            writer.add_frame_jpeg(jpeg, (height, width), index / job.fps)
+            writer.add_frame_jpeg(jpeg, (height, width), index / fps)
         for pair in fields:
             field = np.empty((2, height, width), np.uint8)
             for path, levels in zip(pair, field, strict=True):
                 _decoded(path, levels)
-            writer.add_flow(requantise(field, job.bound)[np.newaxis])
+            writer.add_flow(requantise(field, bound)[np.newaxis])
     return Done()
 
 
@@ -189,16 +171,14 @@ def requantise(levels: NDArray[np.uint8], bound: float) -> NDArray[np.uint8]:
     return to_bytes(pixels)
 
 
-def _is_done(store: Path, source: Source, preparation: Mapping[str, object]) -> bool:
-    if not store.exists():
-        return False
+def _is_done(store: Path, origin: Origin, preparation: Mapping[str, object]) -> bool:
     stored = StoredVideo(store)
     try:
         stored.verify()
         stored.check(preparation)
+        return stored.index.origin == origin
     except StoreError:
         return False
-    return stored.index.source == source
 
 
 def _numbered(pictures: Pictures) -> tuple[list[Path], list[tuple[Path, Path]]]:

@@ -16,9 +16,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stresnet.data.formats.layouts import AUTHORS_FOLDERS, AUTHORS_PICTURE, Layout, layout_names
 from stresnet.data.prepare.many import WHOLE, Shard
 from stresnet.data.store.jpeg import encode_grey
@@ -27,9 +24,7 @@ from stresnet.data.store.reader import INDEX, StoredVideo
 from stresnet.errors import UsageError
 from stresnet.files import atomic_directory, atomic_write, remove_stale_partials, require_writable
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Done, JobReport, run_jobs, worker_count
-
-BLOCK = 32  # flow fields in memory at a time
+from stresnet.workers import Done, JobReport, job_report, map_in_processes
 
 
 def export(
@@ -64,16 +59,10 @@ def export(
         for video, name in layout_names(videos, layout).items()
         if shard.holds(video)
     }
-    workers, _ = worker_count(workers, len(jobs))
     require_writable(out)
     remove_stale_partials(target for job in jobs.values() for target in (*job.targets, job.mark))
-    return run_jobs(
-        _export_unless_done,
-        jobs,
-        workers=workers,
-        failures=out / shard.failures_file,
-        on_progress=on_progress,
-    )
+    outcomes = map_in_processes(_export_unless_done, jobs, workers=workers, on_progress=on_progress)
+    return job_report(outcomes, out / shard.failures_file)
 
 
 @dataclass(frozen=True)
@@ -147,15 +136,9 @@ def pictures(stored: StoredVideo) -> Iterator[tuple[int, int, bytes]]:
     Raises:
         StoreError: the store is missing or damaged.
     """
-    for index, jpeg in enumerate(stored.frame_jpegs()):
+    for index, jpeg in enumerate(stored.jpegs("rgb")):
         yield 0, index, jpeg
-    for index, field in enumerate(_fields(stored)):
+    for index in range(stored.num_frames - 1):
+        (field,) = stored.flow([index])
         yield 1, index, encode_grey(field[0])
         yield 2, index, encode_grey(field[1])
-
-
-def _fields(stored: StoredVideo) -> Iterator[NDArray[np.uint8]]:
-    """Yield every flow field (2,H,W), in order."""
-    count = stored.num_frames - 1
-    for start in range(0, count, BLOCK):
-        yield from stored.flow(range(start, min(start + BLOCK, count)))

@@ -38,12 +38,10 @@ from stresnet.data.loading.sampling import (
     testing_centres,
     training_centres,
 )
+from stresnet.data.store.reader import NO_MOTION
 from stresnet.errors import UsageError
 
-ZERO_FLOW = 128  # the byte of 0 pixels per frame
-
 Modality = Literal["rgb", "flow", "both"]
-ZERO_FLOW = 128  # the byte of 0 pixels per frame
 
 
 class FramesAndFlow(Protocol):
@@ -86,7 +84,7 @@ class InMemoryVideo:
         if flow_bytes.shape != expected:
             raise UsageError(f"flow has shape {flow_bytes.shape}; expected {expected}")
         if self.num_frames == 1:
-            flow_bytes = np.full((1, 2, self.height, self.width), ZERO_FLOW, dtype=np.uint8)
+            flow_bytes = np.full((1, 2, self.height, self.width), NO_MOTION, dtype=np.uint8)
         self._frames, self._flow = frames, flow_bytes
 
     def frames(self, indices: Indices) -> NDArray[np.uint8]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stresnet.data.prepare.many import prepare
-from stresnet.data.splits.split import VideoItem
+from stresnet.data.splits.split import VideoItem, in_short
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError
 from stresnet.progress import OnProgress, Progress, silent
 
-SHOWN = 20  # broken or damaged videos in a message
+LINE = "\n  - "  # of a list in a message
 
 logger = logging.getLogger(__name__)
 
@@ -48,15 +48,14 @@ class PreparedVideos:
             DatasetError: some cannot be used and `skip_broken` is False, or a class has none left.
         """
         broken = [f"{name}: {reason}" for name, reason in self.failures.items()]
+        listed = LINE + in_short(broken, LINE)
         if broken and not skip_broken:
             raise DatasetError(
-                f"{len(broken)} of {len(self.items)} videos cannot be used:{_listed(broken)}",
+                f"{len(broken)} of {len(self.items)} videos cannot be used:{listed}",
                 remedy="repair or remove them, or train without them: --skip-broken",
             )
         if broken:
-            logger.warning(
-                "left out %d of %d videos:%s", len(broken), len(self.items), _listed(broken)
-            )
+            logger.warning("left out %d of %d videos:%s", len(broken), len(self.items), listed)
         kept = [item for item in self.items if item.name not in self.failures]
         if emptied := {item.label for item in self.items} - {item.label for item in kept}:
             raise DatasetError(
@@ -91,7 +90,8 @@ def ensure_prepared(
         logger.info("prepared %d videos into %s", len(report.done), store)
     if report.warnings:
         lines = [f"{name}: {warning}" for name, warning in report.warnings]
-        logger.warning("%d videos have warnings:%s", len({*report.warnings}), _listed(lines))
+        count = len({name for name, _ in report.warnings})
+        logger.warning("%d videos have warnings:%s", count, LINE + in_short(lines, LINE))
     return PreparedVideos(tuple(videos), store, dict(report.failures))
 
 
@@ -106,9 +106,3 @@ class _Logged:
         if tenths > self._tenths:
             self._tenths = tenths
             logger.info("prepare: %d of %d videos", progress.done, progress.total)
-
-
-def _listed(lines: Sequence[str]) -> str:
-    more = len(lines) - SHOWN
-    shown = "".join(f"\n  - {line}" for line in lines[:SHOWN])
-    return shown + (f"\n  - and {more} more" if more > 0 else "")

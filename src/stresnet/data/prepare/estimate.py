@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
 from stresnet.errors import StresnetError
 from stresnet.flow import tv_l1
-from stresnet.workers import DEADLINE, map_in_processes, worker_count
+from stresnet.workers import map_in_processes, worker_count
 
 SAMPLES = 6  # videos tried, at least one a worker
 SAMPLE_FRAMES = 9
@@ -71,29 +72,27 @@ def estimate_preparation(
     """
     jobs = prepare_jobs(videos, out, shard=shard)
     workers, threads = worker_count(workers, len(jobs))
-    lengths: list[tuple[PrepareJob, VideoInfo]] = []
+    lengths: dict[str, VideoInfo] = {}
     failures: list[tuple[str, str]] = []
     known = known_done(jobs, out)
-    unknown = [job for job in jobs if job.name not in known]
-    for job, outcome in map_in_processes(
-        _length_unless_done, unknown, workers=workers, deadline=DEADLINE
-    ):
+    unknown = {job.name: job for job in jobs if job.name not in known}
+    for name, outcome in map_in_processes(_length_unless_done, unknown, workers=workers):
         if isinstance(outcome, StresnetError):
-            failures.append((job.name, str(outcome)))
+            failures.append((name, str(outcome)))
         elif outcome is not None:
-            lengths.append((job, outcome))
-    lengths.sort(key=lambda pair: pair[0].name)
+            lengths[name] = outcome
 
-    pixels = sum(length.frames * length.pixels for _, length in lengths)
-    frames = sum(length.frames for _, length in lengths)
-    seconds_per_pixel, bytes_per_pixel = _rates([job for job, _ in lengths], workers, threads)
+    pixels = sum(length.frames * length.pixels for length in lengths.values())
+    frames = sum(length.frames for length in lengths.values())
+    to_do = [unknown[name] for name in sorted(lengths)]
+    seconds_per_pixel, bytes_per_pixel = _rates(to_do, workers, threads)
     hours = pixels * seconds_per_pixel / workers / 3600
     return PreparationEstimate(
         videos=len(jobs),
         prepared=len(jobs) - len(lengths) - len(failures),
         failures=tuple(sorted(failures)),
         frames=frames,
-        seconds=sum(length.seconds for _, length in lengths),
+        seconds=sum(length.seconds for length in lengths.values()),
         speed=frames / hours / 3600 if hours else 0.0,
         bytes=pixels * bytes_per_pixel,
         free=_free(out),
@@ -109,30 +108,20 @@ def _rates(jobs: Sequence[PrepareJob], workers: int, threads: int) -> tuple[floa
     wanted = min(max(SAMPLES, workers), len(jobs))
     tried = [jobs[i * len(jobs) // wanted] for i in range(wanted)]
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
-        samples = [
-            _Sample(replace(job, store=Path(scratch) / f"{number}.zip"), threads)
+        samples = {
+            number: replace(job, store=Path(scratch) / f"{number}.zip")
             for number, job in enumerate(tried)
-        ]
-        outcomes = [
-            outcome
-            for _, outcome in map_in_processes(_try, samples, workers=workers, deadline=DEADLINE)
-        ]
-    measured = [outcome for outcome in outcomes if not isinstance(outcome, StresnetError)]
+        }
+        outcomes = list(map_in_processes(partial(_try, threads), samples, workers=workers))
+    measured = [outcome for _, outcome in outcomes if not isinstance(outcome, StresnetError)]
     if not measured:
         return 0.0, 0.0
     pixels, seconds, size = np.sum(measured, axis=0)
     return float(seconds / pixels), float(size / pixels)
 
 
-@dataclass(frozen=True)
-class _Sample:
-    job: PrepareJob
-    threads: int
-
-
-def _try(sample: _Sample) -> tuple[int, float, int]:
+def _try(threads: int, job: PrepareJob) -> tuple[int, float, int]:
     """(pixels, seconds, bytes) of the first frames of a video; seconds by the clock on the wall."""
-    job = sample.job
     tv_l1(np.zeros((2, 16, 16), np.uint8))  # compiled, or loaded, before the clock starts
     started = time.perf_counter()
     frames = iter_frames(job.video, short_side=job.short_side)
@@ -143,7 +132,7 @@ def _try(sample: _Sample) -> tuple[int, float, int]:
         fps=1,
         parameters=job.parameters,
         short_side=job.short_side,
-        threads=sample.threads,
+        threads=threads,
     )
     seconds = time.perf_counter() - started
     return images[..., 0].size, seconds, stored.path.stat().st_size

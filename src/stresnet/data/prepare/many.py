@@ -13,15 +13,17 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
-from stresnet.data.prepare.one import PREPARATION, preparation, prepare_frames, prepare_video
+from stresnet.data.prepare.one import prepare_video
+from stresnet.data.prepare.preparation import SHORT_SIDE, preparation
+from stresnet.data.splits.split import in_short
 from stresnet.data.store.location import default_store, store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.store.verified import Look, Recorder, Verified, read_verified
+from stresnet.data.store.verified import Look, Verified, read_verified, record_verified
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.inputs import find_videos
 from stresnet.data.video.probe import probe
@@ -29,16 +31,15 @@ from stresnet.errors import StoreError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import DEADLINE, Done, JobReport, report_progress, run_jobs, worker_count
-
-__all__ = [
-    "PREPARATION",
-    "preparation",
-    "prepare",
-    "prepare_frames",
-    "prepare_video",
-    "store_path",
-]
+from stresnet.workers import (
+    DEADLINE,
+    Done,
+    JobReport,
+    job_report,
+    map_in_processes,
+    report_progress,
+    worker_count,
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def prepare(
     *,
     workers: int | None = None,
     parameters: TVL1Parameters = AUTHORS,
-    short_side: int = 256,
+    short_side: int = SHORT_SIDE,
     shard: Shard = WHOLE,
     deadline: float | None = DEADLINE,
     verify: bool = False,
@@ -133,23 +134,28 @@ def prepare(
     if to_do:
         require_writable(out)
         remove_stale_partials(job.store for job in to_do.values())
-    with Recorder(out) as recorder:
-        report = run_jobs(
-            partial(prepare_unless_done, threads=threads),
-            to_do,
-            workers=workers,
-            failures=out / shard.failures_file,
-            deadline=deadline,
-            on_progress=on_progress,
-            on_done=lambda name, done: recorder.add(name, done.value),
+    found: dict[str, Verified] = {}
+    outcomes = map_in_processes(
+        partial(prepare_unless_done, threads=threads),
+        to_do,
+        workers=workers,
+        deadline=deadline,
+        on_progress=on_progress,
+    )
+    try:
+        report = job_report(
+            outcomes,
+            out / shard.failures_file,
+            on_done=lambda name, done: found.update({name: done.value}),
         )
+    finally:
+        record_verified(out, found)
     if report.failures:
         remove_stale_partials(job.store for job in to_do.values())  # of workers that were killed
-    skipped = {*known, *report.skipped}
-    warnings = [(name, line) for name, found in known.items() for line in found.warnings]
+    warnings = [(name, line) for name, each in known.items() for line in each.warnings]
     return replace(
         report,
-        skipped=tuple(job.name for job in jobs if job.name in skipped),
+        skipped=tuple(sorted([*known, *report.skipped])),
         warnings=tuple(sorted([*warnings, *report.warnings])),
     )
 
@@ -168,12 +174,6 @@ def known_done(jobs: Iterable[PrepareJob], out: Path) -> dict[str, Verified]:
     }
 
 
-@cache
-def _preparation_digest(parameters: TVL1Parameters, short_side: int) -> str:
-    content = json.dumps(preparation(parameters, short_side=short_side), sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
 @dataclass(frozen=True)
 class PrepareJob:
     """A video, where it shall go, and how."""
@@ -187,7 +187,8 @@ class PrepareJob:
     @property
     def preparation_digest(self) -> str:
         """Equal for jobs whose results may be mixed."""
-        return _preparation_digest(self.parameters, self.short_side)
+        content = json.dumps(preparation(self.parameters, short_side=self.short_side))
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def is_done(self) -> bool:
         """Whether the store exists, is intact, and was prepared this way from this video.
@@ -197,8 +198,6 @@ class PrepareJob:
         Raises:
             VideoError: the video cannot be read.
         """
-        if not self.store.exists():
-            return False
         stored = StoredVideo(self.store)
         try:
             stored.verify()
@@ -209,7 +208,7 @@ class PrepareJob:
             return False
         if not self.video.exists():
             return True
-        return stored.index.source.sha256 == content_sha256(
+        return stored.index.origin.sha256 == content_sha256(
             self.video, on_block=lambda: report_progress(0.0)
         )
 
@@ -219,7 +218,7 @@ def prepare_jobs(
     out: Path,
     *,
     parameters: TVL1Parameters = AUTHORS,
-    short_side: int = 256,
+    short_side: int = SHORT_SIDE,
     shard: Shard = WHOLE,
 ) -> list[PrepareJob]:
     """The shard's jobs, in the order given; arguments and errors as of `prepare`."""
@@ -228,7 +227,12 @@ def prepare_jobs(
         PrepareJob(name, video, store_path(out, name), parameters, short_side)
         for video, name in named
     ]
-    _require_distinct(jobs)
+    count = Counter(job.store for job in jobs)
+    if twice := [job.name for job in jobs if count[job.store] > 1]:
+        raise UsageError(
+            f"{len(twice)} videos share their names: {in_short(twice)}",
+            remedy="name them by their paths, relative to a folder that holds them all",
+        )
     return [job for job in jobs if shard.holds(job.name)]
 
 
@@ -248,14 +252,6 @@ def prepare_unless_done(job: PrepareJob, *, threads: int = 1) -> Done:
             on_frames=lambda done: report_progress(min(done / frames, 0.99) if frames else 0.0),
         )
         store = Look.of(job.store)
-    verified = store and Verified(source, store, job.preparation_digest, stored.warnings)
+    assert store is not None
+    verified = Verified(source, store, job.preparation_digest, stored.warnings)
     return Done(skipped=skipped, warnings=stored.warnings, value=verified)
-
-
-def _require_distinct(jobs: Sequence[PrepareJob]) -> None:
-    count = Counter(job.store for job in jobs)
-    if twice := [job.name for job in jobs if count[job.store] > 1]:
-        raise UsageError(
-            f"{len(twice)} videos share their names: {', '.join(twice[:5])}",
-            remedy="name them by their paths, relative to a folder that holds them all",
-        )

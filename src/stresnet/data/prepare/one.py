@@ -6,42 +6,23 @@ iter_frames -> grey -> tv_l1 -> to_bytes -> StoreWriter        (32 frames at a t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.store.jpeg import QUALITY
-from stresnet.data.store.reader import FLOW_FORMAT, Source, StoredVideo
-from stresnet.data.store.writer import StoreWriter, store_writer
+from stresnet.data.prepare.preparation import SHORT_SIDE, preparation
+from stresnet.data.store.reader import Origin, StoredVideo
+from stresnet.data.store.writer import store_writer
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.decode import Frame, frames_of_array, iter_frames, library_versions
 from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
-from stresnet.flow.parameters import FORMER_PARAMETERS
 from stresnet.prefetch import prefetch
 
 BLOCK = 32  # frames in memory at a time
-
-
-def preparation(parameters: TVL1Parameters = AUTHORS, *, short_side: int = 256) -> dict[str, Any]:
-    """Return all that decides what the pixels of a prepared video are, as JSON values."""
-    return {
-        "short_side": short_side,
-        "jpeg_quality": QUALITY,
-        "flow": "TV-L1",
-        **FLOW_FORMAT,
-        **{f"tv_l1_{name}": value for name, value in asdict(parameters).items()},
-        **FORMER_PARAMETERS,
-    }
-
-
-PREPARATION: Mapping[str, Any] = preparation()
 
 
 def prepare_video(
@@ -49,7 +30,7 @@ def prepare_video(
     store: Path,
     *,
     parameters: TVL1Parameters = AUTHORS,
-    short_side: int = 256,
+    short_side: int = SHORT_SIDE,
     threads: int = 1,
     on_frames: Callable[[int], None] = lambda frames: None,
 ) -> StoredVideo:
@@ -64,10 +45,10 @@ def prepare_video(
         VideoError: the video cannot be decoded.
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
-    source = Source(video.name, content_sha256(video, on_block=lambda: on_frames(0)))
-    with _writer(store, source, parameters, short_side) as writer:
-        frames = iter_frames(video, short_side=short_side, on_warning=writer.warnings.append)
-        _write(frames, writer, parameters, threads, on_frames)
+    origin = Origin(video.name, content_sha256(video, on_block=lambda: on_frames(0)))
+    warnings: list[str] = []
+    frames = iter_frames(video, short_side=short_side, on_warning=warnings.append)
+    _write(frames, store, origin, parameters, short_side, threads, on_frames, warnings)
     return StoredVideo(store)
 
 
@@ -77,7 +58,7 @@ def prepare_frames(
     *,
     fps: float,
     parameters: TVL1Parameters = AUTHORS,
-    short_side: int = 256,
+    short_side: int = SHORT_SIDE,
     threads: int = 1,
 ) -> StoredVideo:
     """As `prepare_video`, for frames (N,H,W,3) uint8 RGB that are in memory already.
@@ -86,37 +67,31 @@ def prepare_frames(
         UsageError: the array is not a video.
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
-    source = Source("array", hashlib.sha256(images.tobytes()).hexdigest())
-    with _writer(store, source, parameters, short_side) as writer:
-        frames = frames_of_array(images, fps=fps, short_side=short_side)
-        _write(frames, writer, parameters, threads)
+    origin = Origin("array", hashlib.sha256(images.tobytes()).hexdigest())
+    frames = frames_of_array(images, fps=fps, short_side=short_side)
+    _write(frames, store, origin, parameters, short_side, threads)
     return StoredVideo(store)
-
-
-def _writer(
-    store: Path, source: Source, parameters: TVL1Parameters, short_side: int
-) -> AbstractContextManager[StoreWriter]:
-    return store_writer(
-        store,
-        source=source,
-        preparation=preparation(parameters, short_side=short_side),
-        libraries={
-            **library_versions(),
-            **{name: version(name) for name in ("stresnet", "numba", "simplejpeg")},
-        },
-    )
 
 
 def _write(
     frames: Iterator[Frame],
-    writer: StoreWriter,
+    store: Path,
+    origin: Origin,
     parameters: TVL1Parameters,
+    short_side: int,
     threads: int,
     on_frames: Callable[[int], None] = lambda frames: None,
+    warnings: Sequence[str] = (),  # complete after the last frame
 ) -> None:
+    made = preparation(parameters, short_side=short_side)
+    libraries = {name: version(name) for name in ("stresnet", "numba", "simplejpeg")}
+    libraries = library_versions() | libraries
     last: NDArray[np.uint8] | None = None  # (1,H,W) grey, of the block before
     written = 0
-    with prefetch(_blocks(frames)) as blocks:  # decoded while flow is computed
+    with (
+        store_writer(store, origin=origin, preparation=made, libraries=libraries) as writer,
+        prefetch(_blocks(frames)) as blocks,  # decoded while flow is computed
+    ):
         for block in blocks:
             images = np.stack([frame.image for frame in block])
             luma = grey(images)
@@ -127,6 +102,7 @@ def _write(
             last = luma[-1:]
             written += len(block)
             on_frames(written)
+        writer.warnings.extend(warnings)
 
 
 def _blocks(frames: Iterator[Frame]) -> Iterator[list[Frame]]:

@@ -1,4 +1,4 @@
-"""Whether a network is shown videos that were prepared like those it was trained on.
+"""How a video is prepared, and whether a network was trained on videos prepared like it.
 
 Every store and every model folder records its `preparation`: the short side of the frames, the
 parameters of TV-L1, and what the flow's bytes mean. A network that is shown flow of another kind
@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
+from stresnet.data.splits.split import in_short
+from stresnet.data.store.jpeg import QUALITY
 from stresnet.data.store.reader import FLOW_FORMAT, StoredVideo, differences
 from stresnet.data.video.container import printable
 from stresnet.errors import DatasetError, StoreError, UsageError, WeightsError
@@ -20,10 +22,26 @@ from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.parameters import FORMER_PARAMETERS
 
 SHORT_SIDE = 256  # pixels; also of a network that does not record how its videos were prepared
-SHOWN = 4  # differences in a message
 _NOT_IN_PIXELS = ("imported_fps",)
 
 logger = logging.getLogger(__name__)
+
+
+def preparation(
+    parameters: TVL1Parameters = AUTHORS, *, short_side: int = SHORT_SIDE
+) -> dict[str, Any]:
+    """Return all that decides what the pixels of a prepared video are, as JSON values."""
+    return {
+        "short_side": short_side,
+        "jpeg_quality": QUALITY,
+        "flow": "TV-L1",
+        **FLOW_FORMAT,
+        **{f"tv_l1_{name}": value for name, value in asdict(parameters).items()},
+        **FORMER_PARAMETERS,
+    }
+
+
+PREPARATION: Mapping[str, Any] = preparation()
 
 
 def require_same_preparation(
@@ -53,10 +71,9 @@ def require_same_preparation(
         return
     video, differing = found[0]
     others = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    left_out = f"; and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
     raise DatasetError(
         f"{printable(video.path)}{others}: not prepared like the videos that {model} was trained "
-        f"on: {'; '.join(differing[:SHOWN])}{left_out}",
+        f"on: {in_short(differing, '; ')}",
         remedy="give a --store that was made in the same way (imported, if the model's was)",
     )
 
@@ -72,12 +89,6 @@ def flow_parameters(trained: Mapping[str, Any], *, model: str = "the model") -> 
     """
     if not trained:
         return AUTHORS
-    recorded = {key: trained[key] for key in FLOW_FORMAT if key in trained}
-    if differing := differences(recorded, {key: FLOW_FORMAT[key] for key in recorded}):
-        raise WeightsError(
-            f"{model} was trained on flow that is stored differently: {'; '.join(differing)}",
-            remedy="use the version of stresnet that trained it",
-        )
     if "imported_from" in trained:
         logger.warning(
             f"{model} was trained on flow imported from {trained['imported_from']}, made in a way "
@@ -90,18 +101,17 @@ def flow_parameters(trained: Mapping[str, Any], *, model: str = "the model") -> 
         for key, value in trained.items()
         if key.startswith("tv_l1_") and (key, value) not in FORMER_PARAMETERS.items()
     }
-    if unknown := [key for key in given if key not in known]:
-        raise WeightsError(
-            f"{model} was trained on flow computed with {', '.join(unknown)}, unknown here",
-            remedy="use the version of stresnet that trained it",
-        )
-    try:
-        return TVL1Parameters(**{known[key]: value for key, value in given.items()})
-    except (TypeError, UsageError) as error:
-        raise WeightsError(
-            f"{model}: its config.json has no usable flow parameters ({error})",
-            remedy="fetch the model again",
-        ) from error
+    format_ = {key: trained.get(key, ours) for key, ours in FLOW_FORMAT.items()}
+    problem = "; ".join([*differences(format_, FLOW_FORMAT), *sorted(given.keys() - known)])
+    if not problem:
+        try:
+            return TVL1Parameters(**{known[key]: value for key, value in given.items()})
+        except (TypeError, UsageError) as error:
+            problem = f"no usable flow parameters ({error})"
+    raise WeightsError(
+        f"{model} was trained on flow that cannot be computed here: {problem}",
+        remedy="use the version of stresnet that trained it, or fetch the model again",
+    )
 
 
 def short_side(trained: Mapping[str, Any], *, model: str = "the model") -> int:

@@ -12,7 +12,7 @@ the same; `split.check` lists all missing ones together.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from unicodedata import normalize
 
@@ -49,7 +49,7 @@ def ucf101(root: Path, lists: Path, fold: int) -> Split:
                 raise DatasetError(
                     f"{list_path}: {name} has number {number[0]}, which is "
                     f"{by_number.get(number[0], 'nothing')} in {UCF101_CLASSES}",
-                    remedy=_why_numbers_differ(number[0], label, by_number),
+                    remedy="take both files from one copy of the official lists; they count from 1",
                 )
             source = UCF101_SOURCE.fullmatch(name.rpartition("/")[2])
             yield videos.item(name, label, source.group(1).casefold() if source else None)
@@ -57,13 +57,6 @@ def ucf101(root: Path, lists: Path, fold: int) -> Split:
     train = items(lists / f"trainlist{fold:02}.txt")
     test = items(lists / f"testlist{fold:02}.txt")
     return make_split(train, test, classes.values())
-
-
-def _why_numbers_differ(number: str, label: str, by_number: Mapping[str, str]) -> str:
-    for first, other in ((0, 1), (1, 0)):
-        if number.isdecimal() and by_number.get(str(int(number) + other - first)) == label:
-            return f"the list counts from {first}, {UCF101_CLASSES} from {other}: renumber one"
-    return "take both files from one copy of the official lists"
 
 
 def hmdb51(root: Path, lists: Path, fold: int) -> Split:

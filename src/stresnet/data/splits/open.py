@@ -34,11 +34,10 @@ HELD_OUT = (
 FILLER = "(?:set|sets|data|dataset|ds|videos?|clips?|images?|files?|folder|split|part)*"
 TEST_FRACTION = 0.2
 Reader = Callable[[Path, Path, int], Split]  # (videos, lists, fold)
-LISTS_OF: Mapping[Reader, tuple[str, str]] = {
-    ucf101: ("UCF101", UCF101_CLASSES),
-    hmdb51: ("HMDB51", HMDB51_LISTS.format(1)),
-}
-LAYOUTS = "CLASS/video, {train,test}/CLASS/video, or a CSV list with columns path and label"
+USE_LAYOUT = (
+    "arrange the videos as CLASS/video, {train,test}/CLASS/video, or a CSV list with columns path "
+    "and label"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -59,15 +58,11 @@ def open_dataset(
         raise UsageError(f"the seed is {seed}; expected 0 or more")
     if data.is_file():
         if data.suffix.lower() != ".csv":
-            raise DatasetError(f"{data}: is neither a folder nor a .csv list", remedy=_use_layout())
+            raise DatasetError(f"{data}: is neither a folder nor a .csv list", remedy=USE_LAYOUT)
         return csv_list(data, fold=fold, seed=seed)
-    if not data.is_dir():
-        raise DatasetError(f"{data}: there is no such folder or list", remedy="check the spelling")
-    for folder in _perhaps_lists(data, lists):
-        if read := _reader_of(folder):
-            return read(data, folder, 1 if fold is None else fold)
-    if lists is not None:
-        raise _no_lists(lists, ucf101, hmdb51)
+    if official := official_lists(data, lists):
+        read, folder = official
+        return read(data, folder, 1 if fold is None else fold)
     if fold is not None:
         raise UsageError(
             f"{data}: a folder per class has no folds, but fold {fold} was asked for",
@@ -76,21 +71,26 @@ def open_dataset(
     return folder_per_class(data, seed=seed)
 
 
-def official_lists(root: Path, lists: Path | None, reader: Reader) -> Path:
-    """The folder that holds the official lists which `reader` (`ucf101` or `hmdb51`) reads.
+def official_lists(root: Path, lists: Path | None = None) -> tuple[Reader, Path] | None:
+    """Return who reads a data set's official lists (`ucf101` or `hmdb51`), and their folder.
 
     Args:
-        lists: where to look; None: in `root`, then in the folders in it.
+        lists: the folder; None: `root` or a folder in it, if there are any lists.
 
     Raises:
-        DatasetError: there are none.
+        DatasetError: there are none in `lists`, or no such folder.
     """
-    if not root.is_dir():
-        raise DatasetError(f"{root}: there is no such folder", remedy="check the spelling")
-    for folder in _perhaps_lists(root, lists):
-        if _reader_of(folder) is reader:
-            return folder
-    raise _no_lists(lists or root, reader)
+    for folder in [lists] if lists else [root, *_subfolders(root)]:
+        if (folder / UCF101_CLASSES).is_file():
+            return ucf101, folder
+        if any(folder.glob(HMDB51_LISTS.format("[0-9]"))):
+            return hmdb51, folder
+    if lists is not None:
+        raise DatasetError(
+            f"{lists}: holds no official lists of UCF101 or HMDB51",
+            remedy=f"expected {UCF101_CLASSES} or {HMDB51_LISTS.format(1)} in it",
+        )
+    return None
 
 
 def folder_per_class(root: Path, *, test_fraction: float = TEST_FRACTION, seed: int = 0) -> Split:
@@ -102,13 +102,11 @@ def folder_per_class(root: Path, *, test_fraction: float = TEST_FRACTION, seed: 
     training and test folders are `TRAINING` and `HELD_OUT`, in any case, perhaps with `set`.
 
     What this program wrote into `root` is not a class. Files that are left out are counted in one
-    line of the log, see `FoundFiles`.
+    line of the log.
 
     Raises:
         DatasetError: `root` is not such a folder.
     """
-    if not root.is_dir():
-        raise DatasetError(f"{root}: there is no such folder", remedy="check the spelling")
     files = FoundFiles()
     parts = _parts_of_split(root)
     if parts is None:
@@ -134,8 +132,8 @@ def _parts_of_split(root: Path) -> tuple[Path, Path] | None:
         training = [parts[name] for name in TRAINING if name in parts]
         held_out = [parts[name] for name in HELD_OUT if name in parts]
         if training and held_out:
-            rest = {*folders} - {training[0], held_out[0]}
-            if unused := ", ".join(sorted(folder.name for folder in rest)):
+            others = {*folders} - {training[0], held_out[0]}
+            if unused := ", ".join(sorted(folder.name for folder in others)):
                 logger.info("%s: not used beside %s: %s", root, training[0].name, unused)
             return training[0], held_out[0]
     alone = [folder for folder in folders if _part_of(folder.name)[0]]
@@ -174,7 +172,7 @@ def _require_classes_above(root: Path, classes: Sequence[str]) -> None:
         raise DatasetError(
             f"{root}: every folder ({in_short(classes)}) holds the same folders "
             f"({in_short(sorted(inner[0]))}), so these are the classes rather than those",
-            remedy=_use_layout(),
+            remedy=USE_LAYOUT,
         )
 
 
@@ -273,7 +271,7 @@ def _labelled(folder: Path, root: Path, files: FoundFiles) -> tuple[list[VideoIt
         if path.is_symlink() and path.is_dir():
             files.leave_out(path, root, "links to folders")
     if not classes:
-        raise DatasetError(f"{folder}: holds no class folders", remedy=_use_layout())
+        raise DatasetError(f"{folder}: holds no class folders", remedy=USE_LAYOUT)
     return items, classes
 
 
@@ -288,32 +286,13 @@ def _is_our_own(folder: Path) -> bool:
     return OURS in files.left_out or any(name.endswith(VIDEO_ENDINGS) for name in zips)
 
 
-def _perhaps_lists(root: Path, lists: Path | None) -> Sequence[Path]:
-    return [lists] if lists else [root, *_subfolders(root)]
-
-
-def _reader_of(folder: Path) -> Reader | None:
-    """Of the data set whose official lists are in the folder, if any are."""
-    if (folder / UCF101_CLASSES).is_file():
-        return ucf101
-    return hmdb51 if any(folder.glob(HMDB51_LISTS.format("[0-9]"))) else None
-
-
-def _no_lists(folder: Path, *readers: Reader) -> DatasetError:
-    names, files = zip(*(LISTS_OF[read] for read in readers), strict=True)
-    return DatasetError(
-        f"{folder}: holds no official lists of {' or '.join(names)}",
-        remedy=f"expected {' or '.join(files)} in it",
-    )
-
-
 def _subfolders(folder: Path) -> Sequence[Path]:
+    if not folder.is_dir():
+        raise DatasetError(
+            f"{folder}: there is no such folder or list", remedy="check the spelling"
+        )
     return sorted(
         path
         for path in folder.iterdir()
         if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
     )
-
-
-def _use_layout() -> str:
-    return f"arrange the videos as {LAYOUTS}"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
-from stresnet.data.splits.label_checks import doubts_about_numbers, shifted_labels
 from stresnet.data.store.location import store_path
 from stresnet.errors import DatasetError, UsageError
 
 NAMES_SHOWN = 10  # of a list of faulty videos in a message
+NUMBER = re.compile(r"(\d+)(?:\.0*)?")  # 7, and the 7.0 of spreadsheets and data frames
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
     problems = [
         _few_classes(split.class_names),
         _listed("classes without training videos", set(split.class_names) - trained),
-        shifted_labels(trained, tested),
+        _shifted(_numbers(trained), _numbers(tested)),
         _listed("missing videos", (str(item.path) for item in both if _is_missing(item, store))),
         _listed("videos listed more than once", repeated),
         _listed("videos in both train and test", in_both),
@@ -137,14 +138,13 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
             remedy="correct the folder or the list as named above",
         )
     sources = {item.source for item in split.train} & {item.source for item in split.test} - {None}
-    # An é may be one character or two (NFC, NFD).
-    spellings = Counter(normalize("NFC", name).casefold().strip() for name in split.class_names)
+    spellings = Counter(_spelling(name) for name in split.class_names)
     warnings = [
         _listed("classes without test videos", trained - tested),
         _listed("sources with videos in both train and test", (str(name) for name in sources)),
         _listed("class names that look alike", (n for n, c in spellings.items() if c > 1)),
         _listed("equal contents under two labels", labelled),
-        *doubts_about_numbers(split.class_names),
+        _doubt(_numbers(split.class_names)),
     ]
     return tuple(warning for warning in warnings if warning)
 
@@ -159,6 +159,41 @@ def _few_classes(class_names: Sequence[str]) -> str:
     if len(class_names) > 1:
         return ""
     return f"only one class ({class_names[0]}); there must be two" if class_names else "no classes"
+
+
+def _spelling(name: str) -> str:
+    """Equal for names that look alike: an é may be one character or two, and 7 may be 07 or 7.0."""
+    name = normalize("NFC", name).casefold().strip()
+    number = NUMBER.fullmatch(name)
+    return str(int(number[1])) if number else name
+
+
+def _numbers(labels: Collection[str]) -> set[int]:
+    """The labels as numbers, which stand for places in a list kept elsewhere; {} if any is none."""
+    found = [NUMBER.fullmatch(label) for label in labels]
+    return {int(match[1]) for match in found if match} if all(found) else set()
+
+
+def _shifted(trained: set[int], tested: set[int]) -> str:
+    """Lists count from 0 or from 1; data that mix both train without complaint, all wrong."""
+    if not (trained and tested):
+        return ""
+    (first, last), (first_tested, last_tested) = ((min(n), max(n)) for n in (trained, tested))
+    if abs(first_tested - first) != 1 or last_tested - last != first_tested - first:
+        return ""
+    return (
+        f"labels off by one: {first} to {last} in training, {first_tested} to {last_tested} in "
+        "test; one of them counts from 0, the other from 1"
+    )
+
+
+def _doubt(numbers: set[int]) -> str:
+    if not numbers:
+        return ""
+    return (
+        f"all labels are numbers ({len(numbers)} from {min(numbers)} to {max(numbers)}): results "
+        "will call the classes by them; if they stand for names, write the names instead"
+    )
 
 
 def _listed(what: str, names: Iterable[str]) -> str:

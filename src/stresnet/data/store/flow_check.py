@@ -12,6 +12,7 @@ black video has none, and is not judged.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,13 +25,13 @@ from stresnet.data.store.reader import NO_MOTION, StoredVideo
 from stresnet.errors import DatasetError, StresnetError
 from stresnet.flow import grey, to_pixels
 from stresnet.flow.quantize import BOUND
-from stresnet.progress import OnProgress, Progress, silent
-from stresnet.workers import map_in_processes, worker_count
+from stresnet.progress import OnProgress, silent
+from stresnet.workers import map_in_processes
 
 FIELDS = 12  # looked at in a video
 PIXELS = 4000  # looked at in a field
 LEAST_PIXELS = 200  # of a field, or it is skipped
-LEAST_FIELDS = 3  # together, or the video is not judged
+LEAST_FIELDS = 3  # in all, or the video is not judged
 LEAST_SPEED = 1.0  # pixels per frame; below, the readings hardly differ
 LEAST_GRADIENT = 8.0  # grey levels a pixel; where there is no texture, all readings fit
 BETTER = 0.85  # of the error as stored, to be a better reading
@@ -72,7 +73,7 @@ _MIN_MAX = (
 
 @dataclass
 class Evidence:
-    """What was measured; the evidence of many videos can be added up.
+    """What was measured of a video.
 
     Attributes:
         bound: of the flow, in pixels per frame, as its maker is said to have used.
@@ -85,14 +86,6 @@ class Evidence:
     errors: dict[str, list[float]] = field(default_factory=dict)
     touching: list[bool] = field(default_factory=list)
     off_zero: list[bool] = field(default_factory=list)
-
-    def __iadd__(self, other: Evidence) -> Evidence:
-        self.bound = other.bound
-        for reading, errors in other.errors.items():
-            self.errors.setdefault(reading, []).extend(errors)
-        self.touching += other.touching
-        self.off_zero += other.off_zero
-        return self
 
 
 def evidence(stored: StoredVideo) -> Evidence:
@@ -194,20 +187,18 @@ class CheckReport:
         videos: how many were looked at.
         failures: (name, reason) of those that are damaged or were made otherwise.
         warnings: (name, what was lost when the video was decoded).
-        by_finding: sentence -> names of the videos that show it, each on its own.
-        together: what only the evidence of all videos together shows, or "".
+        by_finding: sentence -> names of the videos that show it.
     """
 
     videos: int
     failures: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
     by_finding: Mapping[str, tuple[str, ...]]
-    together: str
 
     @property
     def all_well(self) -> bool:
         """Whether no store is damaged and no flow is odd; videos may have been cut off."""
-        return not (self.failures or self.by_finding or self.together)
+        return not (self.failures or self.by_finding)
 
 
 def find_stores(place: Path) -> list[tuple[Path, str]]:
@@ -243,36 +234,30 @@ def check_stores(
     """
     if isinstance(stores, str | Path):
         stores = find_stores(Path(stores))
-    workers, _ = worker_count(workers, len(stores))
     failures: list[tuple[str, str]] = []
     warnings: list[tuple[str, str]] = []
-    seen: dict[str, Evidence] = {}
-    outcomes = map_in_processes(_checked, stores, workers=workers)
-    for finished, ((_, name), outcome) in enumerate(outcomes, start=1):
+    outcomes = map_in_processes(
+        _checked, {name: path for path, name in stores}, workers=workers, on_progress=on_progress
+    )
+    by_finding: dict[str, list[str]] = defaultdict(list)
+    for name, outcome in sorted(outcomes):
         if isinstance(outcome, StresnetError):
             failures.append((name, str(outcome)))
-        else:
-            seen[name], lost = outcome
-            warnings += [(name, warning) for warning in lost]
-        on_progress(Progress(finished, len(stores), name))
-
-    by_finding: dict[str, tuple[str, ...]] = {}
-    total = Evidence()
-    for name in sorted(seen):
-        total += seen[name]
-        if sentence := finding(seen[name]):
-            by_finding[sentence] = (*by_finding.get(sentence, ()), name)
-    together = finding(total)
+            continue
+        sentence, lost = outcome
+        warnings += [(name, warning) for warning in lost]
+        if sentence:
+            by_finding[sentence].append(name)
     return CheckReport(
         videos=len(stores),
-        failures=tuple(sorted(failures)),
-        warnings=tuple(sorted(warnings)),
-        by_finding=by_finding,
-        together="" if together in by_finding else together,
+        failures=tuple(failures),
+        warnings=tuple(warnings),
+        by_finding={sentence: tuple(names) for sentence, names in by_finding.items()},
     )
 
 
-def _checked(named: tuple[Path, str]) -> tuple[Evidence, tuple[str, ...]]:
-    stored = StoredVideo(named[0])
+def _checked(path: Path) -> tuple[str, tuple[str, ...]]:
+    """(what seems to be wrong with the flow, what was lost of the video)."""
+    stored = StoredVideo(path)
     stored.verify()
-    return evidence(stored), stored.warnings
+    return finding(evidence(stored)), stored.warnings

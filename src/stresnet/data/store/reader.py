@@ -5,7 +5,7 @@
     ├── flow/000000.jpg    flow of frame 0 -> 1, grey: horizontal on top,    N - 1
     │                      vertical below; 128 is no motion
     ├── offsets.bin        where each picture begins: a read costs the same in any video
-    ├── index.json         sizes, times, source, how it was prepared
+    ├── index.json         sizes, times, origin ("source"), how it was prepared
     └── (ZIP comment)      where offsets.bin is; SHA-256 of every byte before it
 
 `unzip` and picture viewers read it. The same video prepared twice gives the same bytes.
@@ -20,14 +20,14 @@ import json
 import os
 import re
 import struct
-import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ VERSION = 1
 NO_MOTION = 128  # the byte of 0 pixels per frame
 
 Indices = Sequence[int] | NDArray[np.integer[Any]]
+Kind = Literal["rgb", "flow"]
 
 INDEX, OFFSETS = "index.json", "offsets.bin"
 HEADER = struct.Struct("<5I")  # of offsets.bin: version, frames, height, width; CRC-32 of these
@@ -50,13 +51,9 @@ LOCAL = struct.Struct("<14xII4xHH")  # ZIP's head of a member: CRC-32, lengths o
 COMMENT = b"offsets %015d sha256 "  # then the digest
 DIGEST_LENGTH = 64  # hexadecimal digits
 _REMEDY = "delete it and run `stresnet prepare` again"
-# All that zipfile, json and struct raise on damaged bytes; of OSErrors, only some are damage.
-_DAMAGE = (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, OverflowError, RuntimeError,
-           TypeError, ValueError, struct.error)  # fmt: skip
+# All that json and struct raise on damaged bytes; of OSErrors, only some are damage.
+_DAMAGE = (KeyError, OverflowError, TypeError, ValueError, struct.error)
 _BAD_SEEK = (None, errno.EINVAL, errno.EOVERFLOW)  # an offset that is no offset
-
-Read = Callable[[str, int], bytes]  # a picture's bytes, by kind ("rgb" or "flow") and number
-
 
 # What the bytes of a stored flow field mean; every index has it. Tools differ in all of it, and
 # their files do not say so: denseflow's bound is 32 by default, its files count from 0, others
@@ -80,7 +77,7 @@ def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[s
 
 
 @dataclass(frozen=True)
-class Source:
+class Origin:
     """The video file that a store was made from: its name, and the SHA-256 of its content."""
 
     name: str
@@ -96,7 +93,7 @@ class Index:
     """
 
     version: int
-    source: Source
+    origin: Origin
     height: int  # pixels
     width: int  # pixels
     times: tuple[float, ...]  # seconds after the first frame, one a frame
@@ -139,55 +136,49 @@ class StoredVideo:
         """The content of `index.json`."""
         content = self.index_json()
         with self._blaming(INDEX):
-            said = json.loads(content)
-            if said["version"] == VERSION:
-                source = Source(**said.pop("source"))
-                times, warnings = tuple(said.pop("times")), tuple(said.pop("warnings"))
-                preparation = dict(said.pop("preparation"))
-                self._require_our_flow(preparation)
+            found = json.loads(content)
+            origin = Origin(**found.pop("source"))
+            times, warnings = tuple(found.pop("times")), tuple(found.pop("warnings"))
+            preparation = dict(found.pop("preparation"))
+            ours = {key: preparation.get(key) for key in FLOW_FORMAT}
+            if not (differing := differences(ours, FLOW_FORMAT)):
                 return Index(
-                    source=source, times=times, warnings=warnings, preparation=preparation, **said
+                    origin=origin, times=times, warnings=warnings, preparation=preparation, **found
                 )
         raise StoreError(
-            f"{printable(self.path)}: format version {said['version']}, expected {VERSION}",
+            f"{printable(self.path)}: its flow is stored differently: {'; '.join(differing)}",
             remedy=_REMEDY,
         )
 
-    def _require_our_flow(self, preparation: Mapping[str, Any]) -> None:
-        said = {key: preparation.get(key) for key in FLOW_FORMAT}
-        if told := differences(said, FLOW_FORMAT):
-            raise StoreError(
-                f"{printable(self.path)}: its flow is stored differently: {'; '.join(told)}",
-                remedy=_REMEDY,
-            )
-
     @cached_property
-    def _table(self) -> Table | None:
-        """None in stores of before there was one, which are read by ZIP's own directory."""
+    def _table(self) -> Table:
         length = len(COMMENT % 0) + DIGEST_LENGTH
         with self._file() as file, self._blaming(OFFSETS):
             file.seek(max(file.seek(0, os.SEEK_END) - length, 0))
             place = re.fullmatch(rb"offsets (\d{15}) sha256 .{64}", file.read(), re.DOTALL)
             if place is None:
-                return None
+                raise ValueError("no table of offsets: it is cut off, or an older version made it")
             file.seek(int(place[1]))
             head = file.read(HEADER.size)
             version, frames, height, width, crc = HEADER.unpack(head)
             _intact(head[:-4], crc)
-            start = int(place[1]) + HEADER.size
-            return Table(frames, height, width, start) if version == VERSION else None
+            if version == VERSION:
+                return Table(frames, height, width, int(place[1]) + HEADER.size)
+        raise StoreError(
+            f"{printable(self.path)}: format version {version}, expected {VERSION}", remedy=_REMEDY
+        )
 
     @property
     def num_frames(self) -> int:
-        return self._table.frames if self._table else len(self.index.times)
+        return self._table.frames
 
     @property
     def height(self) -> int:
-        return self._table.height if self._table else self.index.height
+        return self._table.height
 
     @property
     def width(self) -> int:
-        return self._table.width if self._table else self.index.width
+        return self._table.width
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -230,7 +221,7 @@ class StoredVideo:
             IndexError: an index is not in 0 ... N-1.
         """
         out = np.empty((len(indices), self.height, self.width, 3), np.uint8)
-        self._decode("rgb", indices, self.num_frames, out)
+        self._decode("rgb", indices, out)
         return out
 
     def flow(self, indices: Indices) -> NDArray[np.uint8]:
@@ -243,42 +234,47 @@ class StoredVideo:
         """
         out = np.full((len(indices), 2, self.height, self.width), NO_MOTION, np.uint8)
         if self.num_frames > 1:
-            self._decode("flow", indices, self.num_frames - 1, out)
+            self._decode("flow", indices, out)
         return out
 
     def index_json(self) -> bytes:
         """`index.json` as it is stored."""
         table = self._table
-        if table is None:
-            with self._opened() as archive, self._blaming(INDEX):
-                return _read(archive, INDEX)
         with self._file() as file, self._blaming(INDEX):  # the next member after the table
             file.seek(table.start + (2 * table.frames - 1) * ROW.size)
             crc, length, name_length, extra_length = LOCAL.unpack(file.read(LOCAL.size))
             file.seek(name_length + extra_length, os.SEEK_CUR)
             return _intact(file.read(length), crc)
 
-    def frame_jpegs(self) -> Iterator[bytes]:
-        """Every frame as it is stored, in order."""
-        with self._pictures() as read:
-            for index in range(self.num_frames):
-                with self._blaming(_member("rgb", index)):
-                    jpeg = read("rgb", index)
-                yield jpeg
+    def jpegs(self, kind: Kind, indices: Iterable[int] | None = None) -> Iterator[bytes]:
+        """Pictures as they are stored: those of `indices`, or all in order.
 
-    def _decode(self, kind: str, indices: Indices, count: int, out: NDArray[np.uint8]) -> None:
-        decode = decode_rgb if kind == "rgb" else decode_grey
-        place_of: dict[int, int] = {}
-        with self._pictures() as read:
-            for place, index in enumerate(map(int, indices)):
+        Raises:
+            IndexError: an index is not in 0 ... count - 1.
+        """
+        table = self._table
+        count = table.frames if kind == "rgb" else table.frames - 1
+        first = 0 if kind == "rgb" else table.frames
+        with self._file() as file:
+            for index in range(count) if indices is None else map(int, indices):
                 if not 0 <= index < count:
                     raise IndexError(f"{printable(self.path)}: {kind} {index}, expected < {count}")
-                if index in place_of:
-                    out[place] = out[place_of[index]]
-                    continue
-                with self._blaming(_member(kind, index)):
-                    decode(read(kind, index), out[place])
-                place_of[index] = place
+                with self._blaming(f"{kind}/{index:06d}.jpg"):
+                    file.seek(table.start + (first + index) * ROW.size)
+                    start, length, crc = ROW.unpack(file.read(ROW.size))
+                    file.seek(start)
+                    jpeg = _intact(file.read(length), crc)
+                yield jpeg
+
+    def _decode(self, kind: Kind, indices: Indices, out: NDArray[np.uint8]) -> None:
+        decode = decode_rgb if kind == "rgb" else decode_grey
+        wanted = np.asarray(indices, int)
+        distinct = np.unique(wanted)
+        for index, jpeg in zip(distinct, self.jpegs(kind, distinct), strict=True):
+            first, *others = np.flatnonzero(wanted == index)
+            with self._blaming(f"{kind}/{index:06d}.jpg"):
+                decode(jpeg, out[first])
+            out[others] = out[first]
 
     def check(self, preparation: Mapping[str, Any]) -> None:
         """Raise `StoreError`, naming the differences, if the store was prepared otherwise."""
@@ -293,31 +289,10 @@ class StoredVideo:
         with self._blaming("the file"):
             intact = self.seal.removeprefix("sha256 ").encode() == digest(self.path)
         if not intact:
-            with self._opened() as archive:
-                for member in archive.namelist():
-                    with self._blaming(member):
-                        _read(archive, member)
+            for kind in get_args(Kind):
+                deque(self.jpegs(kind), maxlen=0)  # the damaged one is named
             raise self._damaged("the table of contents", "its checksum differs")
         _ = self.index
-
-    @contextmanager
-    def _pictures(self) -> Iterator[Read]:
-        """Give a function that reads a picture's bytes."""
-        table = self._table
-        if table is None:
-            with self._opened() as archive:
-                yield lambda kind, index: _read(archive, _member(kind, index))
-            return
-        with self._file() as file:
-
-            def read(kind: str, index: int) -> bytes:
-                number = index if kind == "rgb" else table.frames + index
-                file.seek(table.start + number * ROW.size)
-                start, length, crc = ROW.unpack(file.read(ROW.size))
-                file.seek(start)
-                return _intact(file.read(length), crc)
-
-            yield read
 
     @contextmanager
     def _file(self) -> Iterator[BinaryIO]:
@@ -325,14 +300,6 @@ class StoredVideo:
             file = self.path.open("rb")
         with file:
             yield file
-
-    @contextmanager
-    def _opened(self) -> Iterator[zipfile.ZipFile]:
-        with self._file() as file:
-            with self._blaming("the table of contents"):
-                archive = zipfile.ZipFile(file)
-            with archive:
-                yield archive
 
     @contextmanager
     def _blaming(self, part: str) -> Iterator[None]:
@@ -357,21 +324,10 @@ class StoredVideo:
         return StoreError(f"{printable(self.path)}: {part} is damaged ({reason})", remedy=_REMEDY)
 
 
-def _member(kind: str, index: int) -> str:
-    return f"{kind}/{index:06d}.jpg"
-
-
 def _intact(content: bytes, crc: int) -> bytes:
     if zlib.crc32(content) != crc:
         raise ValueError("its checksum differs")
     return content
-
-
-def _read(archive: zipfile.ZipFile, member: str) -> bytes:
-    info = archive.getinfo(member)
-    if info.compress_type != zipfile.ZIP_STORED:
-        raise ValueError("compressed, expected stored as it is")
-    return archive.read(info)  # zipfile compares the CRC-32
 
 
 def digest(path: Path) -> bytes:

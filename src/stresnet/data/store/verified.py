@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,6 @@ from stresnet.files import atomic_write
 
 FILE = ".verified.json"
 SETTLED_SECONDS = 2.0  # a younger file may change once more without a sign: clocks are coarse
-SAVE_SECONDS = 60.0
 
 
 class Look(NamedTuple):
@@ -75,42 +75,20 @@ def read_verified(store: Path) -> dict[str, Verified]:
         return {}
 
 
-class Recorder:
-    """Adds to the record of a folder, now and then and at the end of the block.
+def record_verified(store: Path, found: Mapping[str, Verified]) -> None:
+    """Add to a folder's record, but no video whose source is so young that it may change unseen.
 
     Of two runs that write at the same moment, one may lose what it found: it is found again.
     """
-
-    def __init__(self, store: Path) -> None:
-        self._store = store
-        self._new: dict[str, Verified] = {}
-        self._saved = time.monotonic()
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._save()
-
-    def add(self, name: str, found: Verified | None) -> None:
-        """Record a video, unless its source is so young that it may still change unseen."""
-        if found and (found.source is None or found.source.settled):
-            self._new[name] = found
-        if time.monotonic() - self._saved > SAVE_SECONDS:
-            self._save()
-
-    def _save(self) -> None:
-        if not self._new:
-            return
-        record: Mapping[str, Verified] = read_verified(self._store) | self._new
-        try:
-            with atomic_write(self._store / FILE) as partial:
-                rows = {
-                    name: (each.source, each.store, each.preparation, each.warnings)
-                    for name, each in sorted(record.items())
-                }
-                partial.write_text(json.dumps(rows, separators=(",", ":")))
-        except EnvironmentProblem:
-            return  # only the next start is slower
-        self._new = {}
-        self._saved = time.monotonic()
+    new = {name: each for name, each in found.items() if not each.source or each.source.settled}
+    if not new:
+        return
+    rows = {
+        name: (each.source, each.store, each.preparation, each.warnings)
+        for name, each in sorted((read_verified(store) | new).items())
+    }
+    with (
+        suppress(EnvironmentProblem),  # only the next start is slower
+        atomic_write(store / FILE) as partial,
+    ):
+        partial.write_text(json.dumps(rows, separators=(",", ":")))

@@ -25,12 +25,9 @@ from stresnet.data.store.reader import (
     OFFSETS,
     ROW,
     VERSION,
-    Index,
-    Source,
-    StoredVideo,
+    Origin,
     digest,
 )
-from stresnet.data.video.decode import Video
 from stresnet.errors import StoreError
 from stresnet.files import atomic_write
 
@@ -88,11 +85,10 @@ class StoreWriter:
         for field in flow:
             self._add_picture("flow", encode_flow(field))
 
-    def finish(self, **facts: Any) -> None:
+    def finish(
+        self, origin: Origin, preparation: Mapping[str, Any], libraries: Mapping[str, str]
+    ) -> None:
         """Write the table of offsets and the index.
-
-        Args:
-            facts: the fields of `Index` that the writer cannot know.
 
         Raises:
             StoreError: there is no frame, or not one flow field between every two.
@@ -106,18 +102,18 @@ class StoreWriter:
         head = HEADER.pack(VERSION, len(rgb), self._height, self._width, 0)[:-4]
         head += zlib.crc32(head).to_bytes(4, "little")
         place = self._add(OFFSETS, head + b"".join(rgb + flow))
-        index = Index(
-            version=VERSION,
-            height=self._height,
-            width=self._width,
-            times=tuple(self._times),
-            warnings=tuple(self.warnings),
-            **facts,
-        )
-        self._add(INDEX, json.dumps(asdict(index), indent=1, allow_nan=False).encode())
-        # Who reads by the table does not read the index, so it must be as everybody expects.
-        ours = FLOW_FORMAT.items() <= index.preparation.items()
-        self._archive.comment = (COMMENT % place if ours else b"sha256 ") + DIGEST_LENGTH * b"0"
+        index = {
+            "version": VERSION,
+            "source": asdict(origin),
+            "height": self._height,
+            "width": self._width,
+            "times": self._times,
+            "preparation": dict(preparation),
+            "libraries": dict(libraries),
+            "warnings": self.warnings,
+        }
+        self._add(INDEX, json.dumps(index, indent=1, allow_nan=False).encode())
+        self._archive.comment = COMMENT % place + DIGEST_LENGTH * b"0"
 
     def _add_picture(self, kind: str, jpeg: bytes) -> None:
         rows = self._rows[kind]
@@ -138,47 +134,30 @@ class StoreWriter:
 def store_writer(
     path: Path,
     *,
-    source: Source,
+    origin: Origin,
     preparation: Mapping[str, Any],
     libraries: Mapping[str, str],
 ) -> Iterator[StoreWriter]:
     """Write a store block by block; at the end it appears at `path` whole, else not at all.
 
     Args:
-        source: the video file.
+        origin: the video file.
         preparation: all that decides what the pixels are, as JSON values, with `FLOW_FORMAT` in it
             (see `Index`).
         libraries: versions, for the record.
 
     Raises:
-        StoreError: what was written is not a whole video.
+        StoreError: what was written is not a whole video, or its flow is of another format.
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
+    if not FLOW_FORMAT.items() <= preparation.items():
+        raise StoreError("the preparation does not say that the flow is in our format")
     with atomic_write(path) as partial:
         with zipfile.ZipFile(partial, "w") as archive:
             writer = StoreWriter(archive)
             yield writer
-            writer.finish(source=source, preparation=preparation, libraries=libraries)
+            writer.finish(origin, preparation, libraries)
         seal = digest(partial)
         with partial.open("rb+") as file:
             file.seek(-DIGEST_LENGTH, os.SEEK_END)
             file.write(seal)
-
-
-def write_store(
-    path: Path,
-    video: Video,
-    flow: NDArray[np.uint8],
-    *,
-    source: Source,
-    preparation: Mapping[str, Any] = FLOW_FORMAT,
-    libraries: Mapping[str, str] | None = None,
-) -> StoredVideo:
-    """Write a video that is in memory, with its flow (N-1,2,H,W) uint8; see `store_writer`."""
-    with store_writer(
-        path, source=source, preparation=preparation, libraries=libraries or {}
-    ) as writer:
-        writer.warnings.extend(video.warnings)
-        writer.add_frames(video.frames, video.times.tolist())
-        writer.add_flow(flow)
-    return StoredVideo(path)

@@ -10,15 +10,13 @@ from av.container import InputContainer
 from av.error import EOFError as EndOfStream
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 
-from stresnet.data.video.container import CODECS, CONTAINERS, open_container
+from stresnet.data.video.container import CONTAINERS, open_container, set_up_decoder
 from stresnet.data.video.decode import Frame, to_rgb
 from stresnet.data.video.geometry import scaled_size
 from stresnet.errors import EnvironmentProblem, VideoError
 
-# Demuxer and device name of camera N, by `sys.platform`.
-DEVICES = {"linux": ("video4linux2,v4l2", "/dev/video{number}")}
+CAMERAS, DEVICE = "video4linux2,v4l2", "/dev/video{number}"  # demuxer and name, on Linux
 NETWORK = ("rtsp", "rtsps", "rtp", "srtp", "tcp", "udp", "tls", "crypto")  # protocols
 NETWORK_FORMATS = ("rtsp", "rtp", "sdp")  # in addition to those of files
 TIMEOUT = (10.0, 10.0)  # seconds to open, and without a packet
@@ -39,7 +37,10 @@ def camera_frames(address: str, *, short_side: int = 256) -> Iterator[Frame]:
         VideoError: there is no such camera or stream, or it broke off.
     """
     with _opened(address) as container:
-        stream = _video_stream(address, container)
+        if not container.streams.video:
+            raise VideoError(f"{address}: sends no video", remedy="choose another address")
+        stream = container.streams.video[0]
+        set_up_decoder(address, stream)
         scaler, size = VideoReformatter(), (0, 0)
         start = 0.0
         try:
@@ -59,10 +60,15 @@ def camera_frames(address: str, *, short_side: int = 256) -> Iterator[Frame]:
 
 
 def _opened(address: str) -> InputContainer:
+    if address.isdecimal() and sys.platform != "linux":
+        raise EnvironmentProblem(
+            f"cameras can be read on Linux only, and this is {sys.platform}",
+            remedy="record a file, or give the camera's rtsp:// address",
+        )
     try:
         if address.isdecimal():
-            demuxer, device = _device(address)
-            return open_container(device, formats=[demuxer], format=demuxer, timeout=TIMEOUT)
+            device = DEVICE.format(number=address)
+            return open_container(device, formats=[CAMERAS], format=CAMERAS, timeout=TIMEOUT)
         formats = (*NETWORK_FORMATS, *CONTAINERS)
         return open_container(address, protocols=NETWORK, formats=formats, timeout=TIMEOUT)
     except FFmpegError as error:
@@ -70,27 +76,3 @@ def _opened(address: str) -> InputContainer:
             f"{address}: no such camera or stream, or it is in use ({error.strerror})",
             remedy="check that it is plugged in or reachable, and that you may read it",
         ) from error
-
-
-def _device(number: str) -> tuple[str, str]:
-    if sys.platform not in DEVICES:
-        raise EnvironmentProblem(
-            f"cameras can be read on {', '.join(DEVICES)} only, and this is {sys.platform}",
-            remedy="record a file, or give the camera's rtsp:// address",
-        )
-    demuxer, device = DEVICES[sys.platform]
-    return demuxer, device.format(number=number)
-
-
-def _video_stream(address: str, container: InputContainer) -> VideoStream:
-    if not container.streams.video:
-        raise VideoError(f"{address}: sends no video", remedy="choose another address")
-    stream = container.streams.video[0]
-    decoder = getattr(stream, "codec_context", None)  # None where FFmpeg has no decoder
-    if decoder is None or decoder.name not in CODECS:
-        raise VideoError(
-            f"{address}: coded with {decoder.name if decoder else 'an unknown codec'}, expected "
-            f"one of {', '.join(CODECS)}",
-            remedy="set the camera to H.264 or MJPEG",
-        )
-    return stream

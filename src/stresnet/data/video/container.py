@@ -126,7 +126,7 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         ) from error
     with container:
         stream = _video_stream(path, container)
-        _set_up_decoder(path, stream)
+        set_up_decoder(printable(path), stream)
         yield container, stream
 
 
@@ -163,18 +163,26 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     return next((s for s in streams if Disposition.default in s.disposition), streams[0])
 
 
-def _set_up_decoder(path: Path, stream: VideoStream) -> None:
+def set_up_decoder(name: str, stream: VideoStream) -> None:
+    """Check that a stream may be decoded, and limit its decoder.
+
+    Args:
+        name: of the video in messages.
+
+    Raises:
+        VideoError: its codec is not one of `CODECS`, or its pictures are too large.
+    """
     # FFmpeg has no decoder for some streams, whatever PyAV's types say.
     decoder = getattr(stream, "codec_context", None)
     if decoder is None or decoder.name not in CODECS:
         raise VideoError(
-            f"{printable(path)}: coded with {decoder.name if decoder else 'an unknown codec'}, "
+            f"{name}: coded with {decoder.name if decoder else 'an unknown codec'}, "
             f"expected one of {', '.join(CODECS)}",
-            remedy="convert it to H.264: ffmpeg -i IN -c:v libx264 OUT.mp4",
+            remedy="use H.264; of a file: ffmpeg -i IN -c:v libx264 OUT.mp4",
         )
     if decoder.width * decoder.height > MAX_PIXELS:
         raise VideoError(
-            f"{printable(path)}: its header says {decoder.width}x{decoder.height} pixels, "
+            f"{name}: its header says {decoder.width}x{decoder.height} pixels, "
             f"expected at most {MAX_PIXELS:,} pixels",
             remedy="convert it to a smaller size, or remove it if it is damaged",
         )
@@ -220,8 +228,20 @@ class PacketCount:
         self.pictures += not packet.is_discard
         return not packet.is_discard
 
-    def missing(self) -> str:
-        """Return how much of the file is there, such as " of 63 pictures"; "" if all of it is."""
+    def loss(self, frames: int, reason: str, *, to_the_end: bool = True) -> str:
+        """Return one sentence on what is lost; "" if nothing is.
+
+        Args:
+            frames: how many there are.
+            reason: what went wrong on the way, or "".
+            to_the_end: all packets were read, so that missing ones show.
+        """
+        missing = self._missing() if to_the_end else ""
+        if not (missing or reason):
+            return ""
+        return f"damaged or truncated: {frames} frames{missing} ({reason or 'it ends early'})"
+
+    def _missing(self) -> str:
         announced = self._announced - self.hidden
         # Headers of files with sound count a picture too many now and then.
         if 0 < announced * LEAST_PACKET <= self._size:

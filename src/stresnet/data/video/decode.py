@@ -30,7 +30,6 @@ from stresnet.errors import UsageError, VideoError
 
 MAX_ASPECT = 16  # long side / short side; at short side 256, no frame is longer than 4096
 MAX_FRAMES = 100_000  # about an hour; a forged file must come to an end
-MAX_FRAMES_IN_MEMORY = 10_000  # at 340x256 pixels, 2.6 GB
 
 # Bicubic over the whole footprint of a pixel; the other flags make every processor agree.
 _SCALING = (
@@ -91,38 +90,6 @@ class Frame:
     time: float
 
 
-@dataclass(frozen=True, eq=False)
-class Video:
-    """A whole video: `frames` (N,H,W,3) uint8 RGB, `times` (N,) float64 in seconds, increasing."""
-
-    frames: NDArray[np.uint8]
-    times: NDArray[np.float64]
-    warnings: tuple[str, ...] = ()
-
-
-def read_video(
-    path: Path,
-    *,
-    short_side: int = 256,
-    max_frames: int = MAX_FRAMES_IN_MEMORY,
-) -> Video:
-    """Decode a whole file into memory; arguments and errors as in `iter_frames`."""
-    warnings: list[str] = []
-    frames = list(
-        iter_frames(
-            path,
-            short_side=short_side,
-            max_frames=max_frames,
-            on_warning=warnings.append,
-        )
-    )
-    return Video(
-        frames=np.stack([frame.image for frame in frames]),
-        times=np.array([frame.time for frame in frames]),
-        warnings=tuple(warnings),
-    )
-
-
 def iter_frames(
     path: Path,
     *,
@@ -165,9 +132,9 @@ def iter_frames(
         is_longer = next(frames, None) is not None
         sentences = losses.sentences(to_the_end=not is_longer)
     if not losses.decoded:
+        reason = losses.errors[0] if losses.errors else "it ends early"
         raise VideoError(
-            f"{name}: no frame can be decoded ({losses.reason})",
-            remedy="copy it again, or remove it",
+            f"{name}: no frame can be decoded ({reason})", remedy="copy it again, or remove it"
         )
     if is_longer:
         on_warning(f"it is longer than {max_frames} frames; the rest is not read")
@@ -213,20 +180,13 @@ class _Losses:
     sizes: set[tuple[int, int]] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
 
-    @property
-    def reason(self) -> str:
-        return self.errors[0] if self.errors else "it ends early"
-
     def sentences(self, *, to_the_end: bool) -> list[str]:
-        found = []
-        missing = self.packets.missing() if to_the_end else ""
-        if self.errors or missing:
-            loss = f"{self.decoded} frames decoded{missing} ({self.reason})"
-            found.append(f"damaged or truncated: {loss}")
+        reason = self.errors[0] if self.errors else ""
+        found = [self.packets.loss(self.decoded, reason, to_the_end=to_the_end)]
         if len(self.sizes) > 1:
             sizes = ", ".join(f"{width}x{height}" for width, height in sorted(self.sizes))
             found.append(f"the size changes ({sizes}); all are scaled to the first frame's")
-        return found + self.not_applied
+        return [sentence for sentence in found if sentence] + self.not_applied
 
 
 def _pictures(

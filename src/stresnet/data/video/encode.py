@@ -19,11 +19,7 @@ from stresnet.files import atomic_write
 
 # In seconds: 24, 25, 30 and 29.97 frames/s are whole ticks, and MPEG-4 takes no more than 65535.
 TICK = Fraction(1, 60_000)
-# H.264 where PyAV's FFmpeg has its encoder, else MPEG-4 part 2, which every FFmpeg has.
-ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("libx264", {"crf": "20", "preset": "medium"}),
-    ("mpeg4", {"qmin": "2", "qmax": "5"}),
-)
+ENCODER, OPTIONS = "libx264", {"crf": "20", "preset": "medium"}
 
 
 class VideoWriter:
@@ -63,9 +59,8 @@ class VideoWriter:
     def _opened(self, height: int, width: int) -> VideoStream:
         if height % 2 or width % 2:
             raise UsageError(f"frames of {width}x{height} pixels, expected even sides")
-        name, options = _encoder()
         rate = Fraction(self._fps).limit_denominator(1001)
-        stream = cast(VideoStream, self._container.add_stream(name, rate=rate, options=options))
+        stream = cast(VideoStream, self._container.add_stream(ENCODER, rate=rate, options=OPTIONS))
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         stream.codec_context.time_base = TICK
         stream.codec_context.thread_count = 1  # the same bytes on every machine
@@ -82,10 +77,15 @@ def video_writer(path: Path, *, fps: float = 25.0) -> Iterator[VideoWriter]:
 
     Raises:
         UsageError: another ending, no frame, or `fps` is not above 0.
-        EnvironmentProblem: the disk is full or the folder cannot be written.
+        EnvironmentProblem: the disk is full or the folder cannot be written, or PyAV was built
+            without the encoder of H.264.
     """
     if path.suffix.lower() != ".mp4" or not fps > 0:
         raise UsageError(f"{path.name} at {fps:g} frames a second, expected an .mp4 file, above 0")
+    if ENCODER not in av.codecs_available:
+        raise EnvironmentProblem(
+            f"PyAV has no encoder {ENCODER}", remedy="pip install --force-reinstall av"
+        )
     with atomic_write(path) as partial:
         # The index comes first, so that a browser can start playing at once.
         options = {"movflags": "+faststart"}
@@ -93,12 +93,3 @@ def video_writer(path: Path, *, fps: float = 25.0) -> Iterator[VideoWriter]:
             writer = VideoWriter(container, fps)
             yield writer
             writer.finish()
-
-
-def _encoder() -> tuple[str, dict[str, str]]:
-    for name, options in ENCODERS:
-        if name in av.codecs_available:
-            return name, options
-    raise EnvironmentProblem(
-        "PyAV has no encoder for mp4", remedy="pip install --force-reinstall av"
-    )

@@ -26,7 +26,6 @@ LIST_ENDINGS = (".txt", ".lst")
 OUR_MARKS = (MARK, "run.json", "report.json", "explanation.npz")
 OURS = "folders written by stresnet"
 NAMED = 5  # files left out for one reason, in a message that names them
-FORMS = ("NFC", "NFD")
 STREAM_SCHEMES = ("rtsp", "rtsps")
 
 logger = logging.getLogger(__name__)
@@ -208,7 +207,10 @@ def as_spelt_on_disk(path: Path) -> Path:
         return path
     found = Path(path.anchor)
     for part in path.parts[1 if path.anchor else 0 :]:
-        forms = (found / part, *(found / unicodedata.normalize(form, part) for form in FORMS))
+        forms = (
+            found / part,
+            *(found / unicodedata.normalize(form, part) for form in ("NFC", "NFD")),
+        )
         found = next((form for form in forms if form.exists()), found / part)
     return found if found.exists() else path
 

@@ -40,7 +40,6 @@ class VideoInfo:
         seconds: how long they are shown.
         fps: on average; 0 for a single frame.
         is_uneven: intervals differ, or one is longer than a second.
-        streams: video streams in the file.
         not_applied: how the pictures are to be shown, and are not, one sentence each.
         loss: one sentence where packets are missing or damaged, else "".
     """
@@ -53,7 +52,6 @@ class VideoInfo:
     seconds: float
     fps: float
     is_uneven: bool
-    streams: int
     not_applied: tuple[str, ...]
     loss: str
 
@@ -88,9 +86,8 @@ def probe(path: Path, *, short_side: int = 256) -> VideoInfo:
             seconds=round(count.seconds, 3),
             fps=round(1 / count.step, 3) if count.step else 0.0,
             is_uneven=bool(len(intervals)) and _is_uneven(intervals),
-            streams=len(container.streams.video),
             not_applied=tuple(not_applied(container, stream, count.first)) if count.first else (),
-            loss=count.loss(),
+            loss=count.packets.loss(count.packets.pictures, count.trouble),
         )
 
 
@@ -119,13 +116,14 @@ class _Count:
     Attributes:
         stamps: of the pictures, in seconds, in the order of the file.
         first: the first picture.
+        trouble: what went wrong first, or "".
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._container, self._stream = container, stream
         self._times = frame_times(container, stream)
         self._decoding: list[float] = []  # times, in seconds
-        self._trouble = ""
+        self.trouble = ""
         self.packets = PacketCount(container, stream)
         self.stamps: list[float] = []
         self.first: VideoFrame | None = None
@@ -154,13 +152,13 @@ class _Count:
                     self._note(packet)
                     yield
         except FFmpegError as error:
-            self._trouble = self._trouble or str(error.strerror)
+            self.trouble = self.trouble or str(error.strerror)
 
     def _note(self, packet: Packet[Any]) -> None:
         if self.first is None:
             self._decode(packet)
         if packet.is_corrupt:
-            self._trouble = self._trouble or "a part of it is cut off or unreadable"
+            self.trouble = self.trouble or "a part of it is cut off or unreadable"
         # Times of decoding go forward, so that it shows where a clock was restarted.
         if packet.dts is not None or self._decoding:
             self._decoding.append(self._times.time_of(_seconds(packet, packet.dts)))
@@ -174,14 +172,7 @@ class _Count:
         try:
             self.first = next(iter(self._stream.decode(packet)), None)
         except FFmpegError as error:
-            self._trouble = self._trouble or str(error.strerror)
-
-    def loss(self) -> str:
-        missing = self.packets.missing()
-        if not (missing or self._trouble):
-            return ""
-        reason = self._trouble or "it ends early"
-        return f"damaged or truncated: {self.packets.pictures} frames{missing} ({reason})"
+            self.trouble = self.trouble or str(error.strerror)
 
 
 def _seconds(packet: Packet[Any], ticks: int | None) -> float | None:
