@@ -24,6 +24,7 @@ from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.evaluation.result import EvaluationResult
 from stresnet.evaluation.scoring import require_known, score_videos
 from stresnet.evaluation.with_idt import add_idt, read_idt
+from stresnet.files import require_writable
 from stresnet.model import STResNet
 from stresnet.model.stream import POOL_WINDOW
 from stresnet.progress import OnProgress, silent
@@ -92,6 +93,8 @@ def evaluate(
     store = default_store(data) if store is None else Path(store)
     lists = None if lists is None else Path(lists)
     splits = {each: open_dataset(data, fold=each, lists=lists, seed=seed) for each in folds}
+    if out is not None:
+        require_writable(Path(out))
     logger.info(f"{', '.join(found.labels)} on {data.name}")
 
     def cache(label: str, protocol: Protocol, fold: Fold) -> Path | None:
