@@ -7,22 +7,24 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check install
 
 DATA ?= folds.csv
+PYTHONS ?= $(PYTHON)
 .PHONY: setup setup-dev demo test test-fast test-slow coverage bench bench-flow bench-inference bench-training bench-idt bench-timeline bench-ablations docs \
-	lint format lock clean
+	lint format lock wheel wheel-oldest clean
 
 setup: $(VENV)/ready
 setup-dev: $(VENV)/ready-dev
 
+# Versions are those of requirements.lock. torch is not in it: which build is right depends on the
+# machine.
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)"
-	$(PIP) --no-deps --require-hashes -r requirements.lock
-	$(PIP) --no-deps --no-build-isolation -e .
+	$(PIP) --constraint requirements.lock --editable .
 	touch $@
 
 # All extras too, and the tools: what the tests need.
-$(VENV)/ready-dev: $(VENV)/ready requirements-dev.lock
-	$(PIP) --no-deps --require-hashes -r requirements-dev.lock
+$(VENV)/ready-dev: $(VENV)/ready
+	$(PIP) --no-deps --requirement requirements.lock
 	touch $@
 
 demo: setup
@@ -75,14 +77,30 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 format: setup-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:
-	tools/lock
+# One lock for every Python and platform.
+lock: setup-dev
+	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --all-extras --group dev --universal \
+		--python-version 3.11 --no-emit-package torch --no-annotate \
+		--custom-compile-command "make lock" --output-file requirements.lock
+
+# What users get: built, checked, and used in an empty environment. PYTHONS="python3.11 python3.12"
+wheel: setup-dev
+	TORCH="$(TORCH)" tools/try-wheel $(PYTHONS)
+
+# The same with the oldest versions that pyproject.toml allows; TORCH=torch==2.10.0 for the oldest torch.
+wheel-oldest: setup-dev
+	mkdir -p build
+	$(BIN)/uv pip compile pyproject.toml --quiet --resolution lowest-direct --python-version 3.11 \
+		--output-file build/oldest.txt
+	PIP_CONSTRAINT=build/oldest.txt TORCH="$(TORCH)" tools/try-wheel $(PYTHONS)
 
 clean:
 	rm -rf $(VENV) demo

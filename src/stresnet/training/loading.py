@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -124,6 +125,9 @@ def deaths_noticed_while_waiting() -> Iterator[Callable[[], AbstractContextManag
     writing a checkpoint. Inside the block it raises within the given context only, there also for
     processes that died before.
     """
+    if sys.platform == "win32":  # which has no such signal
+        yield nullcontext
+        return
     notice = signal.getsignal(signal.SIGCHLD)
     if threading.current_thread() is not threading.main_thread() or not callable(notice):
         yield nullcontext
@@ -157,6 +161,9 @@ def forward_signals(worker: int) -> None:
     Schedulers signal every process of a job. A loader that ended by itself would be missing while
     the training process still works.
     """
+    if sys.platform == "win32":  # the console tells both, and `os.kill` would end the trainer
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return
     trainer = os.getppid()
 
     def forward(number: int, frame: FrameType | None) -> None:
