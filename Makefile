@@ -9,7 +9,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check install
 DATA ?= folds.csv
 PYTHONS ?= $(PYTHON)
 .PHONY: setup setup-dev demo test test-fast test-slow coverage bench bench-flow bench-inference bench-training bench-idt bench-timeline bench-ablations docs \
-	lint format lock wheel wheel-oldest clean
+	pictures lint format lock wheel wheel-oldest clean
 
 setup: $(VENV)/ready
 setup-dev: $(VENV)/ready-dev
@@ -72,6 +72,12 @@ bench-ablations: setup-dev
 
 docs: setup-dev
 	$(BIN)/python -m sphinx -W -E -q -b html docs build/docs
+
+# The pictures in docs/pictures; needs Chromium.
+pictures: setup-dev
+	$(BIN)/python tools/pictures/diagrams.py
+	$(BIN)/python tools/pictures/clips.py
+	$(BIN)/python tools/pictures/screens.py
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import pty
+import re
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -120,3 +125,31 @@ def test_every_verb_has_a_help() -> None:
 def test_the_version_comes_from_one_place() -> None:
     told = CliRunner().invoke(app, ["--version"])
     assert told.stdout == f"stresnet {stresnet.__version__}\n"
+
+
+def on_a_terminal(*arguments: str, **variables: str) -> str:
+    """What a terminal is given by a verb that fails."""
+    ours, theirs = pty.openpty()
+    environment = {name: os.environ[name] for name in os.environ if name != "NO_COLOR"}
+    subprocess.run(
+        [sys.executable, "-m", "stresnet", *arguments],
+        stdout=theirs,
+        stderr=theirs,
+        env=environment | {"TERM": "xterm-256color"} | variables,
+        check=False,
+    )
+    os.close(theirs)
+    given = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    return given
+
+
+COLOUR = re.compile(r"\x1b\[[\d;]*3\d")
+
+
+def test_colours_are_for_terminals_without_no_color() -> None:
+    asked = ("train", "--recipe", "nonsense", "nowhere")
+    assert "no recipe" in (told := on_a_terminal(*asked))
+    assert COLOUR.search(told)
+    assert "no recipe" in (told := on_a_terminal(*asked, NO_COLOR="1"))
+    assert not COLOUR.search(told)

@@ -2,11 +2,20 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from stresnet.errors import UsageError
-from stresnet.training.recipes import PAPER, PHASES, QUICK, RECIPES, Recipe, recipe_named
+from stresnet.training.recipes import (
+    PAPER,
+    PHASES,
+    QUICK,
+    RECIPES,
+    Recipe,
+    recipe_as_toml,
+    recipe_named,
+)
 
 
 def test_the_paper_s_table_2() -> None:
@@ -79,3 +88,40 @@ def test_unknown_names_are_refused() -> None:
         recipe_named("nonsense")
     with pytest.raises(UsageError, match="motion, appearance"):
         PAPER.phase("nonsense")
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_every_recipe_survives_a_file(recipe: Recipe, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(recipe_as_toml(recipe), encoding="utf-8")
+    assert recipe_named(str(path)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "problem"),
+    [
+        ('depth = "tiny"', "depth = 27", "depth of quick is 27, expected one of 26, 50"),
+        ("batch = 16", "batch = 0", "batch of motion is 0, expected a whole number from 1"),
+        ("momentum = 0.9", 'momentum = "much"', "momentum of quick is 'much', expected a number"),
+        ("joint_softmax = false", "joint_softmax = 0", "expected true or false"),
+        ("[[0.001, 300]]", "[[0.001, 0]]", "schedule of motion"),
+        ("[[0.001, 300]]", "[0.001, 300]", "is not a recipe"),
+        ("tau = [1, 1]", "tau = [2, 1]", "tau of motion"),
+        ("momentum", "momentun", "unknown fields: momentun"),
+        ("[[phases]]", "[[phase]]", "is not a recipe"),
+        ('name = "quick"', "name = ", "is not TOML"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(
+    written: str, instead: str, problem: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(recipe_as_toml(QUICK).replace(written, instead), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"mine.toml: .*--print-recipe") as refused:
+        recipe_named(str(path))
+    assert problem in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match=r"nowhere.toml: cannot be read"):
+        recipe_named("nowhere.toml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -24,7 +25,7 @@ def progress(title: str) -> Iterator[OnProgress]:
         BarColumn(),
         TextColumn("{task.fields[words]}"),
         console=notes,
-        disable=not notes.is_terminal,
+        disable=not (notes.is_terminal and logger.isEnabledFor(logging.INFO)),
         speed_estimate_period=SPEED_SECONDS,
     ) as bar:
         task = bar.add_task(title, total=None, words="")

@@ -43,8 +43,13 @@ def train(
     ] = None,
     dry_run: DryRun = False,
     recipe: Annotated[
-        str, typer.Option(help="quick, quick-resnet50, paper or released-code.")
+        str,
+        typer.Option(help="quick, quick-resnet50, paper, released-code, or your own FILE.toml."),
     ] = "quick",
+    print_recipe: Annotated[
+        bool,
+        typer.Option("--print-recipe", help="Only print the recipe, as a file for --recipe."),
+    ] = False,
     depth: Annotated[
         str | None, typer.Option(help="26, 50, 101, 152 or tiny; default: the recipe's.")
     ] = None,
@@ -82,6 +87,11 @@ def train(
 
     On several GPUs: torchrun --nproc-per-node=4 -m stresnet train DATA ...
     """
+    if print_recipe:
+        from stresnet.training.recipes import recipe_as_toml
+
+        typer.echo(recipe_as_toml(changed_recipe(recipe, depth, input_size)), nl=False)
+        return
     from stresnet.training import run
     from stresnet.training.estimate import estimate_training
     from stresnet.training.runtime import Execution
@@ -108,6 +118,9 @@ def train(
             estimate_training(data, **arguments)
             return
         model = run.train(data, out, skip_broken=skip_broken, **arguments)
+    same = {"fold": fold, "lists": lists, "store": store, "seed": seed or None}
+    options = "".join(f" --{name} {value}" for name, value in same.items() if value is not None)
+    say(f"measure with:   stresnet evaluate {model.parent} {data or 'DATA'}{options}")
     say(f"recognise with: stresnet predict {model} VIDEO")
 
 

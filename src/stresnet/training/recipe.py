@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from stresnet.data.loading.augmentation import CropKind
 from stresnet.errors import UsageError
@@ -51,6 +51,9 @@ class Phase:
             left along half a cosine towards 0, or is constant, as in the paper.
         shared_tau: whether tau is drawn once a normalisation group, as in the released code, or
             once a video.
+
+    Raises:
+        UsageError: a field holds no such value.
     """
 
     name: PhaseName
@@ -63,6 +66,19 @@ class Phase:
     dropout: float = 0.0
     cosine: bool = False
     shared_tau: bool = False
+
+    def __post_init__(self) -> None:
+        _require_types(self)
+        if not self.schedule or not all(rate > 0 and steps >= 1 for rate, steps in self.schedule):
+            raise UsageError(
+                f"schedule of {self.name} is {self.schedule}, "
+                "expected (rate above 0, iterations from 1), one or more"
+            )
+        lowest, highest = self.tau
+        if not 1 <= lowest <= highest:
+            raise UsageError(
+                f"tau of {self.name} is {self.tau}, expected (lowest, highest) frames from 1"
+            )
 
     @property
     def stream(self) -> Literal["motion", "appearance"] | None:
@@ -122,6 +138,9 @@ class Recipe:
         temporal_convolutions: Eq. 5, in the joint phases.
         temporal_init: how temporal filters start: "average" (Eq. 5) or "identity" (ours).
         temporal_pool_kind: "max" (the paper) or "average", in ST-ResNet*.
+
+    Raises:
+        UsageError: a field holds no such value.
     """
 
     name: str
@@ -142,6 +161,9 @@ class Recipe:
     temporal_convolutions: bool = True
     temporal_init: TemporalInit = "average"
     temporal_pool_kind: TemporalPoolKind = "max"
+
+    def __post_init__(self) -> None:
+        _require_types(self)
 
     def phase(self, name: str) -> Phase:
         """The phase of that name.
@@ -195,3 +217,23 @@ class Recipe:
             for phase in values["phases"]
         )
         return cls(**{**values, "phases": phases})
+
+
+def _require_types(recipe: Recipe | Phase) -> None:
+    """Raise `UsageError` unless each field holds a value of its type."""
+    for name, kind in get_type_hints(type(recipe)).items():
+        value = getattr(recipe, name)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if get_origin(kind) is Literal:
+            fits, expected = (
+                value in get_args(kind),
+                f"one of {', '.join(map(repr, get_args(kind)))}",
+            )
+        elif kind is int:
+            fits, expected = is_number and value % 1 == 0 and value >= 1, "a whole number from 1"
+        elif kind is float:
+            fits, expected = is_number and value >= 0, "a number from 0"
+        else:
+            fits, expected = kind is not bool or isinstance(value, bool), "true or false"
+        if not fits:
+            raise UsageError(f"{name} of {recipe.name} is {value!r}, expected {expected}")

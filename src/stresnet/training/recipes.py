@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from stresnet.errors import UsageError
 from stresnet.model.stream import Depth
@@ -18,6 +22,8 @@ __all__ = [
     "Phase",
     "PhaseName",
     "Recipe",
+    "read_recipe",
+    "recipe_as_toml",
     "recipe_like",
     "recipe_named",
 ]
@@ -270,12 +276,49 @@ def recipe_like(
 
 
 def recipe_named(name: str) -> Recipe:
-    """Return the recipe of that name.
+    """Return the recipe of that name, or the one in a file that ends in .toml.
 
     Raises:
-        UsageError: no recipe of that name.
+        UsageError: there is no such recipe or file, or the file is not a recipe.
     """
+    if name.endswith(".toml"):
+        return read_recipe(Path(name))
     try:
         return RECIPES[name]
     except KeyError:
-        raise UsageError(f"no recipe {name!r}; there are {', '.join(RECIPES)}") from None
+        raise UsageError(
+            f"no recipe {name!r}; there are {', '.join(RECIPES)}, and files that end in .toml"
+        ) from None
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe from TOML, as `recipe_as_toml` writes it; what is left out is the paper's.
+
+    Raises:
+        UsageError: the file cannot be read, or is not a recipe.
+    """
+    remedy = "compare it with `stresnet train --print-recipe`"
+    try:
+        return Recipe.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is not UTF-8 text", remedy=remedy) from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: is not TOML ({error})", remedy=remedy) from error
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.problem}", remedy=remedy) from error
+    except (TypeError, ValueError, KeyError) as error:
+        raise UsageError(f"{path}: is not a recipe ({error})", remedy=remedy) from error
+
+
+def recipe_as_toml(recipe: Recipe) -> str:
+    """Return a recipe as TOML, a table for each phase."""
+
+    def lines(values: dict[str, Any]) -> list[str]:
+        # JSON spells strings, numbers, booleans and lists of them as TOML does.
+        return [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+
+    values = recipe.as_dict()
+    phases = [line for each in values.pop("phases") for line in ("", "[[phases]]", *lines(each))]
+    return "\n".join([*lines(values), *phases, ""])
