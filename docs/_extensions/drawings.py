@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Yields):$")
 CODE_OR_MARK = re.compile(r"`[^`]*`|[*|]")
-LETTER = re.compile(r"(?<=: )([A-Z])\.$")  # "num_classes: K." is no item of a list
+LETTER = re.compile(r"(?<=: )([A-Z])\.$")  # "num_classes: K." is not an item of a list
 BEFORE_NAPOLEON = 400  # whose priority is 500
 
 

@@ -20,7 +20,7 @@ from stresnet.data.video.decode import read_video
 from stresnet.data.video.encode import video_writer
 from stresnet.drawing import APPEARANCE, MOTION, WHITE, Colour, Picture, draw_text, resized
 from stresnet.evaluation.metrics import softmax
-from stresnet.flow import grey, tv_l1
+from stresnet.flow import FAST, grey, tv_l1
 from stresnet.flow.colour import to_colour
 from stresnet.prediction.panel import CLASS_COLOURS
 
@@ -126,9 +126,7 @@ def main() -> None:
         with video_writer(video, fps=FPS) as writer:
             for number, frame in enumerate(np.concatenate([frames_of(clip) for clip in SHOWN])):
                 writer.add(frame, number / FPS)
-        timeline = stresnet.timeline("fight", video, SETTINGS)
-        for segment in timeline.segments:
-            print(segment)
+        timeline = stresnet.timeline("fight", video, SETTINGS, flow=FAST, protocol="quick")
         draw_recognised(video, timeline)
         draw_flow()
         draw_annotated(video, timeline, scratch)

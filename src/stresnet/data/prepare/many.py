@@ -65,7 +65,7 @@ class Shard:
         """`2/8` -> the second of eight parts.
 
         Raises:
-            UsageError: the text is no such pair, or the number lies outside 1 ... n.
+            UsageError: the text is not such a pair, or the number lies outside 1 ... n.
         """
         pair = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
         if pair is None:

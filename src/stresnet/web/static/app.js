@@ -194,7 +194,7 @@ document.ondrop = (event) => {
   $("drop").classList.remove("over");
   const [file] = event.dataTransfer.files;
   if (file) sendFile(file, file.name);
-  else say("that is no file", "save the clip first: addresses are not fetched");
+  else say("that is not a file", "save the clip first: addresses are not fetched");
 };
 $("cancel").onclick = $("again").onclick = () => { forget(); say(""); show("choose"); $("file").focus(); };
 $("camera-open").hidden = !(navigator.mediaDevices && window.MediaRecorder);
