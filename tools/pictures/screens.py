@@ -8,6 +8,7 @@ Takes some minutes on two cores; needs Chromium and the extra `web`.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,12 +46,16 @@ def main() -> None:
     """Make the pages, then look at each."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        clips = "\n".join(f"{path},{path.parent.name},0" for path in sorted(CLIPS.glob("*/*.mp4")))
-        (scratch / "clips.csv").write_text(f"path,label,fold\n{clips}\n", encoding="utf-8")
-        store = scratch / "store"
-        stresnet("evaluate", "fight", scratch / "clips.csv", "--fold", "0", "--store", store,
+        shutil.copytree(CLIPS, scratch / "clips")
+        rows = [f"{clip.relative_to(scratch)},{clip.parent.name},test"
+                for clip in sorted(scratch.glob("clips/*/*.mp4"))]  # fmt: skip
+        data = scratch / "clips.csv"
+        data.write_text("\n".join(["path,label,split", *rows, ""]), encoding="utf-8")
+        stresnet("evaluate", "fight", data, "--store", scratch / "store",
                  "--out", scratch / "report")  # fmt: skip
-        stresnet("explain", "fight", CLIPS / "fight" / "fi116.mp4", "--out", scratch / "why")
+        stresnet(
+            "explain", "fight", CLIPS / "fight" / "fi116.mp4", "--out", scratch / "explanation"
+        )
         (scratch / "profile").mkdir()
         serve = [sys.executable, "-m", "stresnet", "serve", "fight", "--port", "0", "--fast"]
         with (
@@ -59,12 +64,10 @@ def main() -> None:
         ):
             try:
                 address = re.search(r"http://\S+/", server.stderr.readline())[0]
-                for name in ("report", "why"):
+                for name in ("report", "explanation"):
                     browser.look(DESKTOP)
                     browser.go((scratch / name / "index.html").as_uri())
-                    photograph(
-                        browser, {"why": "explanation"}.get(name, name), DESKTOP, 1100, scratch
-                    )
+                    photograph(browser, name, DESKTOP, 1100, scratch)
                 for name, size in (("page-desktop", DESKTOP), ("page-phone", PHONE)):
                     browser.look(size)
                     browser.go(address)
