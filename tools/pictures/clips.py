@@ -26,9 +26,10 @@ from stresnet.prediction.panel import CLASS_COLOURS
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 CLIPS = Path(str(files("stresnet") / "assets" / "clips"))
-SHOWN = ("noFight/nofi018.mp4", "fight/fi116.mp4", "noFight/nofi051.mp4")
+SHOWN = ("noFight/nofi127.mp4", "fight/fi070.mp4", "noFight/nofi051.mp4")
 HEIGHT, WIDTH, FPS = 240, 320, 25
-SETTINGS = stresnet.TimelineSettings(window=1.0, stride=0.2, smooth=0.6, min_duration=1.0)
+COLOUR_PX = 3.0  # pixels per frame at which a flow picture's colour is full
+SETTINGS = stresnet.TimelineSettings(stride=0.25)  # else the defaults
 GROUND: Colour = (24, 24, 28)
 LINE: Colour = (70, 70, 76)
 COLUMNS, THUMB = 6, (156, 208)  # moments of the hero picture; height and width of each, px
@@ -50,7 +51,7 @@ def draw_recognised(video: Path, timeline: stresnet.Timeline) -> None:
     for column in range(COLUMNS):
         at = round((column + 0.5) / COLUMNS * len(frames))
         pair = frames[at : at + 2]
-        flow = to_colour(tv_l1(grey(pair)), 4.0)[0]
+        flow = to_colour(tv_l1(grey(pair)), COLOUR_PX)[0]
         x = LEFT + column * (width + GAP)
         for row, picture in enumerate((pair[0], flow)):
             top = GAP + row * (height + GAP)
@@ -102,7 +103,7 @@ def draw_flow() -> None:
     """A frame, its flow, and the wheel that says which colour is which direction."""
     frames = frames_of("fight/fi116.mp4")
     at = 24
-    flow = to_colour(tv_l1(grey(frames[at : at + 2])), 4.0)[0]
+    flow = to_colour(tv_l1(grey(frames[at : at + 2])), COLOUR_PX)[0]
     y, x = np.mgrid[-1:1:240j, -1:1:240j].astype(np.float32)  # type: ignore[misc]
     wheel = to_colour(np.stack([x, y]), 1.0)
     wheel[np.hypot(x, y) > 1] = 255
@@ -126,7 +127,9 @@ def main() -> None:
         with video_writer(video, fps=FPS) as writer:
             for number, frame in enumerate(np.concatenate([frames_of(clip) for clip in SHOWN])):
                 writer.add(frame, number / FPS)
-        timeline = stresnet.timeline("fight", video, SETTINGS, flow=FAST, protocol="quick")
+        timeline = stresnet.timeline(
+            "fight", video, SETTINGS, flow=FAST, protocol="quick"
+        )  # predict --fast
         draw_recognised(video, timeline)
         draw_flow()
         draw_annotated(video, timeline, scratch)
