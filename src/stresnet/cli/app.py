@@ -49,7 +49,7 @@ def main() -> None:
         code = stop.exit_code if stop.number is not None and end.code == 1 else end.code
         if isinstance(end.__context__, BrokenPipeError):  # click and rich end silently
             code = _report_unforeseen(end.__context__)
-    except OSError as error:  # of --help and --version, which are no verbs
+    except OSError as error:  # of --help and --version, which are not verbs
         code = _report_unforeseen(error)
     if (error := flush_stdout()) is not None:
         code = _report_unforeseen(error)

@@ -53,7 +53,7 @@ DIGEST_LENGTH = 64  # hexadecimal digits
 _REMEDY = "delete it and run `stresnet prepare` again"
 # All that json and struct raise on damaged bytes; of OSErrors, only some are damage.
 _DAMAGE = (KeyError, OverflowError, TypeError, ValueError, struct.error)
-_BAD_SEEK = (None, errno.EINVAL, errno.EOVERFLOW)  # an offset that is no offset
+_BAD_SEEK = (None, errno.EINVAL, errno.EOVERFLOW)  # a wrong offset
 
 # What the bytes of a stored flow field mean; every index has it. Tools differ in all of it, and
 # their files do not say so: denseflow's bound is 32 by default, its files count from 0, others
