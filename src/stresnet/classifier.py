@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.one import prepare_frames
+from stresnet.data.prepare.preparation import HowPrepared
 from stresnet.data.splits.split import VideoItem, in_short
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
@@ -111,7 +112,7 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, indices = np.unique(labels, return_inverse=True)
         names = class_names(self.classes_)
         with self._work_folder() as work:
-            items = [video_item(video, work / "store") for video in X]
+            items = [video_item(video, work / "store", self._recipe.preparing) for video in X]
             contents = [video.index.origin.sha256 for video in self._stored(items, work)]
             rows = [(str(item.path), names[i]) for item, i in zip(items, indices, strict=True)]
             run = work / "runs" / self._digest(rows, contents)
@@ -120,7 +121,7 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             trained = train(
                 run / "videos.csv",
                 run,
-                recipe=recipe_like(self.recipe, depth=self.depth, input_size=self.input_size),
+                recipe=self._recipe,
                 weights=self.weights,
                 store=work / "store",
                 phases=self.phases,
@@ -141,7 +142,7 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = class_names(self.classes_)
         rows = []
         with self._work_folder() as work:
-            items = [video_item(video, work / "store") for video in X]
+            items = [video_item(video, work / "store", self._recipe.preparing) for video in X]
             for _, found in recognise_each(
                 self.model_,
                 self._stored(items, work),
@@ -161,6 +162,10 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         best = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 
+    @property
+    def _recipe(self) -> Recipe:
+        return recipe_like(self.recipe, depth=self.depth, input_size=self.input_size)
+
     @contextmanager
     def _work_folder(self) -> Iterator[Path]:
         if self.work is not None:
@@ -172,7 +177,9 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _stored(self, items: Sequence[VideoItem], work: Path) -> list[StoredVideo]:
         """Return each video, prepared."""
         distinct = {item.name: item for item in items}
-        prepared = ensure_prepared(tuple(distinct.values()), work / "store")
+        prepared = ensure_prepared(
+            tuple(distinct.values()), work / "store", **self._recipe.preparing
+        )
         if prepared.failures:
             reasons = [f"{name}: {reason}" for name, reason in prepared.failures.items()]
             raise DatasetError(
@@ -203,7 +210,9 @@ def class_names(classes: NDArray[Any]) -> list[str]:
     return names
 
 
-def video_item(video: str | Path | NDArray[np.uint8], store: Path) -> VideoItem:
+def video_item(
+    video: str | Path | NDArray[np.uint8], store: Path, preparing: HowPrepared
+) -> VideoItem:
     """Name a video; frames are prepared at once, since no file holds them.
 
     Raises:
@@ -216,7 +225,7 @@ def video_item(video: str | Path | NDArray[np.uint8], store: Path) -> VideoItem:
         name = f"arrays/{hashlib.sha256(frames.tobytes()).hexdigest()}-{shape}"
         path = store_path(store, name)
         if not path.exists():
-            prepare_frames(frames, path, fps=FPS)
+            prepare_frames(frames, path, fps=FPS, **preparing)
         return VideoItem(Path(name), label="", name=name)
     path = Path(video).resolve()
     return VideoItem(path, label="", name=path.relative_to(path.anchor).as_posix())

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from stresnet.data.prepare.ensure import ensure_prepared
+from stresnet.data.prepare.preparation import prepared_like
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.metrics import Indices, Scores, softmax
@@ -148,7 +149,13 @@ def calibrate(
     sample = calibration_sample(split)
     require_known({item.label for item in sample}, net, "the training side")
     logger.info(f"calibration: {len(sample)} training videos")
-    videos = ensure_prepared(sample, store, workers=workers, on_progress=on_progress)
+    videos = ensure_prepared(
+        sample,
+        store,
+        **prepared_like(net.preparation),
+        workers=workers,
+        on_progress=on_progress,
+    )
     result = score_videos(
         net, videos, protocol=protocol, precision=precision, cache=cache, on_progress=on_progress
     )

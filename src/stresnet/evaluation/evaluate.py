@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stresnet.data.prepare.ensure import ensure_prepared
-from stresnet.data.prepare.preparation import require_same_preparation
+from stresnet.data.prepare.preparation import prepared_like, require_same_preparation
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.store.location import default_store
 from stresnet.errors import DatasetError, UsageError
@@ -89,7 +89,7 @@ def evaluate(
     main = found.labels[-1]
     of_idt = read_idt(str(with_idt), folds) if with_idt else []
     data = Path(data)
-    store = default_store(data) if store is None else Path(store)
+    given = None if store is None else Path(store)
     lists = None if lists is None else Path(lists)
     splits = {each: open_dataset(data, fold=each, lists=lists, seed=seed) for each in folds}
     logger.info(f"{', '.join(found.labels)} on {data.name}")
@@ -111,7 +111,11 @@ def evaluate(
                 logger.warning(warning)
                 warnings.append(warning)
             kinds[label] = network_kind(net)
-        videos = ensure_prepared(split.test, store, workers=workers, on_progress=on_progress)
+        preparing = prepared_like(nets[main].preparation, model=main)
+        store = given or default_store(data, **preparing)
+        videos = ensure_prepared(
+            split.test, store, **preparing, workers=workers, on_progress=on_progress
+        )
         for label, net in nets.items():
             stored = (video for _, video in videos.usable())
             require_same_preparation(net.preparation, stored, model=label)

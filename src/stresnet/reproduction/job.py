@@ -90,7 +90,7 @@ class Job:
 
     @property
     def store_folder(self) -> Path:
-        return self.store or default_store(self.root)
+        return self.store or default_store(self.root, **self.full_recipe.preparing)
 
     def run_folder(self, split: int | str = FOLD) -> Path:
         """Where `train` puts a split's networks; of all splits, with `{fold}` for the number."""

@@ -67,7 +67,8 @@ def reproduce(job: Job) -> dict[str, Any]:
         require_trainable(training, job.run_folder(number))
     warn_of_other_tasks(job, training.split.class_names)
     logger.info("prepare: the videos of all splits")
-    ensure_prepared(job.videos(), job.store_folder).kept(skip_broken=job.skip_broken)
+    prepared = ensure_prepared(job.videos(), job.store_folder, **job.full_recipe.preparing)
+    prepared.kept(skip_broken=job.skip_broken)
     for number in job.splits:
         logger.info(f"train: split {number}")
         train(
@@ -145,7 +146,7 @@ def estimate_reproduction(job: Job) -> ReproductionEstimate:
     """
     videos = job.videos()
     preparation = estimate_preparation(
-        [(item.path, item.name) for item in videos], job.store_folder
+        [(item.path, item.name) for item in videos], job.store_folder, **job.full_recipe.preparing
     )
     phases = estimate_training(job.root, execution=job.execution, **job.training(job.splits[0]))
     seconds = scoring_seconds(job.full_recipe, job.execution.device)

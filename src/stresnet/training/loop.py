@@ -86,6 +86,8 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
     # -- What learns: one stream or both ----------------------------------------------------
     learner: nn.Module = net.get_submodule(phase.name) if phase.stream else net
     learner.to(context.device).train()
+    if phase.learns == "classifier":
+        freeze_features(learner)
     average_moments(learner, recipe.running_moments)
     optimizer, scaler = make_optimizer(learner, recipe), execution.scaler(context.device)
     progress = Progress(learner, optimizer, scaler)
@@ -178,6 +180,15 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
             save_checkpoint(run.checkpoint, progress, phase.iterations, run.fingerprint)
         if any(signals := context.gather_objects(stop.signal_number)):
             raise Interrupted(max(number or 0 for number in signals))
+
+
+def freeze_features(learner: nn.Module) -> None:
+    """Let only the classifiers learn; the norms keep their running moments."""
+    for name, parameter in learner.named_parameters():
+        parameter.requires_grad_("classifier" in name)
+    for module in learner.modules():
+        if isinstance(module, SubBatchNorm):
+            module.eval()
 
 
 def next_group(groups: Iterator[Group], stop: StopRequest) -> Group | None:

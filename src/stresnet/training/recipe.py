@@ -22,13 +22,19 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from stresnet.data.loading.augmentation import CropKind
+from stresnet.data.prepare.preparation import HowPrepared
 from stresnet.errors import UsageError
+from stresnet.flow import AUTHORS, FAST
+from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.model.motion_residual import MotionResidual, ResidualScale
 from stresnet.model.stream import Depth, TemporalPoolKind
 from stresnet.model.sub_batch_norm import RunningMoments
 from stresnet.model.temporal_convolution import TemporalInit
 
 PhaseName = Literal["motion", "appearance", "st_resnet", "st_resnet_star"]
+# Iterations that a schedule of epochs becomes: small folders need steps, large ones an end.
+FEWEST, MOST = 60, 2000
+
 PHASES: tuple[PhaseName, ...] = ("motion", "appearance", "st_resnet", "st_resnet_star")
 
 
@@ -39,6 +45,8 @@ class Phase:
     Attributes:
         name: which network, which of its streams learn.
         schedule: (learning rate, iterations) one after the other.
+        unit: whether the schedule counts iterations or epochs, passes over the training videos;
+            see `Recipe.for_videos`.
         batch: videos an SGD step.
         norm_group: videos that share normalisation moments; it divides `batch` or the last
             group of a step is smaller.
@@ -47,6 +55,7 @@ class Phase:
         crop: "corners" (motion stream), "scale-jitter" (appearance and joint phases), or
             "corner-grid", the released code's form of that (D5).
         dropout: before the classifiers.
+        learns: all layers, or only the classifiers; then the norms keep their moments.
         cosine: whether each of these rates is a peak, reached after a tenth of its iterations and
             left along half a cosine towards 0, or is constant, as in the paper.
         shared_tau: whether tau is drawn once a normalisation group, as in the released code, or
@@ -63,6 +72,8 @@ class Phase:
     dropout: float = 0.0
     cosine: bool = False
     shared_tau: bool = False
+    unit: Literal["iterations", "epochs"] = "iterations"
+    learns: Literal["all", "classifier"] = "all"
 
     @property
     def stream(self) -> Literal["motion", "appearance"] | None:
@@ -77,7 +88,17 @@ class Phase:
     @property
     def iterations(self) -> int:
         """Optimiser steps of the whole phase."""
+        assert self.unit == "iterations", "see Recipe.for_videos"
         return sum(steps for _, steps in self.schedule)
+
+    def for_videos(self, videos: int) -> Phase:
+        """Return the phase with epochs turned into iterations, from `FEWEST` to `MOST`."""
+        if self.unit == "iterations":
+            return self
+        epochs = sum(count for _, count in self.schedule)
+        steps = min(max(epochs * videos / self.batch, FEWEST), MOST)
+        schedule = tuple((rate, round(steps * count / epochs)) for rate, count in self.schedule)
+        return replace(self, schedule=schedule, unit="iterations")
 
     def learning_rate(self, iteration: int) -> float:
         """The rate of one iteration, counted from 0."""
@@ -122,6 +143,8 @@ class Recipe:
         temporal_convolutions: Eq. 5, in the joint phases.
         temporal_init: how temporal filters start: "average" (Eq. 5) or "identity" (ours).
         temporal_pool_kind: "max" (the paper) or "average", in ST-ResNet*.
+        short_side: of the frames that videos are prepared to, pixels.
+        flow: parameters of TV-L1: "authors" or "fast" (see `stresnet.flow`).
     """
 
     name: str
@@ -142,6 +165,18 @@ class Recipe:
     temporal_convolutions: bool = True
     temporal_init: TemporalInit = "average"
     temporal_pool_kind: TemporalPoolKind = "max"
+    short_side: int = SHORT_SIDE
+    flow: Literal["authors", "fast"] = "authors"
+
+    @property
+    def preparing(self) -> HowPrepared:
+        """How its videos are prepared."""
+        parameters = {"authors": AUTHORS, "fast": FAST}[self.flow]
+        return HowPrepared(parameters=parameters, short_side=self.short_side)
+
+    def for_videos(self, videos: int) -> Recipe:
+        """Return the recipe for so many training videos, with iterations in place of epochs."""
+        return replace(self, phases=tuple(phase.for_videos(videos) for phase in self.phases))
 
     def phase(self, name: str) -> Phase:
         """The phase of that name.
@@ -157,10 +192,14 @@ class Recipe:
     def with_phases(self, *names: PhaseName, **changes: Any) -> Recipe:
         """The recipe with fields of some phases changed; of all phases, if none are named.
 
+        A new schedule counts iterations, unless `unit` is given too.
+
         Raises:
             UsageError: there is no phase of that name.
         """
         named = names or [phase.name for phase in self.phases]
+        if "schedule" in changes:
+            changes.setdefault("unit", "iterations")
         changed = {name: replace(self.phase(name), **changes) for name in named}
         return replace(self, phases=tuple(changed.get(p.name, p) for p in self.phases))
 

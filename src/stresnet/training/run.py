@@ -84,7 +84,7 @@ def train(
             UCF101's (section 4.1). None: `weights`.
         fold: the fold or official split whose test videos are kept out.
         lists: folder of UCF101's or HMDB51's official split files.
-        store: folder of prepared videos, filled as needed. None: `default_store(data)`.
+        store: folder of prepared videos, filled as needed. None: `default_store` for the recipe.
         skip_broken: train without the videos that cannot be prepared, instead of stopping.
         phases: some of `PHASES`, in order; each needs the one before, now or in an earlier call.
         seed: of sampling, augmentation, dropout and new filters.
@@ -130,7 +130,9 @@ def train(
             logger.info(f"prepared videos: {job.store}")
 
         # -- Videos -------------------------------------------------------------------------------
-        prepared = ensure_prepared(job.split.train, job.store) if context.is_first else None
+        prepared = None
+        if context.is_first:
+            prepared = ensure_prepared(job.split.train, job.store, **job.recipe.preparing)
         trained = context.broadcast_object(prepared).kept(skip_broken=skip_broken)
         fingerprint = used_in(setup, trained)
         if context.is_first:
@@ -258,15 +260,18 @@ def plan(
         DatasetError, UsageError, WeightsError, EnvironmentProblem: as they say.
     """
     recipe = recipe_named(recipe) if isinstance(recipe, str) else recipe
-    wanted = tuple(recipe.phase(name) for name in phases)
-    if not wanted:
+    for name in phases:
+        recipe.phase(name)  # is there
+    if not phases:
         raise UsageError("no phase was given", remedy=f"give some of {', '.join(PHASES)}")
     if seed < 0:
         raise UsageError(f"the seed is {seed}; expected 0 or more")
+    split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
+    recipe = recipe.for_videos(len(split.train))
+    wanted = tuple(recipe.phase(name) for name in phases)
     for phase in wanted:
         groups_a_step(phase, world_size)
-    split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
-    store = Path(store) if store else default_store(data)
+    store = Path(store) if store else default_store(data, **recipe.preparing)
     warnings = check(split, store)
     first = find_initial_weights(weights, recipe)
     motion = first if motion_weights is None else find_initial_weights(motion_weights, recipe)
