@@ -30,8 +30,8 @@ STEPS = {"left": -2, "right": 2}  # px a frame
 
 
 def toy_recipe(rate: float = 1e-2) -> Recipe:
-    phase = replace(MOTION, batch=2, norm_group=2, schedule=((rate, 1),))
-    return replace(QUICK, input_size=32, phases=(phase,))
+    phase = replace(MOTION, batch=2, norm_group=2, unit="iterations", schedule=((rate, 1),))
+    return replace(QUICK, depth="tiny", input_size=32, phases=(phase,))
 
 
 def toy(work: Path | None = None, **parameters: Any) -> STResNetClassifier:

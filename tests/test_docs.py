@@ -127,9 +127,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reader(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Path]:
     """A folder to follow a page in, where training takes two steps a phase instead of hundreds."""
     phases = tuple(
-        replace(phase, batch=2, norm_group=2, schedule=((1e-3, 2),)) for phase in QUICK.phases
+        replace(phase, batch=2, norm_group=2, unit="iterations", schedule=((1e-3, 2),))
+        for phase in QUICK.phases
     )
-    monkeypatch.setitem(RECIPES, "quick", replace(QUICK, input_size=32, phases=phases))
+    monkeypatch.setitem(RECIPES, "quick", replace(QUICK, depth="tiny", input_size=32, phases=phases))
 
     def follow(page: Path) -> Path:
         folder = tmp_path / "reader"

@@ -38,10 +38,18 @@ from toy_training import in_child
 IN_PROCESS = Execution("cpu", "fp32", workers=0)
 TINY = replace(
     QUICK,
+    depth="tiny",
     name="tiny",
     input_size=32,
     phases=tuple(
-        replace(phase, batch=2, norm_group=2, schedule=((1e-2, 2),), chunks=min(phase.chunks, 5))
+        replace(
+            phase,
+            batch=2,
+            norm_group=2,
+            unit="iterations",
+            schedule=((1e-2, 2),),
+            chunks=min(phase.chunks, 5),
+        )
         for phase in QUICK.phases
     ),
 )

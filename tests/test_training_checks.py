@@ -52,7 +52,7 @@ def nothing_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"weights": "resnet50.safetensorz"}, WeightsError, "no such file"),
         ({"motion_weights": "nowhere.pth"}, WeightsError, "no such file"),
         (
-            {"recipe": replace(QUICK, depth=50), "weights": str(SHIPPED_WEIGHTS)},
+            {"recipe": replace(QUICK, depth=50), "weights": str(SHIPPED_WEIGHTS["tiny"])},
             WeightsError,
             "fit",
         ),
@@ -105,8 +105,8 @@ def planned(data: Path, **changes: Any) -> Any:
 
 def test_a_run_knows_its_first_weights_by_content(data: Path, tmp_path: Path) -> None:
     here, moved, other = (tmp_path / f"{name}.safetensors" for name in ("here", "moved", "other"))
-    shutil.copy(SHIPPED_WEIGHTS, here)
-    shutil.copy(SHIPPED_WEIGHTS, moved)
+    shutil.copy(SHIPPED_WEIGHTS["tiny"], here)
+    shutil.copy(SHIPPED_WEIGHTS["tiny"], moved)
     tensors = load_file(here)
     save_file(tensors | {"conv1.weight": tensors["conv1.weight"] * 2}, other)
     out = tmp_path / "run"

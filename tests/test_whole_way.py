@@ -39,10 +39,10 @@ IN_PROCESS = Execution("cpu", "fp32", workers=0)
 def toy_recipe() -> Recipe:
     """Every phase of `quick`, one iteration at each rate, on crops of 32 px."""
     phases = tuple(
-        replace(phase, batch=2, norm_group=2, schedule=((1e-2, 1), (1e-3, 1)))
+        replace(phase, batch=2, norm_group=2, unit="iterations", schedule=((1e-2, 1), (1e-3, 1)))
         for phase in QUICK.phases
     )
-    return replace(QUICK, input_size=32, phases=phases)
+    return replace(QUICK, depth="tiny", input_size=32, phases=phases)
 
 
 @pytest.fixture(scope="module")
