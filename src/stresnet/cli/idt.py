@@ -100,15 +100,24 @@ def evaluate(
     encoded: Encoded,
     out: Annotated[
         Path | None,
-        typer.Option(help="File for the scores, .npz, .csv or .json; default: ENCODED/scores.npz."),
+        typer.Option(help="File for the scores, .npz or .csv; default: ENCODED/scores.npz."),
     ] = None,
 ) -> None:
     """Score the test videos, for `stresnet evaluate --with-idt` and `stresnet fuse`."""
-    from stresnet.cli.evaluate import accuracy_table
-    from stresnet.evaluation.score_files import write_scores
-    from stresnet.evaluation.with_idt import idt_scores
+    import numpy as np
 
-    table = idt_scores(encoded)
+    from stresnet.cli.evaluate import accuracy_table
+    from stresnet.evaluation.score_files import ScoreTable, write_scores
+    from stresnet.idt.classifier import score_tested
+
+    classifier, videos, scores = score_tested(encoded)
+    table = ScoreTable(
+        str(encoded),
+        tuple(video.name for video in videos),
+        scores.astype("float64"),
+        classifier.class_names,
+        np.array([classifier.class_names.index(video.label) for video in videos]),
+    )
     place = out or encoded / "scores.npz"
     write_scores(table, place)
     if table.truth is not None:

@@ -3,8 +3,6 @@
     .npz     arrays names (N,), class_names (K,) and truth (N,), the last two if known, and scores
              (N, K): one array `scores`, or ours, `fused`, `appearance` and `motion`
     .csv     a header `name,CLASS,CLASS,...`; optionally a column `truth` with class names
-    .json    {"scores": {NAME: [score, ...], ...}}, optionally "class_names": [...] and
-             "truth": {NAME: CLASS, ...}
 
 Nothing is ever unpickled.
 """
@@ -12,7 +10,6 @@ Nothing is ever unpickled.
 from __future__ import annotations
 
 import csv
-import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -77,7 +74,7 @@ def read_scores(place: str | Path) -> ScoreTable:
 
     Raises:
         DatasetError: the file cannot be read or is not as described above.
-        UsageError: another ending, or an array asked for in a .csv or .json.
+        UsageError: another ending, or an array asked for in a .csv.
     """
     named, _, row = str(place).rpartition("#")
     path = Path(named)
@@ -91,8 +88,7 @@ def read_scores(place: str | Path) -> ScoreTable:
         )
     try:
         return reader(path, row)
-    except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError,
-            RecursionError, zipfile.BadZipFile, csv.Error) as error:  # fmt: skip
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, csv.Error) as error:
         raise DatasetError(
             f"{place}: cannot be read as scores ({type(error).__name__}: {error})",
             remedy="see docs/evaluation.md for what the file must hold",
@@ -100,7 +96,7 @@ def read_scores(place: str | Path) -> ScoreTable:
 
 
 def write_scores(table: ScoreTable, path: Path) -> None:
-    """Write .npz, .csv or .json, by the ending; the classes need names in a .csv.
+    """Write .npz or .csv, by the ending; the classes need names in a .csv.
 
     Raises:
         UsageError: another ending, or classes without names.
@@ -153,24 +149,6 @@ def _read_csv(path: Path, row: str) -> ScoreTable:
     )
 
 
-def _read_json(path: Path, row: str) -> ScoreTable:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    scores: Mapping[str, Any] = content["scores"]
-    class_names = tuple(content.get("class_names", ()))
-    truth = (
-        [class_names.index(content["truth"][name]) for name in scores]
-        if "truth" in content
-        else None
-    )
-    return ScoreTable(
-        origin=str(path),
-        names=tuple(scores),
-        scores=np.array(list(scores.values()), dtype=np.float64),
-        class_names=class_names,
-        truth=None if truth is None else np.array(truth, dtype=np.int64),
-    )
-
-
 def _write_npz(table: ScoreTable, path: Path) -> None:
     arrays: dict[str, NDArray[Any]] = {"names": np.array(table.names, dtype=np.str_)}
     if table.class_names:
@@ -190,26 +168,11 @@ def _write_csv(table: ScoreTable, path: Path) -> None:
             writer.writerow((name, *label, *row))
 
 
-def _write_json(table: ScoreTable, path: Path) -> None:
-    content: dict[str, Any] = {
-        "scores": dict(zip(table.names, table.scores.tolist(), strict=True)),
-    }
-    if table.class_names:
-        content["class_names"] = list(table.class_names)
-        if table.truth is not None:
-            labels = [table.class_names[index] for index in table.truth]
-            content["truth"] = dict(zip(table.names, labels, strict=True))
-    with atomic_write(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
 READERS: Mapping[str, Callable[[Path, str], ScoreTable]] = {
     ".npz": _read_npz,
     ".csv": _read_csv,
-    ".json": _read_json,
 }
 WRITERS: Mapping[str, Callable[[ScoreTable, Path], None]] = {
     ".npz": _write_npz,
     ".csv": _write_csv,
-    ".json": _write_json,
 }

@@ -135,7 +135,7 @@ def score_tested(folder: Path) -> tuple[Classifier, list[Encoded], Float32]:
     """Score the test videos of a folder: its classifier, the videos and their scores (n, K).
 
     Raises:
-        DatasetError: the folder has no test videos.
+        DatasetError: the folder has no test videos, or some of a class without training videos.
         StoreError: the classifier or a vector is missing, damaged, or of another codebook.
     """
     classifier = load_classifier(folder / CLASSIFIER)
@@ -147,5 +147,10 @@ def score_tested(folder: Path) -> tuple[Classifier, list[Encoded], Float32]:
     videos = [video for video in encoded_videos(folder) if video.split == "test"]
     if not videos:
         raise DatasetError(f"{folder}: holds no test videos", remedy="see its failures.csv")
+    if strange := sorted({video.label for video in videos} - set(classifier.class_names)):
+        raise DatasetError(
+            f"{folder}: no training video is of class {', '.join(strange)}",
+            remedy="see its failures.csv and split.csv",
+        )
     rows = [classifier.scores(load_vector(folder, video.name)[None]) for video in videos]
     return classifier, videos, np.concatenate(rows)
