@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.evaluation.bootstrap import Outcome
 from stresnet.evaluation.metrics import top_k_accuracy
 from stresnet.evaluation.protocols import Protocol
 
@@ -42,10 +41,6 @@ class EvaluationResult:
     def accuracy(self, row: str = "fused") -> float:
         """Top-1 accuracy, in [0, 1]."""
         return top_k_accuracy(self.scores[row], self.truth)
-
-    def outcome(self, row: str = "fused") -> Outcome:
-        """What the bootstrap needs."""
-        return Outcome(self.scores[row], self.truth, self.sources or self.names)
 
 
 @dataclass(frozen=True)

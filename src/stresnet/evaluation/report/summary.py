@@ -78,7 +78,7 @@ def _line(entry: Entry, row: str, seed: int) -> dict[str, Any]:
         paper = table_4(benchmark).get(entry.network)
     else:
         paper = table_3(benchmark, entry.network, row)
-    estimates = estimate([result.outcome(row) for result in entry.results], seed=seed)
+    estimates = estimate(entry.results, row, seed=seed)
     accuracies: dict[str, Any] = {name: asdict(value) for name, value in estimates.items()}
     if len(entry.class_names) < BEST_FIVE_FROM:
         accuracies["top5"] = None
