@@ -99,8 +99,7 @@ def fuse(
         list[str],
         typer.Argument(
             metavar="SCORES...",
-            help="Score files of the same videos: .npz or .csv; FILE.npz#motion takes one "
-            "stream.",
+            help="Score files of the same videos: .npz or .csv; FILE.npz#motion takes one stream.",
         ),
     ],
     weights: Annotated[

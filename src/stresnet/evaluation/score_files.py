@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,22 @@ class ScoreTable:
         return DatasetError(
             f"{self.origin}: {problem}", remedy="expected one row of K finite scores per video"
         )
+
+
+def places(kind: str, wanted: Sequence[str], there: Sequence[str], origin: str) -> list[int]:
+    """Return where each wanted video or class stands among the names that `origin` has.
+
+    Raises:
+        DatasetError: one is missing; it is named.
+    """
+    place_of = {name: place for place, name in enumerate(there)}
+    if missing := [name for name in wanted if name not in place_of]:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise DatasetError(
+            f"{origin}: {kind} {missing[0]!r}{more} is missing",
+            remedy="make both scores of the same videos and classes: the same data and fold",
+        )
+    return [place_of[name] for name in wanted]
 
 
 def save_arrays(path: Path, **arrays: Any) -> None:

@@ -16,10 +16,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.errors import DatasetError
 from stresnet.evaluation.comparison import Comparison
 from stresnet.evaluation.fusion import Normalisation, fuse
-from stresnet.evaluation.score_files import ScoreTable
+from stresnet.evaluation.score_files import ScoreTable, places
 
 IDT = "improved dense trajectories (IDT)"  # as Table 4 calls it
 TWO_CLASSES = (
@@ -78,25 +77,14 @@ def _fused(table: ScoreTable) -> dict[str, NDArray[np.float32]]:
 
 def _matched(network: ScoreTable, table: ScoreTable) -> ScoreTable:
     """Return the table's rows and columns in the network's order; other videos are left out."""
-    rows = _places("video", network.names, table.names, table.origin)
+    rows = places("video", network.names, table.names, table.origin)
     columns = list(range(table.scores.shape[1]))
     if table.class_names:
-        columns = _places("class", network.class_names, table.class_names, table.origin)
+        columns = places("class", network.class_names, table.class_names, table.origin)
         # A class that the network does not have would be left out silently.
-        _places("class", table.class_names, network.class_names, network.origin)
+        places("class", table.class_names, network.class_names, network.origin)
     truth = None
     if table.truth is not None:
         truth = np.array([columns.index(label) for label in table.truth[rows]], dtype=np.int64)
     scores = table.scores[np.ix_(rows, columns)]
     return ScoreTable(table.origin, network.names, scores, network.class_names, truth)
-
-
-def _places(kind: str, wanted: Sequence[str], there: Sequence[str], origin: str) -> list[int]:
-    place_of = {name: place for place, name in enumerate(there)}
-    if missing := [name for name in wanted if name not in place_of]:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise DatasetError(
-            f"{origin}: {kind} {missing[0]!r}{more} is missing",
-            remedy="make both scores of the same videos and classes: the same data and fold",
-        )
-    return [place_of[name] for name in wanted]
