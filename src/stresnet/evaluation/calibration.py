@@ -27,10 +27,7 @@ from stresnet.model import STResNet
 from stresnet.progress import OnProgress, silent
 
 BINS = 15  # Guo et al., section 2
-COLDEST, HOTTEST = (
-    0.05,
-    20.0,
-)  # temperatures; without a bound where all videos are right
+COLDEST, HOTTEST = 0.05, 20.0  # temperatures; there is no best one where all videos are right
 MOST_VIDEOS = 200  # that a temperature is fitted on
 
 logger = logging.getLogger(__name__)
@@ -48,14 +45,6 @@ class Bin:
     videos: int
     confidence: float
     accuracy: float
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Temperatures for the fused scores, one for each fold, and the videos they were fitted on."""
-
-    temperatures: tuple[float, ...]
-    videos: tuple[tuple[str, ...], ...]
 
 
 def reliability(scores: Scores, truth: Indices, *, bins: int = BINS) -> tuple[Bin, ...]:

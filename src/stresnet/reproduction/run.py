@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -165,7 +165,7 @@ def scoring_seconds(recipe: Recipe, device: str) -> float:
         noise.integers(0, 256, (TRIED_FRAMES, height, width, 3), np.uint8),
         noise.integers(0, 256, (TRIED_FRAMES - 1, 2, height, width), np.uint8),
     )
-    few = PAPER.with_chunks(POOL_WINDOW)
+    few = replace(PAPER, chunks=POOL_WINDOW)
     score_video(net, video, protocol=few)  # warms caches up
     began = time.perf_counter()
     score_video(net, video, protocol=few)
