@@ -232,7 +232,7 @@ def test_the_motion_stream_starts_from_another_reproduction(
 ) -> None:
     """The same split's two-stream network: the first phase alone."""
     again = job(root, tmp_path, motion_weights=whole / "split{fold}/two_stream")
-    assert again.training(2)["motion_weights"] == str(whole / "split2/two_stream")
+    assert again.training(2)["motion_weights"] == whole / "split2/two_stream"
 
     still = replace(
         TINY,

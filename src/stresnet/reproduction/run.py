@@ -99,7 +99,7 @@ class Job:
             DatasetError: the official lists are missing, or another data set's.
         """
         weights, motion_weights = (
-            given if given is None else str(given).replace(FOLD, str(split))
+            None if given is None else type(given)(str(given).replace(FOLD, str(split)))
             for given in (self.weights, self.motion_weights)
         )
         return {
