@@ -112,13 +112,19 @@ def recomputed(learner: nn.Module) -> Iterator[None]:
             unit.forward,
             use_reentrant=False,
             preserve_rng_state=False,  # units draw nothing at random
-            context_fn=lambda unit=unit: (nullcontext(), _moments_kept(unit)),
+            context_fn=partial(_first_and_second_pass, unit),
         )
     try:
         yield
     finally:
         for unit in units:
             del unit.forward  # the instance's; the class has its own
+
+
+def _first_and_second_pass(
+    unit: ResidualUnit,
+) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    return nullcontext(), _moments_kept(unit)
 
 
 @contextmanager
