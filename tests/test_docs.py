@@ -130,7 +130,9 @@ def reader(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         replace(phase, batch=2, norm_group=2, unit="iterations", schedule=((1e-3, 2),))
         for phase in QUICK.phases
     )
-    monkeypatch.setitem(RECIPES, "quick", replace(QUICK, depth="tiny", input_size=32, phases=phases))
+    monkeypatch.setitem(
+        RECIPES, "quick", replace(QUICK, depth="tiny", input_size=32, phases=phases)
+    )
 
     def follow(page: Path) -> Path:
         folder = tmp_path / "reader"

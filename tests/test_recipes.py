@@ -43,7 +43,7 @@ def test_a_cosine_rises_to_each_rate_and_falls_towards_zero() -> None:
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_every_recipe_has_all_phases_in_order(recipe) -> None:
     assert tuple(phase.name for phase in recipe.phases) == PHASES
-    assert recipe_named(recipe.name) is recipe
+    assert recipe_named(recipe.name) == recipe == recipe_named(recipe)
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -63,7 +63,7 @@ def test_a_recipe_with_fewer_fields_can_still_be_read() -> None:
 def test_a_recipe_of_another_version_is_refused() -> None:
     other = QUICK.as_dict()
     other["phases"][0]["mixup"] = 0.2
-    with pytest.raises(UsageError, match="unknown fields: mixup"):
+    with pytest.raises(UsageError, match=r"cannot be read.*mixup"):
         Recipe.from_dict(other)
 
 

@@ -6,7 +6,7 @@ see the B*T chunks as one batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -83,15 +83,10 @@ class Stream(nn.Module):
     ) -> None:
         super().__init__()
         _expect("num_classes", num_classes, num_classes >= 1, "at least 1")
-        _expect("depth", depth, depth in UNITS, _one_of(UNITS))
-        _expect("temporal_pool", temporal_pool, temporal_pool in (None, "pool5", "conv5"),
-                "None, 'pool5' or 'conv5'")  # fmt: skip
-        kinds = get_args(TemporalPoolKind)
-        _expect(
-            "temporal_pool_kind", temporal_pool_kind, temporal_pool_kind in kinds, _one_of(kinds)
-        )
-        strides = get_args(StrideIn)
-        _expect("stride_in", stride_in, stride_in in strides, _one_of(strides))
+        expect_one_of("depth", depth, UNITS)
+        expect_one_of("temporal_pool", temporal_pool, (None, "pool5", "conv5"))
+        expect_one_of("temporal_pool_kind", temporal_pool_kind, get_args(TemporalPoolKind))
+        expect_one_of("stride_in", stride_in, get_args(StrideIn))
         _expect("input_size", input_size, input_size >= 32, "at least 32 pixels")
         _expect("dropout", dropout, 0 <= dropout < 1, "a rate in [0, 1)")
 
@@ -257,5 +252,6 @@ def _expect(name: str, got: object, holds: bool, expected: str) -> None:
         raise UsageError(f"{name} is {got!r}, expected {expected}")
 
 
-def _one_of(choices: Iterable[object]) -> str:
-    return "one of " + ", ".join(repr(choice) for choice in choices)
+def expect_one_of(name: str, got: object, choices: Collection[object]) -> None:
+    """Raise `UsageError` unless an argument is one of its choices."""
+    _expect(name, got, got in choices, f"one of {', '.join(map(repr, choices))}")

@@ -9,9 +9,7 @@ from pathlib import Path
 import torch
 
 from stresnet.errors import UsageError
-from stresnet.model import STResNet, inflate_from, load_imagenet, load_model
-from stresnet.model.hub import find_weights
-from stresnet.model.lookup import find_model, shipped_models
+from stresnet.model import STResNet, find_weights, inflate_from, load_imagenet, load_model
 from stresnet.model.model_folder import WEIGHTS
 from stresnet.model.stream import Depth
 from stresnet.model.temporal_convolution import TemporalInit
@@ -67,11 +65,7 @@ def find_initial_weights(weights: str | Path | None, recipe: Recipe) -> str | Pa
     """
     if weights is None:
         return SHIPPED_WEIGHTS.get(recipe.depth)
-    if weights == NOISE:
-        return NOISE
-    if str(weights) in shipped_models() and not Path(weights).exists():
-        return find_model(str(weights))
-    return find_weights(weights)
+    return weights if weights == NOISE else find_weights(weights)
 
 
 def digest_of(weights: str | Path | None) -> str | None:

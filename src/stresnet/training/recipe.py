@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from stresnet.data.loading.augmentation import CropKind
@@ -214,23 +214,20 @@ class Recipe:
         Raises:
             UsageError: there are fields that no recipe has.
         """
-        known = {field.name for field in fields(cls)}
-        known_of_phase = {field.name for field in fields(Phase)}
-        strange = {*values} - known
-        strange |= {name for phase in values["phases"] for name in phase} - known_of_phase
-        if strange:
+        try:
+            phases = tuple(
+                Phase(
+                    **phase
+                    | {
+                        "schedule": tuple((rate, steps) for rate, steps in phase["schedule"]),
+                        "tau": tuple(phase["tau"]),
+                    }
+                )
+                for phase in values["phases"]
+            )
+            return cls(**{**values, "phases": phases})
+        except TypeError as error:  # a field that no recipe has
             raise UsageError(
-                f"recipe {values.get('name')!r} has unknown fields: {', '.join(sorted(strange))}",
+                f"recipe {values.get('name')!r} cannot be read ({error})",
                 remedy="it was made by another version of stresnet: train into a new folder",
-            )
-        phases = tuple(
-            Phase(
-                **{
-                    **phase,
-                    "schedule": tuple((rate, steps) for rate, steps in phase["schedule"]),
-                    "tau": tuple(phase["tau"]),
-                }
-            )
-            for phase in values["phases"]
-        )
-        return cls(**{**values, "phases": phases})
+            ) from error

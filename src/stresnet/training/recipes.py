@@ -18,7 +18,6 @@ __all__ = [
     "Phase",
     "PhaseName",
     "Recipe",
-    "recipe_like",
     "recipe_named",
 ]
 
@@ -74,7 +73,7 @@ PAPER = Recipe(
 )
 
 # --------------------------------------------------------------------------------------------
-# The authors' MATLAB where it differs from the paper (docs/paper_vs_code.md): groups of 32 videos
+# The authors' MATLAB: all that differs from the paper (docs/paper_vs_code.md): groups of 32 videos
 # for single streams, dropout 0.8 in the motion base network, doubled rates, summed losses, two
 # corners only, one tau a group, running standard deviations, pooling over time after conv5. Their
 # "epochs" are written out in iterations for UCF101's 9537 training videos of split 1, of which each
@@ -83,51 +82,36 @@ PAPER = Recipe(
 #   stresnet train UCF101 --recipe released-code --weights RESNET50
 # Cost: 29.8K + 2.2K + 6K + 22.5K iterations; not run here. Expected: 93.5 % (mean of 3 splits).
 # --------------------------------------------------------------------------------------------
-RELEASED_CODE = Recipe(
+_MOTION, _APPEARANCE, _ST_RESNET, _ST_RESNET_STAR = PAPER.phases
+RELEASED_CODE = replace(
+    PAPER,
     name="released-code",
-    depth=50,
-    input_size=224,
     temporal_pool="conv5",
-    chunk_loss="sum",
     double_rates=True,
     running_moments="deviation",
     phases=(
-        Phase(
-            name="motion",
+        replace(
+            _MOTION,
             schedule=((1e-2, 7_451), (1e-3, 7_451), (1e-4, 7_451), (1e-5, 7_451)),
             batch=128,
             norm_group=32,
-            chunks=1,
-            tau=(1, 1),
-            crop="corners",
             dropout=0.8,
         ),
-        Phase(
-            name="appearance",
+        replace(
+            _APPEARANCE,
             schedule=((1e-2, 746), (1e-3, 746), (1e-4, 746)),
-            batch=256,
             norm_group=32,
-            chunks=1,
-            tau=(1, 1),
             crop="corner-grid",
         ),
-        Phase(
-            name="st_resnet",
+        replace(
+            _ST_RESNET,
             schedule=((1e-3, 2_238), (1e-4, 2_238), (1e-5, 1_492)),
-            batch=128,
-            norm_group=4,
-            chunks=5,
-            tau=(5, 15),
             shared_tau=True,
             crop="corner-grid",
         ),
-        Phase(
-            name="st_resnet_star",
+        replace(
+            _ST_RESNET_STAR,
             schedule=((1e-4, 75), (1e-5, 22_425)),
-            batch=128,
-            norm_group=4,
-            chunks=11,
-            tau=(1, 15),
             shared_tau=True,
             crop="corner-grid",
         ),
@@ -220,29 +204,20 @@ QUICK_RESNET50 = replace(QUICK, name="quick-resnet50", depth=50)
 RECIPES = {recipe.name: recipe for recipe in (PAPER, RELEASED_CODE, QUICK, QUICK_RESNET50)}
 
 
-def recipe_like(
+def recipe_named(
     recipe: str | Recipe, *, depth: Depth | None = None, input_size: int | None = None
 ) -> Recipe:
-    """Return a recipe, given itself or by its name, with another depth or input size.
+    """Return the recipe of that name, or the one given, with another depth or input size.
 
     Raises:
-        UsageError: there is no recipe of that name.
+        UsageError: no recipe of that name.
     """
-    recipe = recipe_named(recipe) if isinstance(recipe, str) else recipe
+    if isinstance(recipe, str):
+        if recipe not in RECIPES:
+            raise UsageError(f"no recipe {recipe!r}; there are {', '.join(RECIPES)}")
+        recipe = RECIPES[recipe]
     return replace(
         recipe,
         depth=recipe.depth if depth is None else depth,
         input_size=recipe.input_size if input_size is None else input_size,
     )
-
-
-def recipe_named(name: str) -> Recipe:
-    """Return the recipe of that name.
-
-    Raises:
-        UsageError: no recipe of that name.
-    """
-    try:
-        return RECIPES[name]
-    except KeyError:
-        raise UsageError(f"no recipe {name!r}; there are {', '.join(RECIPES)}") from None
