@@ -107,9 +107,9 @@ def evaluate(
                 warnings.append(warning)
             kinds[label] = network_kind(net)
         preparing = prepared_like(nets[main].preparation, model=main)
-        store = given or default_store(data, **preparing)
+        folder = given or default_store(data, **preparing)
         videos = ensure_prepared(
-            split.test, store, **preparing, workers=workers, on_progress=on_progress
+            split.test, folder, **preparing, workers=workers, on_progress=on_progress
         )
         for label, net in nets.items():
             stored = (video for _, video in videos.usable())
@@ -131,7 +131,7 @@ def evaluate(
                 calibrate(
                     nets[main],
                     split,
-                    store,
+                    folder,
                     protocol=protocols[0],
                     precision=precision,
                     cache=cache(f"{main}.training", protocols[0], each),
@@ -149,7 +149,7 @@ def evaluate(
         folds=tuple(folds),
         entries=entries,
         calibration=Calibration(*zip(*fitted, strict=True)) if fitted else None,
-        store=store,
+        store=folder,
         warnings=tuple(warnings),
     )
     return add_idt(comparison, of_idt) if of_idt else comparison

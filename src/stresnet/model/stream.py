@@ -213,7 +213,7 @@ class Stream(nn.Module):
         """Pixels along one side of a frame -> places along that side of the last stage's map."""
         conv1 = (pixels + 1) // 2
         pool1 = conv1 // 2 if self.stride_in == "1x1" else (conv1 + 1) // 2
-        stride = 2 ** (self.stages_in_all - 1)  # of the stages, 8 with conv5_x
+        stride = 1 << (self.stages_in_all - 1)  # of the stages, 8 with conv5_x
         return (pool1 + stride - 1) // stride
 
     def check(self, x: Tensor) -> None:

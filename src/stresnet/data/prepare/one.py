@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.prepare.preparation import SHORT_SIDE, preparation
+from stresnet.data.prepare.preparation import preparation
 from stresnet.data.store.reader import Origin, StoredVideo
 from stresnet.data.store.writer import store_writer
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.decode import Frame, frames_of_array, iter_frames, library_versions
 from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
-from stresnet.flow.quantize import stored_scale
+from stresnet.flow.quantize import SHORT_SIDE, stored_scale
 from stresnet.prefetch import prefetch
 
 BLOCK = 32  # frames in memory at a time
