@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 import stresnet
 from stresnet.cli import app
-from stresnet.cli.app import print_any_character, register
+from stresnet.cli.app import register
+from stresnet.cli.process import prepare_streams
 from stresnet.errors import VideoError
 
 library = logging.getLogger("stresnet.some.module")
@@ -91,7 +92,7 @@ def test_a_full_disk_is_the_machine_s_problem(run) -> None:
 def test_a_name_that_stdout_cannot_spell_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", out)
-    print_any_character()
+    prepare_streams()
     print("Gr\u00fc\u00dfe.mp4", flush=True)
     assert out.buffer.getvalue() == b"Gr\\xfc\\xdfe.mp4\n"
 

@@ -18,7 +18,7 @@ import socket
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ MARK = ".stresnet"  # in folders that this program has made
 STALE_SECONDS = 24 * 3600  # after which a partial of another machine counts as abandoned
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_FORBIDDEN = (errno.EACCES, errno.EROFS, errno.EPERM)
+_FAILING = (errno.EFBIG, errno.EIO, errno.EROFS)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
@@ -44,14 +44,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
     partial = _partial(path)
-    with _explained(path, _FULL + _FORBIDDEN):
+    with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.touch(exist_ok=False)
         usual_mode = partial.stat().st_mode
     try:
-        with _explained(path, _FULL, within=partial):
+        with _explained(path, of_disk=partial):
             yield partial
-        with _explained(path, _FULL + _FORBIDDEN):
+        with _explained(path):
             partial.chmod(usual_mode)  # safetensors lets only the owner read its files
             with partial.open("rb+") as written:
                 os.fsync(written.fileno())
@@ -80,12 +80,12 @@ def atomic_directory(path: Path, *, ending: str) -> Iterator[Path]:
         previous.rename(path)  # a run was killed between the two renames below
     _require_ours(path, ending)
     partial = _partial(path)
-    with _explained(path, _FULL + _FORBIDDEN):
+    with _explained(path):
         partial.mkdir(parents=True)
     try:
-        with _explained(path, _FULL, within=partial):
+        with _explained(path, of_disk=partial):
             yield partial
-        with _explained(path, _FULL + _FORBIDDEN):
+        with _explained(path):
             if path.exists():
                 shutil.rmtree(previous, ignore_errors=True)
                 path.rename(previous)
@@ -115,18 +115,19 @@ def remove_stale_partials(targets: Iterable[Path]) -> None:
                     partial.unlink(missing_ok=True)
 
 
-def require_writable(folder: Path) -> None:
+def require_writable(folder: Path, *, mark: bool = True) -> None:
     """Create the folder, before any work is done for it.
 
-    A folder that is new or empty gets the empty file `MARK`: what this program writes there is
-    none of the videos that it is given, wherever the folder lies.
+    Args:
+        mark: put the empty file `MARK` into a folder that is new or empty: what this program
+            writes there is none of the videos that it is given, wherever the folder lies.
 
     Raises:
         EnvironmentProblem: it cannot be created or written.
     """
-    with _explained(folder, tuple(errno.errorcode)):
+    with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if not any(folder.iterdir()):
+        if mark and not any(folder.iterdir()):
             (folder / MARK).touch()
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -179,23 +180,26 @@ def _runs(pid: int) -> bool:
 
 
 @contextmanager
-def _explained(
-    path: Path, codes: Sequence[int | None], *, within: Path | None = None
-) -> Iterator[None]:
-    """Turn OSErrors of these codes into clear ones; only those that concern `within`, if given."""
+def _explained(path: Path, *, of_disk: Path | None = None) -> Iterator[None]:
+    """Turn OSErrors into clear ones.
+
+    Args:
+        of_disk: only those in which the disk fails, and that concern this file or folder.
+    """
     try:
         yield
     except OSError as error:
-        about = error.filename and Path(os.fsdecode(error.filename))
-        ours = within is None or not about or about == within or within in about.parents
-        if not ours or error.errno not in codes:
-            raise
+        if of_disk is not None:
+            about = error.filename and Path(os.fsdecode(error.filename))
+            is_ours = not about or about == of_disk or of_disk in about.parents
+            if not is_ours or error.errno not in _FULL + _FAILING:
+                raise
         if error.errno in _FULL:
             raise EnvironmentProblem(
                 f"{path}: the disk is full", remedy="free space, then run the same command again"
             ) from error
         raise EnvironmentProblem(
-            f"{path}: cannot be written ({error.strerror})", remedy="choose another output folder"
+            f"{path}: cannot be written ({error.strerror})", remedy="choose another output"
         ) from error
 
 

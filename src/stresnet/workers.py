@@ -19,12 +19,14 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeAlias, TypeVar
 
 from stresnet.errors import EnvironmentProblem, JobError, StresnetError, UsageError
@@ -207,7 +209,9 @@ class _Worker:
         context = multiprocessing.get_context("spawn")  # forks break threads, ours and libraries'
         self.line, its_end = context.Pipe()
         self.process = context.Process(target=_work, args=(its_end, function), daemon=True)
-        self.process.start()
+        resource_tracker.ensure_running()  # here, since it lets all signals through
+        with _blocked(signal.SIGINT):  # Ctrl-C is for the parent, from the worker's first moment
+            self.process.start()
         its_end.close()  # here, so that the line breaks when the worker dies
         self.heard = 0.0  # when it last gave a sign of life
 
@@ -255,6 +259,8 @@ def _outcomes(
                         outcome = worker.line.recv()
                         worker.heard = time.monotonic()
                     except (EOFError, ConnectionError):
+                        worker.process.join(STOP_SECONDS)
+                        _pass_on(worker.process.exitcode)
                         _stop([worker], seconds=0)
                         code = worker.process.exitcode
                         outcome = JobError(f"its process died (exit code {code})")
@@ -285,6 +291,26 @@ def _outcomes(
         _stop([*idle, *busy])
 
 
+@contextmanager
+def _blocked(number: signal.Signals) -> Iterator[None]:
+    """Hold a signal back from this thread, and for ever from processes that it starts here."""
+    if not hasattr(signal, "pthread_sigmask"):  # not on POSIX
+        yield
+        return
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def _pass_on(exit_code: int | None) -> None:
+    """Have a program that obeys SIGTERM obey the one that a worker got: it is for the whole job."""
+    ended = exit_code in (-signal.SIGTERM, 128 + signal.SIGTERM)
+    if ended and callable(signal.getsignal(signal.SIGTERM)):
+        signal.raise_signal(signal.SIGTERM)
+
+
 def _stop(workers: Sequence[_Worker], *, seconds: float = STOP_SECONDS) -> None:
     """End workers within `seconds`; kill those that do not answer, as in a decoder that hangs."""
     processes = [worker.process for worker in workers]
@@ -308,7 +334,7 @@ def _work(line: Line, function: Callable[[Any], Any]) -> None:
     """What a worker process does, until it is ended."""
     global _home
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that files are removed
+    signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _home = line
     with suppress(EOFError, ConnectionError):  # the parent is dead
@@ -321,6 +347,12 @@ def _work(line: Line, function: Callable[[Any], Any]) -> None:
             except Exception as error:  # as text, since not every exception survives pickling
                 outcome = JobError(f"{type(error).__name__}: {error}")
             line.send(outcome)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Raise an exception, so that files are removed, and ignore the same signal from now on."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _die_with_parent() -> None:

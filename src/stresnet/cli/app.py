@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import gc
 import inspect
-import io
 import logging
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,7 +15,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from stresnet.errors import StresnetError
+from stresnet.cli.process import UNWRITABLE, Stop, flush_stdout, prepare_streams
+from stresnet.errors import EnvironmentProblem, StresnetError
 from stresnet.memory import keep_memory
 
 app = typer.Typer(
@@ -33,26 +31,30 @@ logger = logging.getLogger("stresnet")
 
 FAILURES_SHOWN = 20
 UNFORESEEN = 70  # the exit code for a mistake of ours: EX_SOFTWARE of sysexits.h
-NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+OTHER_OUTPUT = "Fix: free some space, or write elsewhere; then run the same command again"
 
 
 def main() -> None:
     """Entry point of the `stresnet` command."""
-    # As an exception, so that files are removed and processes ended; training has its own handler.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    stop = Stop()
+    stop.install()
+    prepare_streams()
     keep_memory()
-    print_any_character()
     gc.set_threshold(100_000)  # torch's import makes many objects and no garbage: 0.2 s
+    code: Any = 0
     try:
         app()
-    finally:
-        gc.freeze()  # what is alive dies with the process: looking through torch takes 0.2 s
-
-
-def print_any_character() -> None:
-    """Escape what stdout's encoding cannot spell: a file's name must not cost the other results."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    except SystemExit as end:
+        # What comes before or after a verb, click answers with "Aborted!" and 1.
+        code = stop.exit_code if stop.number is not None and end.code == 1 else end.code
+        if isinstance(end.__context__, BrokenPipeError):  # click and rich end silently
+            code = _report_unforeseen(end.__context__)
+    except OSError as error:  # of --help and --version, which are no verbs
+        code = _report_unforeseen(error)
+    if (error := flush_stdout()) is not None:
+        code = _report_unforeseen(error)
+    gc.freeze()  # what is alive dies with the process: looking through torch takes 0.2 s
+    sys.exit(code)
 
 
 class PlainLines(logging.Handler):
@@ -131,7 +133,7 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt as error:
             notes.print("stopped; the same command resumes")
             raise typer.Exit(getattr(error, "exit_code", 130)) from error
-        except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+        except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
             raise typer.Exit(_report_unforeseen(error)) from error
@@ -149,9 +151,12 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
 
 def _report_unforeseen(error: Exception) -> int:
     """Say in one sentence what nobody foresaw and how to report it; return the exit code."""
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
-        logger.error(f"output cannot be written: {NO_ROOM[error.errno]}. Fix: free some space")
-        return 3
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        logger.error(f"output cannot be written: {UNWRITABLE[error.errno]}. {OTHER_OUTPUT}")
+        return EnvironmentProblem.exit_code
+    if isinstance(error, MemoryError):
+        logger.error("there is not enough memory. Fix: free some, or use fewer --workers")
+        return EnvironmentProblem.exit_code
     logger.debug("".join(traceback.format_exception(error)).rstrip())
     reason = " ".join(str(error).split())[:200]
     hint = "" if logger.isEnabledFor(logging.DEBUG) else "; run it again with -v to see where"

@@ -106,6 +106,7 @@ def predict(
     Short videos get a ranked list of classes; long ones a timeline of labelled segments.
     """
     from stresnet.data.video.inputs import LiveInput, find_inputs
+    from stresnet.files import require_writable
     from stresnet.flow import FAST
     from stresnet.prediction import TimelineSettings, recognise_each, to_csv
     from stresnet.prediction.outputs import output_paths
@@ -130,6 +131,9 @@ def predict(
         raise typer.Exit
     names = [video.name for video in videos]
     paths = [output_paths(out, names, ending) for ending, out in outs.items()]
+    for out, of_out in zip(outs.values(), paths, strict=True):
+        is_file = of_out == [out]
+        require_writable(out.parent if is_file else out, mark=not is_file)
     show = ItemProgress("seconds")
     outcomes = recognise_each(
         model,

@@ -24,6 +24,7 @@ from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.evaluation.score_files import read_scores
 from stresnet.evaluation.scoring import require_known, score_videos
 from stresnet.evaluation.with_idt import add_idt
+from stresnet.files import require_writable
 from stresnet.model import STResNet
 from stresnet.progress import OnProgress, silent
 
@@ -87,6 +88,8 @@ def evaluate(
     given = None if store is None else Path(store)
     lists = None if lists is None else Path(lists)
     splits = {each: open_dataset(data, fold=each, lists=lists, seed=seed) for each in folds}
+    if out is not None:
+        require_writable(Path(out))
     logger.info(f"{', '.join(found.labels)} on {data.name}")
 
     def cache(label: str, protocol: Protocol, fold: Fold) -> Path | None:

@@ -1,0 +1,126 @@
+"""The process behind the command: signals that end it, and streams that cannot be written."""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import io
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+STOP_SECONDS = 8.0  # from a signal to the end, whatever hangs; what is unwound takes less
+UNWRITABLE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than allowed here",
+    errno.EROFS: "the disk is read-only",
+    errno.EPIPE: "nobody reads it any more",
+    errno.EIO: "the device reports an error",
+}
+
+
+class Stop:
+    """SIGTERM and Ctrl-C unwind the work by an exception: files are removed, processes ended.
+
+    Schedulers and terminals send a signal to every process of a job, often more than once: the
+    first one counts. Training has a handler of its own while it trains.
+
+    Attributes:
+        number: of the signal that ends the process, or None.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._is_timed = False
+
+    def install(self) -> None:
+        """Obey signals from now on."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as of a job in the background
+                signal.signal(number, self._on_signal)
+        sys.unraisablehook = self._on_unraisable
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + (self.number or 0)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.number is not None:
+            return
+        self.number = number
+        if not self._is_timed:
+            self._is_timed = True
+            # Not by `threading`, one of whose locks the main thread may hold now.
+            _thread.start_new_thread(self._end_in_time, ())
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(self.exit_code)
+
+    def _end_in_time(self) -> None:
+        time.sleep(STOP_SECONDS)
+        os._exit(self.exit_code)  # worker processes end with this one
+
+    def _on_unraisable(self, unraisable: Any) -> None:
+        """Raise once more what came up where Python drops exceptions, as in a destructor."""
+        number = self.number
+        if number is None or not isinstance(unraisable.exc_value, KeyboardInterrupt | SystemExit):
+            sys.__unraisablehook__(unraisable)
+            return
+        self.number = None
+        _thread.start_new_thread(_send_later, (number,))
+
+
+def _send_later(number: int) -> None:
+    time.sleep(0.05)
+    os.kill(os.getpid(), number)
+
+
+class Heedless:
+    """A stream of messages: where it cannot be written, they are lost and the work goes on."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def prepare_streams() -> None:
+    """Make stdout take any character, and stderr never end the work.
+
+    What stdout's encoding cannot spell is escaped: a file's name must not cost the other results.
+    """
+    for descriptor in range(3):  # a closed one would become the number of the next file
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stderr is not None:
+        sys.stderr = Heedless(sys.stderr)
+
+
+def flush_stdout() -> OSError | None:
+    """Write what stdout still holds; return why that fails, if it does."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = None  # type: ignore[assignment]  # or Python would try again at its end
+        return error
+    return None

@@ -1,0 +1,80 @@
+"""Output that cannot be written: one plain sentence and exit code 3, whatever is written where."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stresnet.files import atomic_write
+
+FULL = Path("/dev/full")
+pytestmark = pytest.mark.skipif(not FULL.exists(), reason="needs Linux")
+SCORES = "name,truth,a,b\nv1,a,0.7,0.3\nv2,b,0.2,0.8\n"
+
+
+def stresnet(*words: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stresnet", *words]
+    return subprocess.run(command, text=True, timeout=60, check=False, **settings)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture
+def scores(tmp_path: Path) -> str:
+    path = tmp_path / "s.csv"
+    path.write_text(SCORES, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("words", ["--version", "predict --help", "fuse"])
+def test_a_full_disk_behind_stdout(words: str, scores: str) -> None:
+    given = words.split() + ([scores, scores] if words == "fuse" else [])
+    with FULL.open("w") as full:
+        told = stresnet(*given, stdout=full, stderr=subprocess.PIPE)
+    assert told.returncode == 3
+    assert "output cannot be written: the disk is full. Fix:" in told.stderr
+    assert len(told.stderr.splitlines()) == 1
+
+
+def test_a_pipe_that_nobody_reads(scores: str) -> None:
+    end, begin = os.pipe()
+    os.close(end)
+    told = stresnet("fuse", scores, scores, stdout=begin, stderr=subprocess.PIPE)
+    os.close(begin)
+    assert (told.returncode, len(told.stderr.splitlines())) == (3, 1)
+    assert "nobody reads it" in told.stderr
+
+
+def test_messages_that_cannot_be_written_cost_no_result(scores: str, tmp_path: Path) -> None:
+    out = tmp_path / "fused.csv"
+    with FULL.open("w") as full:
+        told = stresnet("fuse", scores, scores, "--out", str(out), stdout=-1, stderr=full)
+    assert told.returncode == 0
+    assert "fused" in told.stdout and out.exists()
+
+
+@pytest.mark.parametrize("name", ["s.csv/x.csv", "folder", "n" * 300, "/proc/x.csv"])
+def test_a_file_that_cannot_be_there_is_named(scores: str, tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    out = str(tmp_path / name).removesuffix(".csv") + ".csv"
+    told = stresnet("fuse", scores, scores, "--out", out, stdout=-1, stderr=-1)
+    assert (told.returncode, len(told.stderr.splitlines())) == (3, 1)
+    assert f"{out}: cannot be written (" in told.stderr
+
+
+def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "from pathlib import Path; from stresnet.files import atomic_write\n"
+        f"with atomic_write(Path({str(tmp_path / 'a')!r})) as partial:\n"
+        "    partial.write_bytes(bytes(1000))\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script], text=True, stderr=-1, check=False)
+    assert (
+        "EnvironmentProblem" in told.stderr and "cannot be written (File too large)" in told.stderr
+    )
+    assert not list(tmp_path.iterdir())
+    with atomic_write(tmp_path / "a") as partial:
+        partial.write_text("fine")
