@@ -22,8 +22,8 @@ import numpy as np
 
 from stresnet.data.store.location import default_store
 from stresnet.errors import StresnetError, UsageError
+from stresnet.evaluation.comparison import ROWS
 from stresnet.evaluation.evaluate import evaluate
-from stresnet.evaluation.result import ROWS
 from stresnet.training.recipe import PhaseName, Recipe
 from stresnet.training.recipes import recipe_named
 from stresnet.training.run import train

@@ -13,8 +13,9 @@ import pytest
 import stresnet
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
-from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
+from stresnet.errors import DatasetError, EnvironmentProblem, UsageError, VideoError
 from stresnet.prediction import predict
+from stresnet.training import loop
 from stresnet.training.recipes import QUICK, Recipe
 
 pytest.importorskip("sklearn")
@@ -30,14 +31,14 @@ STEPS = {"left": -2, "right": 2}  # px a frame
 
 
 def toy_recipe(rate: float = 1e-2) -> Recipe:
-    phase = replace(MOTION, batch=2, norm_group=2, schedule=((rate, 1),))
-    return replace(QUICK, input_size=32, phases=(phase,))
+    phase = replace(MOTION, batch=2, norm_group=2, unit="iterations", schedule=((rate, 1),))
+    return replace(QUICK, depth="tiny", input_size=32, phases=(phase,))
 
 
-def toy(work: Path | None = None, **parameters: Any) -> STResNetClassifier:
+def toy(store: Path | None = None, **parameters: Any) -> STResNetClassifier:
     return STResNetClassifier(
         **{"recipe": toy_recipe(), "phases": ("motion",), "workers": 0, "precision": "fp32"}
-        | {"work": work}
+        | {"store": store}
         | parameters
     )
 
@@ -64,14 +65,14 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[s
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One for all tests: what was computed before is not computed again."""
-    return tmp_path_factory.mktemp("work")
+    return tmp_path_factory.mktemp("store")
 
 
-def test_fitted_it_predicts_as_predict_does(videos, work, capsys):
+def test_fitted_it_predicts_as_predict_does(videos, store, capsys):
     paths, labels = videos
-    classifier = toy(work)
+    classifier = toy(store)
     assert classifier.fit(paths, labels) is classifier
     assert classifier.classes_.tolist() == ["left", "right"]
     assert not capsys.readouterr().out
@@ -85,34 +86,34 @@ def test_fitted_it_predicts_as_predict_does(videos, work, capsys):
     best = classifier.predict(paths)
     assert best.tolist() == [classifier.classes_[i] for i in scores[:4].argmax(axis=1)]
     assert classifier.score(paths, labels) == np.mean(best == labels)
-    # Prepared once, whoever asked; and one run.
-    assert len(list((work / "store").rglob("*.zip"))) == len(paths)
-    assert len(list((work / "runs").iterdir())) == 1
 
 
-def test_the_same_fit_again_is_gone_on_with(videos, work):
+def test_the_same_fit_again_resumes_from_its_folder(videos, store, tmp_path, monkeypatch):
     paths, labels = videos
-    before = {path: path.stat().st_mtime_ns for path in work.rglob("*.checkpoint.safetensors")}
-    again = toy(work).fit(np.array([str(path) for path in paths]), labels)
-    after = {path: path.stat().st_mtime_ns for path in work.rglob("*.checkpoint.safetensors")}
-    assert before == after != {}
+    toy(store, out=tmp_path).fit(paths, labels)
+    monkeypatch.setattr(loop, "load_groups", lambda *_, **__: pytest.fail("trained again"))
+    again = toy(store, out=tmp_path).fit(np.array([str(path) for path in paths]), labels)
     assert again.classes_.tolist() == ["left", "right"]
+    with pytest.raises(UsageError, match="another recipe, seed"):
+        toy(store, out=tmp_path, seed=1).fit(paths, labels)
 
 
-def test_cross_validation_and_grid_search(videos, work):
+def test_cross_validation_and_grid_search(videos, store):
     paths, labels = videos
-    scores = cross_val_score(toy(work), paths, labels, cv=2, error_score="raise")
+    scores = cross_val_score(toy(store), paths, labels, cv=2, error_score="raise")
     assert scores.shape == (2,)
     recipes = [toy_recipe(), toy_recipe(1e-3)]
     fold = [([0, 1], [2, 3])]
-    search = GridSearchCV(toy(work), {"recipe": recipes}, cv=fold, refit=False, error_score="raise")
+    search = GridSearchCV(
+        toy(store), {"recipe": recipes}, cv=fold, refit=False, error_score="raise"
+    )
     search.fit(paths, labels)
     assert search.best_params_["recipe"] in recipes
-    assert len(list((work / "store").rglob("*.zip"))) == len(paths)
+    assert len(list(store.rglob("*.zip"))) == len(paths)  # prepared once, whoever asked
 
 
-def test_a_clone_has_the_parameters_and_nothing_learned(videos, work):
-    original = toy(work, seed=3)
+def test_a_clone_has_the_parameters_and_nothing_learned(videos, store):
+    original = toy(store, seed=3)
     copy = clone(original)
     assert copy.get_params() == original.get_params()
     assert "seed=3" in repr(copy)
@@ -120,9 +121,11 @@ def test_a_clone_has_the_parameters_and_nothing_learned(videos, work):
         copy.predict(videos[0])
 
 
-def test_frames_and_numbers_without_a_work_folder(tmp_path, monkeypatch):
+def test_frames_and_numbers_in_the_default_store(tmp_path, monkeypatch):
     """Labels stay what they are: 10 comes after 9 here, though "10" comes before "9"."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.chdir(tmp_path)
     X = [clip(label, seed) for seed, label in enumerate(("left", "right"))]
     classifier = toy().fit(X, [10, 9])
     assert classifier.classes_.tolist() == [9, 10]
@@ -133,25 +136,29 @@ def test_frames_and_numbers_without_a_work_folder(tmp_path, monkeypatch):
         next(entry.score for entry in net_says.predictions if entry.label == "10")
     )
     assert set(classifier.predict(X)) <= {9, 10}
-    assert not list(tmp_path.iterdir())
+    assert not list((tmp_path / "temporary").iterdir())
+    assert len(list((tmp_path / "store").glob("root-*/arrays/*.zip"))) == 2
 
 
 @pytest.mark.parametrize("labels", [["a", "a "], ["a", " "]])
-def test_labels_that_read_alike_are_refused(labels, work):
+def test_labels_that_read_alike_are_refused(labels, store):
     with pytest.raises(UsageError, match="alike or are empty"):
-        toy(work).fit(["a.mp4", "b.mp4"], labels)
+        toy(store).fit(["a.mp4", "b.mp4"], labels)
 
 
-def test_what_cannot_be_used_is_named(videos, work, tmp_path):
+def test_what_cannot_be_used_is_named(videos, store, tmp_path):
     paths, labels = videos
     (tmp_path / "empty.mp4").touch()
-    broken = [*paths, tmp_path / "empty.mp4", tmp_path / "gone.mp4"]
-    with pytest.raises(DatasetError, match=r"2 of 6 videos cannot be used.*empty.*gone"):
-        toy(work).fit(broken, [*labels, "left", "right"])
+    with pytest.raises(DatasetError, match=r"1 of 5 videos cannot be used:\n.*empty"):
+        toy(store).fit([*paths, tmp_path / "empty.mp4"], [*labels, "left"])
+    with pytest.raises(DatasetError, match=r"missing videos.*gone"):
+        toy(store).fit([*paths, tmp_path / "gone.mp4"], [*labels, "left"])
+    with pytest.raises(VideoError, match="empty"):
+        toy(store).fit(paths, labels).predict([tmp_path / "empty.mp4"])
     with pytest.raises(ValueError, match="inconsistent"):
-        toy(work).fit(paths, labels[:2])
+        toy(store).fit(paths, labels[:2])
     with pytest.raises(ValueError, match="continuous"):
-        toy(work).fit(paths, [0.1, 0.2, 0.3, 0.4])
+        toy(store).fit(paths, [0.1, 0.2, 0.3, 0.4])
 
 
 def test_without_scikit_learn_the_remedy_is_a_command(monkeypatch):

@@ -24,6 +24,7 @@ from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.protocols import CENTRE_CROP
 from stresnet.model import STResNet
 from stresnet.training.estimate import estimate_training
+from stresnet.training.plan import plan
 from stresnet.workers import JobReport
 from toy_training import RECIPE
 
@@ -56,7 +57,7 @@ def test_prepare_then_train_then_evaluate_decode_each_video_once(
         raise AssertionError("a video is prepared twice")
 
     monkeypatch.setattr(many, "prepare_video", never)
-    estimate_training(clips, recipe=RECIPE, phases=["st_resnet"])
+    estimate_training(plan(clips, recipe=RECIPE, phases=["st_resnet"]))
     assert "2 of 2 training videos are prepared" in caplog.text
 
     net = STResNet(2, "tiny", input_size=32).eval()

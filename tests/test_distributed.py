@@ -122,7 +122,6 @@ def test_sums_are_taken_in_the_order_of_the_ranks(tmp_path: Path) -> None:
         with distributed_context("cpu") as context:
             total = context.all_reduce_in_order(torch.full((5,), [1e8, 1.0, -1e8][rank]))
             assert total.tolist() == [0.0] * 5
-            assert context.broadcast_object(f"from {rank}") == "from 0"
             assert context.gather_objects(rank) == [0, 1, 2]
 
     assert as_torchrun(work, 3) == [0, 0, 0]

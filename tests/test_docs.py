@@ -50,7 +50,7 @@ def options_of(command: Any) -> set[str]:
 
 
 def verbs(group: Any) -> dict[str, set[str]]:
-    """Every verb's options; a group's verbs as "idt train"."""
+    """Every verb's options; a group's verbs as "idt evaluate"."""
     found = {}
     for name, command in group.commands.items():
         for below, options in verbs(command).items() if hasattr(command, "commands") else ():
@@ -86,7 +86,7 @@ def test_what_does_not_exist_is_found() -> None:
     (call,) = calls("torchrun -m stresnet train DATA --no-such-option=1 --seed 1 | tee log --x")
     assert what_is_wrong(call) == ["train --no-such-option"]
     assert what_is_wrong(["teach", "DATA"]) == ["teach"]
-    assert what_is_wrong(["idt", "train", "--fold"]) == ["idt train --fold"]
+    assert what_is_wrong(["idt", "extract", "--fold"]) == ["idt extract --fold"]
     assert what_is_wrong(["VERB", "--help"]) == what_is_wrong(["--install-completion"]) == []
 
 
@@ -127,9 +127,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reader(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Path]:
     """A folder to follow a page in, where training takes two steps a phase instead of hundreds."""
     phases = tuple(
-        replace(phase, batch=2, norm_group=2, schedule=((1e-3, 2),)) for phase in QUICK.phases
+        replace(phase, batch=2, norm_group=2, unit="iterations", schedule=((1e-3, 2),))
+        for phase in QUICK.phases
     )
-    monkeypatch.setitem(RECIPES, "quick", replace(QUICK, input_size=32, phases=phases))
+    monkeypatch.setitem(
+        RECIPES, "quick", replace(QUICK, depth="tiny", input_size=32, phases=phases)
+    )
 
     def follow(page: Path) -> Path:
         folder = tmp_path / "reader"

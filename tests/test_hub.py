@@ -262,7 +262,7 @@ def test_pickles_are_not_fetched(asked: list[dict[str, Any]]) -> None:
 def test_pushed_is_what_the_network_carries(
     net: STResNet, uploaded: list[tuple[str, dict[str, Any]]], tmp_path: Path
 ) -> None:
-    address = net.push_to_hub("someone/fights", message="Say it", half=True, token="hf_x")
+    address = net.push_to_hub("someone/fights", half=True, token="hf_x")
     assert address == "https://hub/commit/1"
     (_, login), (made, repository), (pushed, upload) = uploaded
     assert login == {"token": "hf_x"}
@@ -273,17 +273,7 @@ def test_pushed_is_what_the_network_carries(
         path.name: path.read_bytes() for path in (tmp_path / "same").iterdir()
     }
     assert set(upload.pop("allow_patterns")) == FILES
-    assert upload == {"repo_id": "someone/fights", "revision": None, "commit_message": "Say it"}
-
-
-def test_a_branch_is_made_before_it_is_pushed_to(
-    net: STResNet, uploaded: list[tuple[str, dict[str, Any]]]
-) -> None:
-    net.push_to_hub("someone/fights", revision="v2", private=False)
-    names = [name for name, _ in uploaded]
-    assert names == ["HfApi", "create_repo", "create_branch", "upload_folder"]
-    assert uploaded[1][1]["private"] is False
-    assert uploaded[2][1]["branch"] == uploaded[3][1]["revision"] == "v2"
+    assert upload == {"repo_id": "someone/fights"}
 
 
 def test_nothing_is_pushed_without_names(

@@ -48,23 +48,21 @@ def test_from_videos_to_scores(videos, tmp_path):
     assert extracted.exit_code == 0, extracted.stderr
     assert "6 extracted, 0 already there, 0 failed" in extracted.stderr
     assert "warning: test/up/2.mp4: without any trajectory, too short or still" in extracted.stderr
-    done = stresnet(
-        "idt", "encode", features, videos, "--out", encoded, "--gaussians", 2, "--samples", 500
-    )
+    options = ("--out", encoded, "--gaussians", 2, "--samples", 500)
+    done = stresnet("idt", "evaluate", features, videos, *options)
     assert done.exit_code == 0, done.stderr
     assert "drawing trajectories from 4 training videos" in done.stderr
     assert "learning 2 Gaussians of mbh" in done.stderr
-    assert f"train with: stresnet idt train {encoded}" in done.stderr
-    trained = stresnet("idt", "train", encoded)
-    assert "2 classes" in trained.stderr
-    tested = stresnet("idt", "evaluate", encoded)
-    assert tested.exit_code == 0 and "accuracy" in tested.stdout
+    assert "accuracy" in done.stdout
     table = read_scores(encoded / "scores.npz")
     assert table.names == ("test/side/2.mp4", "test/up/2.mp4")
     assert table.class_names == ("side", "up")
     assert table.scores[0].argmax() == 0
-    stresnet("idt", "evaluate", encoded, "--out", tmp_path / "idt.csv")
-    np.testing.assert_allclose(read_scores(tmp_path / "idt.csv").scores, table.scores)
+    (features / "test" / "up" / "2.mp4.npz").unlink()
+    again = stresnet("idt", "evaluate", features, videos, *options)
+    assert again.exit_code == 1 and "failed: test/up/2.mp4" in again.stderr
+    assert "learning" not in again.stderr
+    np.testing.assert_array_equal(read_scores(encoded / "scores.npz").scores, table.scores[:1])
 
 
 def test_a_text_that_is_called_a_video_fails_alone(tmp_path):
@@ -75,16 +73,15 @@ def test_a_text_that_is_called_a_video_fails_alone(tmp_path):
     assert "bad.avi" in (tmp_path / "out" / "failures.csv").read_text()
 
 
-def test_stages_left_out_are_named(videos, tmp_path):
-    nothing = stresnet("idt", "encode", tmp_path / "none", videos, "--out", tmp_path / "encoded")
+def test_what_is_missing_is_named(videos, tmp_path):
+    nothing = stresnet("idt", "evaluate", tmp_path / "none", videos, "--out", tmp_path / "encoded")
     assert nothing.exit_code == 2
     assert "0 trajectories in the training videos" in nothing.stderr
-    assert stresnet("idt", "train", tmp_path).exit_code == 2
-    unknown = stresnet("idt", "encode", tmp_path, videos, "--descriptors", "surf")
+    unknown = stresnet("idt", "evaluate", tmp_path, videos, "--descriptors", "surf")
     assert "descriptors surf; expected some of trajectory, hog, hof, mbh" in unknown.stderr
 
 
-@pytest.mark.parametrize(("missing", "verb"), [("cv2", "extract"), ("sklearn", "train")])
+@pytest.mark.parametrize(("missing", "verb"), [("cv2", "extract"), ("sklearn", "evaluate")])
 def test_a_missing_extra_ends_in_the_pip_command(missing, verb, tmp_path):
     code = f"""
 import sys

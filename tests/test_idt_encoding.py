@@ -1,7 +1,5 @@
 """Mixtures, Fisher vectors, support vector machines: against direct evaluation and libraries."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,8 @@ from making_stores import contents
 from making_trajectories import made_up, made_up_data, write_made_up
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError, StoreError, UsageError
-from stresnet.idt.classifier import load_classifier, score_tested, train
+from stresnet.idt import classifier
+from stresnet.idt.classifier import train_and_test
 from stresnet.idt.codebook import (
     KINDS,
     Mixture,
@@ -22,7 +21,7 @@ from stresnet.idt.codebook import (
     load_codebook,
     sampled,
 )
-from stresnet.idt.encoding import encode, encoded_videos, load_vector, vector_path
+from stresnet.idt.encoding import encode, load_vector, vector_path
 
 
 def points_of(count=300, dimensions=3, seed=0):
@@ -159,7 +158,7 @@ def encoded_by_two(features, split, out, **options):
 def encoded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("idt")
     split = made_up_data(folder / "features")
-    assert encoded_by_two(folder / "features", split, folder / "encoded") == []
+    assert encoded_by_two(folder / "features", split, folder / "encoded") == {}
     return folder, split
 
 
@@ -181,76 +180,64 @@ def test_encoding_goes_on_where_it_was(encoded):
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
     changed = vector_path(out, "a/0.avi")
     changed.write_bytes(b"damaged")
-    assert encoded_by_two(folder / "features", split, out) == []
+    assert encoded_by_two(folder / "features", split, out) == {}
     assert contents(out) == before
     same = [path for path, time in times.items() if path.stat().st_mtime_ns == time]
     assert len(same) == len(times) - 1
-    videos = encoded_videos(out)
-    assert [video.split for video in videos].count("test") == 6
-    assert videos[0].source == "a0"
 
 
 def test_videos_without_features_are_listed_and_left_out(encoded, tmp_path):
     folder, split = encoded
     lost = VideoItem(tmp_path, "a", "a/lost.avi")
     more = Split(split.class_names, (*split.train, lost), split.test)
-    ((name, reason),) = encoded_by_two(folder / "features", more, tmp_path)
+    ((name, reason),) = encoded_by_two(folder / "features", more, tmp_path).items()
     assert name == "a/lost.avi" and "idt extract" in reason
     assert "a/lost.avi" in (tmp_path / "failures.csv").read_text()
-    assert all(video.name != name for video in encoded_videos(tmp_path))
+    assert not vector_path(tmp_path, name).exists()
 
 
 def test_machines_equal_those_trained_on_the_vectors_themselves(encoded):
     from sklearn.svm import SVC
 
-    folder = encoded[0] / "encoded"
-    videos = [video for video in encoded_videos(folder) if video.split == "train"]
-    vectors = np.stack([load_vector(folder, video.name) for video in videos])
-    labels = np.array([video.label for video in videos])
-    classifier = train(folder)
-    assert classifier.class_names == ("a", "b", "c")
+    folder, split = encoded
+    training, tested = (
+        np.stack([load_vector(folder / "encoded", video.name) for video in videos])
+        for videos in (split.train, split.test)
+    )
+    labels = np.array([video.label for video in split.train])
+    found = train_and_test(folder / "encoded", split.train, split.test)
+    assert found.class_names == ("a", "b", "c")
     for place, name in enumerate("abc"):
-        theirs = SVC(C=100, kernel="linear").fit(vectors, labels == name)
-        expected = theirs.decision_function(vectors)
-        np.testing.assert_allclose(classifier.scores(vectors)[:, place], expected, atol=2e-3)
+        theirs = SVC(C=100, kernel="linear").fit(training, labels == name)
+        expected = theirs.decision_function(tested)
+        np.testing.assert_allclose(found.scores[:, place], expected, atol=2e-3)
 
 
-def test_inner_products_in_small_blocks_train_the_same(encoded, monkeypatch):
-    from stresnet.idt import classifier as subject
-
-    folder = encoded[0] / "encoded"
-    whole = train(folder)
-    monkeypatch.setattr(subject, "BLOCK", 4)
-    np.testing.assert_allclose(train(folder).weights, whole.weights, atol=2e-3)
+@pytest.mark.parametrize("block", [2, 4, 9])
+def test_inner_products_in_small_blocks_are_the_same(encoded, monkeypatch, block):
+    folder, split = encoded
+    names = [video.name for video in (*split.train, *split.test)]
+    vectors = np.stack([load_vector(folder / "encoded", name) for name in names])
+    monkeypatch.setattr(classifier, "BLOCK", block)
+    found = classifier._inner_products(folder / "encoded", names, len(split.train))
+    np.testing.assert_allclose(found, vectors @ vectors[: len(split.train)].T, atol=1e-5)
 
 
 def test_classes_that_differ_are_told_apart(encoded):
-    folder = encoded[0] / "encoded"
-    train(folder)
-    classifier, videos, scores = score_tested(folder)
-    best = [classifier.class_names[place] for place in scores.argmax(axis=1)]
-    assert best == [video.label for video in videos]
-    assert len(videos) == 6
-
-
-def test_what_lacks_for_training_and_testing_is_said(tmp_path, encoded):
-    with pytest.raises(DatasetError, match=r"holds no encoded videos.*idt encode"):
-        train(tmp_path)
     folder, split = encoded
-    one_class = Split(("a",), split.train[:3], ())
-    encoded_by_two(folder / "features", one_class, tmp_path)
-    with pytest.raises(DatasetError, match="1 classes to train on"):
-        train(tmp_path)
-    with pytest.raises(StoreError, match=r"classifier cannot be read.*idt train"):
-        score_tested(tmp_path)
-    train(folder / "encoded").save(tmp_path / "classifier.safetensors")
-    with pytest.raises(StoreError, match=r"codebook has changed.*idt train"):
-        score_tested(tmp_path)
-    same = load_codebook(tmp_path / "codebook.safetensors")[1]
-    replace(train(folder / "encoded"), learnt_from=same).save(tmp_path / "classifier.safetensors")
-    with pytest.raises(DatasetError, match="holds no test videos"):
-        score_tested(tmp_path)
-    vector_path(tmp_path, "a/0.avi").unlink()
+    found = train_and_test(folder / "encoded", split.train, split.test)
+    assert found.names == tuple(video.name for video in split.test)
+    assert found.truth.tolist() == [0, 0, 1, 1, 2, 2]
+    np.testing.assert_array_equal(found.scores.argmax(axis=1), found.truth)
+
+
+def test_what_lacks_for_training_and_testing_is_said(encoded, tmp_path):
+    folder, split = encoded
+    with pytest.raises(DatasetError, match="1 classes to train on and of 6 test videos"):
+        train_and_test(folder / "encoded", split.train[:3], split.test)
+    with pytest.raises(DatasetError, match=r"of 0 test videos.*failures.csv"):
+        train_and_test(folder / "encoded", split.train, ())
+    with pytest.raises(DatasetError, match="some of c alone"):
+        train_and_test(folder / "encoded", split.train[:6], split.test)
     with pytest.raises(StoreError, match="the vector cannot be read"):
-        load_vector(tmp_path, "a/0.avi")
-    assert load_classifier(tmp_path / "classifier.safetensors").class_names == ("a", "b", "c")
+        train_and_test(tmp_path, split.train, split.test)

@@ -1,4 +1,4 @@
-"""Trajectories on disk, boxes, and the extraction of many videos."""
+"""Trajectories on disk, and the extraction of many videos."""
 
 import gzip
 import zipfile
@@ -12,7 +12,6 @@ from making_stores import contents, moved, without_processes
 from making_trajectories import made_up, write_made_up
 from making_videos import write_video
 from stresnet.errors import StoreError, UsageError, VideoError
-from stresnet.idt.boxes import BoxFile, scale_of
 from stresnet.idt.extract import extract
 from stresnet.idt.feature_file import (
     BLOCK,
@@ -117,23 +116,6 @@ def test_a_video_that_fails_leaves_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_boxes_are_read_and_brought_to_the_frames_size(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("0 10 20 30 40 0.9 50 60 70 80 0.5\n2 1 2 3 4 1\n\n")
-    boxes = BoxFile(path, 0.5)
-    np.testing.assert_allclose(boxes(0), [[5, 10, 15, 20], [25, 30, 35, 40]])
-    assert boxes(1).shape == (0, 4)
-    np.testing.assert_allclose(boxes(2), [[0.5, 1, 1.5, 2]])
-
-
-@pytest.mark.parametrize("text", ["0 1 2 3\n", "x 1 2 3 4 5\n", "0 1 2 3 4 nan 1 2 inf 4 5\n"])
-def test_other_boxes_are_refused(tmp_path, text):
-    path = tmp_path / "a.txt"
-    path.write_text(text)
-    with pytest.raises(VideoError, match=r"a.txt: the boxes cannot be read"):
-        BoxFile(path, 1.0)
-
-
 @pytest.fixture
 def videos(tmp_path):
     """Two moving videos, one of a single frame, and a text that is called one."""
@@ -167,15 +149,7 @@ def test_extraction_goes_on_where_it_was(tmp_path, videos, monkeypatch):
     assert again.done == ("b.mp4",) and again.skipped == ("a.mp4", "one.mp4")
     assert contents(out) == first
 
-    boxes = tmp_path / "boxes"
-    boxes.mkdir()
-    (boxes / "a.mp4.txt").write_text("0 24 16 56 48 1\n")
-    assert extract(videos, out, short_side=64, boxes=boxes).done == ("a.mp4",)
-    assert extract(videos[:1], out, short_side=48, boxes=boxes).done == ("a.mp4",)
-
-
-def test_the_scale_of_boxes_is_that_of_the_frames(videos):
-    assert scale_of(videos[0][0], 96) == 1.5
+    assert extract(videos[:1], out, short_side=48).done == ("a.mp4",)
 
 
 def test_sizes_and_names_that_make_no_sense_are_refused(tmp_path, videos):

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from stresnet.errors import DatasetError, UsageError
-from stresnet.evaluation.comparison import Comparison, Entry
+from stresnet.evaluation.comparison import Comparison, Entry, EvaluationResult
+from stresnet.evaluation.models import in_folds
 from stresnet.evaluation.protocols import PAPER
 from stresnet.evaluation.report import console_table, write_report
 from stresnet.evaluation.report.summary import summarise
-from stresnet.evaluation.report.text import table_cells
-from stresnet.evaluation.result import EvaluationResult
-from stresnet.evaluation.score_files import ScoreTable, write_scores
-from stresnet.evaluation.with_idt import TWO_CLASSES, add_idt, read_idt, rule
+from stresnet.evaluation.report.table import table_cells
+from stresnet.evaluation.score_files import ScoreTable
+from stresnet.evaluation.with_idt import TWO_CLASSES, add_idt, rule
 
 
 def compared(classes: int = 3, videos: int = 9, folds: int = 1) -> Comparison:
@@ -34,7 +34,7 @@ def compared(classes: int = 3, videos: int = 9, folds: int = 1) -> Comparison:
         results.append(EvaluationResult(names, of_videos, truth, scores, seconds=np.ones(videos)))
     entry = Entry("star", "ST-ResNet*", PAPER, tuple(results))
     numbers = (None,) if folds == 1 else tuple(range(1, folds + 1))
-    return Comparison("data", numbers, (entry,), (), None, Path("no store"))
+    return Comparison("data", numbers, (entry,), None, Path("no store"))
 
 
 def idt_of(result: EvaluationResult, seed: int = 7) -> ScoreTable:
@@ -105,17 +105,15 @@ def test_what_does_not_fit_is_named():
         add_idt(comparison, [replace(table, truth=other)])
 
 
-def test_each_fold_has_a_file(tmp_path):
+def test_each_fold_has_a_table():
     comparison = compared(folds=2)
-    for fold, result in enumerate(comparison.main.results, start=1):
-        write_scores(idt_of(result), tmp_path / f"idt{fold}.csv")
-    tables = read_idt(str(tmp_path / "idt{fold}.csv"), comparison.folds)
-    joined = add_idt(comparison, tables)
+    joined = add_idt(comparison, [idt_of(result) for result in comparison.main.results])
     assert [len(result.names) for result in joined.idt[1].results] == [9, 9]
-    with pytest.raises(UsageError, match=r"one file for 2 folds"):
-        read_idt("idt.csv", (1, 2))
+    assert in_folds("idt{fold}.csv", comparison.folds) == ["idt1.csv", "idt2.csv"]
+    with pytest.raises(UsageError, match=r"idt.csv would serve 2 folds"):
+        in_folds("idt.csv", (1, 2))
     with pytest.raises(UsageError, match="asks for a fold"):
-        read_idt("idt{fold}.csv", (None,))
+        in_folds("idt{fold}.csv", (None,))
 
 
 def test_the_report_has_the_rows_beside_table_4s_numbers(tmp_path):
@@ -128,7 +126,6 @@ def test_the_report_has_the_rows_beside_table_4s_numbers(tmp_path):
     assert said["table"][2]["paper"] == 93.46
     assert said["table"][-1]["seconds_per_video"] is None
     assert said["main"]["model"] == "star"
-    assert "| ST-ResNet* + IDT |" in (tmp_path / "report.md").read_text()
     assert "ST-ResNet* + IDT</td>" in (tmp_path / "index.html").read_text()
     assert console_table(said).row_count == 5
 

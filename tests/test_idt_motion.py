@@ -11,7 +11,7 @@ from making_stores import sharp_texture
 from stresnet.errors import UsageError
 from stresnet.flow import grey
 from stresnet.idt.layout import COLUMNS, LENGTH
-from stresnet.idt.motion import Camera, DenseFlow, outside, stabilised
+from stresnet.idt.motion import Camera, stabilised
 from stresnet.idt.tracking import FREE, Tracks, has_own_motion, moves
 from stresnet.idt.trajectories import iter_trajectories, scale_sizes
 
@@ -103,29 +103,6 @@ def test_a_trajectory_tells_its_way_in_pixels_of_the_whole_frame(monkeypatch):
     # RootSIFT: each frame's squares add up to 1, their mean over five frames' roots to no more.
     hof = middle[:, COLUMNS["hof"]].reshape(-1, 3, 36)
     assert ((hof**2).sum(axis=2) <= 1.001).all()
-
-
-def test_boxes_keep_people_from_passing_as_the_camera():
-    """Half the picture moves to the right; without a box around it, it may win the vote."""
-    scene, crowd = large_scene(), large_scene(seed=3)
-    frames = []
-    for i in range(3):
-        frame = scene[:HEIGHT, :WIDTH].copy()
-        frame[:, 30:] = crowd[:HEIGHT, 60 - 3 * i :][:, : WIDTH - 30]
-        frames.append(frame)
-    flow = DenseFlow()(frames[0], frames[1])
-    box = np.array([[28, 0, WIDTH, HEIGHT]], np.float32)
-    followed = Camera().homography(frames[0], frames[1], flow)
-    guarded = Camera().homography(frames[0], frames[1], flow, box)
-    assert abs(followed[0, 2] - 3) < 0.5
-    assert abs(guarded[0, 2]) < 0.2
-
-
-def test_the_outside_of_boxes_is_cut_to_the_frame():
-    boxes = np.array([[-5, -5, 2, 1], [6, 3, 99, 99], [-9, -9, -4, -4]], np.float32)
-    mask = outside(boxes, (5, 8)) > 0
-    assert not mask[:2, :3].any() and not mask[3:, 6:].any()
-    assert mask.sum() == 40 - 6 - 4
 
 
 def test_stabilising_undoes_a_known_homography_and_fills_from_the_first_frame():

@@ -24,9 +24,11 @@ IN_PROCESS = Execution("cpu", "fp32", workers=0)
 STEPS = {"left": (-3, 0), "right": (3, 0)}
 RECIPE = replace(
     QUICK,
+    depth="tiny",
     input_size=32,
     phases=tuple(
-        replace(phase, batch=2, norm_group=2, schedule=((1e-3, 1),)) for phase in QUICK.phases
+        replace(phase, batch=2, norm_group=2, unit="iterations", schedule=((1e-3, 1),))
+        for phase in QUICK.phases
     ),
 )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stresnet.evaluation.bootstrap import Outcome, estimate
+from stresnet.evaluation.bootstrap import estimate
+from stresnet.evaluation.comparison import EvaluationResult
 from stresnet.evaluation.metrics import (
     class_accuracies,
     confusion,
@@ -41,10 +42,15 @@ def test_softmax_sums_to_one_and_survives_large_scores() -> None:
     assert probabilities == pytest.approx([0.5, 0.5, 0])
 
 
-def of_hits(hits: list[bool], sources: list[str]) -> Outcome:
+def of_hits(hits: list[bool], sources: list[str]) -> EvaluationResult:
     """Videos of one class, right or wrong."""
     scores = np.array([[1.0, 0] if hit else [0, 1.0] for hit in hits])
-    return Outcome(scores, np.zeros(len(hits), np.int64), sources)
+    return scored(scores, np.zeros(len(hits), np.int64), sources)
+
+
+def scored(scores: np.ndarray, truth: np.ndarray, sources: list[str]) -> EvaluationResult:
+    names = tuple(f"{n}.avi" for n in range(len(truth)))
+    return EvaluationResult((), names, truth, {"fused": scores}, sources=tuple(sources))
 
 
 def test_the_bootstrap_of_independent_videos_is_the_binomial_s() -> None:
@@ -79,7 +85,7 @@ def test_several_folds_give_the_mean_of_their_accuracies() -> None:
 def test_estimates_are_the_metrics() -> None:
     rng = np.random.default_rng(0)
     scores, truth = rng.normal(size=(60, 9)), rng.integers(0, 8, 60)
-    found = estimate([Outcome(scores, truth, [str(n) for n in range(60)])])
+    found = estimate([scored(scores, truth, [])])
     assert found["top1"].value == pytest.approx(top_k_accuracy(scores, truth))
     assert found["top5"].value == pytest.approx(top_k_accuracy(scores, truth, 5))
     assert found["mean_class"].value == pytest.approx(mean_class_accuracy(scores, truth))

@@ -52,7 +52,7 @@ def test_a_cosine_rises_to_each_rate_and_falls_towards_zero() -> None:
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_every_recipe_has_all_phases_in_order(recipe) -> None:
     assert tuple(phase.name for phase in recipe.phases) == PHASES
-    assert recipe_named(recipe.name) is recipe
+    assert recipe_named(recipe.name) == recipe == recipe_named(recipe)
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -72,7 +72,7 @@ def test_a_recipe_with_fewer_fields_can_still_be_read() -> None:
 def test_a_recipe_of_another_version_is_refused() -> None:
     other = QUICK.as_dict()
     other["phases"][0]["mixup"] = 0.2
-    with pytest.raises(UsageError, match="unknown fields: mixup"):
+    with pytest.raises(UsageError, match=r"cannot be read.*mixup"):
         Recipe.from_dict(other)
 
 
@@ -100,23 +100,23 @@ def test_every_recipe_survives_a_file(recipe: Recipe, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "instead", "problem"),
     [
-        ('depth = "tiny"', "depth = 27", "depth of quick is 27, expected one of 26, 50"),
-        ("batch = 16", "batch = 0", "batch of motion is 0, expected a whole number from 1"),
-        ("momentum = 0.9", 'momentum = "much"', "momentum of quick is 'much', expected a number"),
+        ("depth = 50", "depth = 27", "depth of paper is 27, expected one of 26, 50"),
+        ("batch = 256", "batch = 0", "batch of motion is 0, expected a whole number from 1"),
+        ("momentum = 0.9", 'momentum = "much"', "momentum of paper is 'much', expected a number"),
         ("joint_softmax = false", "joint_softmax = 0", "expected true or false"),
-        ("[[0.001, 300]]", "[[0.001, 0]]", "schedule of motion"),
-        ("[[0.001, 300]]", "[0.001, 300]", "is not a recipe"),
+        ("[[0.01, 30000], ", "[[0, 30000], ", "schedule of motion"),
+        ("[[0.01, 30000], [0.001, 10000]]", "[0.01, 30000]", "cannot be read"),
         ("tau = [1, 1]", "tau = [2, 1]", "tau of motion"),
-        ("momentum", "momentun", "unknown fields: momentun"),
-        ("[[phases]]", "[[phase]]", "is not a recipe"),
-        ('name = "quick"', "name = ", "is not TOML"),
+        ("momentum", "momentun", "momentun"),
+        ("[[phases]]", "[[phase]]", "phases"),
+        ('name = "paper"', "name = ", "is not TOML"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(
     written: str, instead: str, problem: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(recipe_as_toml(QUICK).replace(written, instead), encoding="utf-8")
+    path.write_text(recipe_as_toml(PAPER).replace(written, instead), encoding="utf-8")
     with pytest.raises(UsageError, match=r"mine.toml: .*--print-recipe") as refused:
         recipe_named(str(path))
     assert problem in str(refused.value)

@@ -22,15 +22,13 @@ from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Origin, StoredVideo
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
 from stresnet.evaluation import score_cache, scoring
-from stresnet.evaluation.comparison import Comparison
+from stresnet.evaluation.comparison import Comparison, EvaluationResult
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.models import find_models, network_kind
 from stresnet.evaluation.protocols import CENTRE_CROP, PAPER
-from stresnet.evaluation.report import console_table, write_report
-from stresnet.evaluation.report.page import render
+from stresnet.evaluation.report import console_table, render, write_report
 from stresnet.evaluation.report.summary import summarise
-from stresnet.evaluation.report.text import markdown
-from stresnet.evaluation.result import EvaluationResult
+from stresnet.evaluation.report.table import table_cells
 from stresnet.evaluation.score_files import read_scores
 from stresnet.evaluation.scoring import score_videos
 from stresnet.model import STResNet, load_model
@@ -121,11 +119,12 @@ def test_a_run_s_networks_are_the_rows_of_one_table(world: Path, tmp_path: Path)
     assert (said["videos"], said["sources"], said["folds"]) == (4, 2, [1])
     assert set(said["rows"]) == {"appearance", "motion", "fused"}
     assert all(row["top5"] is None and row["paper"] is None for row in said["table"])
-    text = (tmp_path / "report.md").read_text()
-    assert "| two-stream, late fusion, centre-crop | two_stream |" in text
-    assert "top-5" not in text
-    assert "paper %" not in text
+    header, *lines = table_cells(said)
+    assert header == ["network", "model", "top-1 %", "mean of classes %", "s per video"]
+    assert lines[5][:2] == ["two-stream, late fusion, centre-crop", "two_stream"]
     assert len(console_table(said).columns) == 5
+    page = (tmp_path / "index.html").read_text()
+    assert "<td>two-stream, late fusion, centre-crop</td>" in page
 
     kept = read_scores(tmp_path / "scores" / "st_resnet_star.paper.fold1.npz")
     np.testing.assert_array_equal(kept.scores, comparison.main.scores())
@@ -264,22 +263,6 @@ def test_folds_are_tested_by_their_own_networks(world: Path, tmp_path: Path) -> 
     assert (tmp_path / "out" / "scores" / "star.training.centre-crop.fold2.npz").exists()
 
 
-def test_fewer_chunks_give_a_curve(
-    world: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    comparison = compared(world, tmp_path, chunks=[25, 6, 3, 6])
-    assert all(len(entry.results) == 1 for entry in comparison.curve)
-    assert [entry.protocol.chunks for entry in comparison.curve] == [6, 25]
-    assert {entry.model for entry in comparison.curve} == {"st_resnet_star"}
-    assert [entry.protocol for entry in comparison.entries] == [CENTRE_CROP, CENTRE_CROP]
-    assert "left out: 3 chunks" in caplog.text
-    page = render(summarise(comparison), comparison.store)
-    assert "Accuracy against the number of chunks" in page
-    assert "Accuracy against time" in page
-    with pytest.raises(UsageError, match="chunks 0"):
-        compared(world, tmp_path, chunks=[0])
-
-
 def test_models_are_found_and_told_apart(world: Path, tmp_path: Path) -> None:
     run = str(world / "run")
     assert find_models([run], [None]).labels == ("two_stream", "st_resnet_star")
@@ -317,7 +300,7 @@ def test_a_network_that_was_trained_on_tested_videos_is_told(world: Path, tmp_pa
     )
     (warning,) = comparison.warnings
     assert "trained on 1 of the 4 test videos" in warning
-    assert "falls/0" in markdown(summarise(comparison))
+    assert "falls/0" in render(summarise(comparison), comparison.store)
 
 
 def test_the_command_line_reports_and_lists_failures(world: Path, tmp_path: Path) -> None:
@@ -325,7 +308,7 @@ def test_the_command_line_reports_and_lists_failures(world: Path, tmp_path: Path
     listed.write_text((world / "toy.csv").read_text() + "falls/broken,falls,x,1\n")
     common = [str(listed), "--store", str(world / "store"), "--out", str(tmp_path / "out")]
     models = [str(world / "run" / name) for name in NETWORKS]
-    options = ["--fold", "1", "--protocols", "centre-crop", "--calibrate", "--chunks", "6"]
+    options = ["--fold", "1", "--protocols", "centre-crop", "--calibrate"]
     done = CliRunner().invoke(app, ["evaluate", *models, *common, *options])
     assert done.exit_code == 1, done.stderr
     assert "failed: falls/broken: audio only" in done.stderr
@@ -333,7 +316,6 @@ def test_the_command_line_reports_and_lists_failures(world: Path, tmp_path: Path
     said = json.loads((tmp_path / "out" / "report.json").read_text())
     assert said["failures"] == {"falls/broken": "audio only"}
     assert said["calibration"]["after"]["bins"]
-    assert len(said["curve"]) == 2
 
     for wrong in (
         ["--folds", "1,2"],
@@ -390,7 +372,7 @@ def test_a_network_in_memory_and_where_it_was_computed(world: Path, tmp_path: Pa
     assert (method["device"], method["precision"]) == ("cpu", "fp32")
     assert (
         f"on cpu in fp32, from the prepared videos in {world / 'store'}"
-        in (tmp_path / "report.md").read_text()
+        in (tmp_path / "index.html").read_text()
     )
     with pytest.raises(UsageError, match="2 folds"):
         evaluate(net, world / "toy.csv", fold=[1, 2], store=world / "store")

@@ -29,7 +29,7 @@ from stresnet.model import load_model
 from stresnet.reproduction import Job, estimate_reproduction, reproduce
 from stresnet.reproduction.tables import fourth_table, markdown, third_table
 from stresnet.training import loop
-from stresnet.training.recipes import QUICK
+from stresnet.training.recipes import QUICK, RECIPES
 from stresnet.training.run import train
 from stresnet.training.runtime import Execution
 from tiny_data import CLASSES, toy_video
@@ -38,10 +38,18 @@ from toy_training import in_child
 IN_PROCESS = Execution("cpu", "fp32", workers=0)
 TINY = replace(
     QUICK,
+    depth="tiny",
     name="tiny",
     input_size=32,
     phases=tuple(
-        replace(phase, batch=2, norm_group=2, schedule=((1e-2, 2),), chunks=min(phase.chunks, 5))
+        replace(
+            phase,
+            batch=2,
+            norm_group=2,
+            unit="iterations",
+            schedule=((1e-2, 2),),
+            chunks=min(phase.chunks, 5),
+        )
         for phase in QUICK.phases
     ),
 )
@@ -227,13 +235,9 @@ def test_a_split_may_be_trained_by_hand(
 def test_the_motion_stream_starts_from_another_reproduction(
     root: Path, whole: Path, tmp_path: Path
 ) -> None:
-    """The same split's two-stream network, or the model that is named; the first phase alone."""
-    again = job(root, tmp_path, motion_weights=whole)
-    assert again.motion_start(2) == whole / "split2/two_stream"
-    named = job(root, tmp_path, motion_weights=whole / "split1/two_stream")
-    assert named.motion_start(2) == whole / "split1/two_stream"
-    with pytest.raises(UsageError, match="is not a model, and holds no split1/two_stream"):
-        job(root, tmp_path, motion_weights=tmp_path).motion_start(1)
+    """The same split's two-stream network: the first phase alone."""
+    again = job(root, tmp_path, motion_weights=whole / "split{fold}/two_stream")
+    assert again.training(2)["motion_weights"] == whole / "split2/two_stream"
 
     still = replace(
         TINY,
@@ -241,7 +245,7 @@ def test_the_motion_stream_starts_from_another_reproduction(
     )
     train(root, tmp_path / "run", recipe=still, fold=1, store=root / "store",
           execution=IN_PROCESS, phases=["motion", "appearance"],
-          motion_weights=again.motion_start(1))  # fmt: skip
+          motion_weights=again.training(1)["motion_weights"])  # fmt: skip
     given = load_model(whole / "split1/two_stream")
     started = load_model(tmp_path / "run/two_stream")
     assert torch.equal(started.motion.conv1.weight, given.motion.conv1.weight)
@@ -253,14 +257,10 @@ def test_the_motion_stream_starts_from_another_reproduction(
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    needs = estimate_reproduction(job(root, tmp_path / "out"))
+    preparation, phases = estimate_reproduction(job(root, tmp_path / "out"))
     assert not list(tmp_path.iterdir())
-    assert needs.preparation.videos == needs.preparation.prepared == 6
-    assert [plan.phase for plan in needs.phases] == list(TINY.phases)
-    assert needs.splits == 2
-    assert needs.training_hours == pytest.approx(2 * sum(plan.hours for plan in needs.phases))
-    assert needs.scoring_hours > 0
-    assert needs.hours == pytest.approx(needs.training_hours + needs.scoring_hours)
+    assert preparation.videos == preparation.prepared == 6
+    assert [estimate.phase for estimate in phases] == list(TINY.phases)
 
 
 def test_the_command_line_prints_both_tables(
@@ -273,15 +273,14 @@ def test_the_command_line_prints_both_tables(
         assert ended.exit_code == 0, ended.stderr
         return ended.stdout + ended.stderr
 
-    monkeypatch.setattr("stresnet.reproduction.job.recipe_named", lambda name: TINY)
+    monkeypatch.setitem(RECIPES, "quick", TINY)
     tables = run()
     assert "Table 3" in tables
     assert "93.46" in tables
     assert "Table 4" in tables
     assert "94.6" in tables
     planned = run("--dry-run")
-    assert "train, each of 2 splits as above: 16 iterations in all" in planned
-    assert "in all" in planned
+    assert "train: each of 2 splits as above; with preparation " in planned
 
 
 def test_every_option_reaches_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

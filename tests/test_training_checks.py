@@ -20,8 +20,9 @@ from stresnet.data.store.reader import Origin
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError, WeightsError
 from stresnet.training import run as run_module
 from stresnet.training.initialisation import SHIPPED_WEIGHTS
+from stresnet.training.plan import TrainingPlan, plan, require_trainable
 from stresnet.training.recipes import QUICK, QUICK_RESNET50
-from stresnet.training.run import common_preparation, plan, require_trainable, train
+from stresnet.training.run import common_preparation, train
 from stresnet.training.run_folder import write_run
 from tiny_data import CLASSES, toy_video
 
@@ -52,7 +53,7 @@ def nothing_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"weights": "resnet50.safetensorz"}, WeightsError, "no such file"),
         ({"motion_weights": "nowhere.pth"}, WeightsError, "no such file"),
         (
-            {"recipe": replace(QUICK, depth=50), "weights": str(SHIPPED_WEIGHTS)},
+            {"recipe": replace(QUICK, depth=50), "weights": str(SHIPPED_WEIGHTS["tiny"])},
             WeightsError,
             "fit",
         ),
@@ -89,24 +90,14 @@ def test_random_filters_are_trained_on_request(data: Path, tmp_path: Path) -> No
     assert set(job.weights.values()) == {"none"}
 
 
-def planned(data: Path, **changes: Any) -> Any:
-    arguments: dict[str, Any] = {
-        "recipe": QUICK,
-        "weights": None,
-        "motion_weights": None,
-        "fold": None,
-        "lists": None,
-        "store": None,
-        "phases": ["motion", "appearance"],
-        "seed": 0,
-    }
-    return plan(data, **arguments | changes)
+def planned(data: Path, **changes: Any) -> TrainingPlan:
+    return plan(data, **{"phases": ["motion", "appearance"]} | changes)
 
 
 def test_a_run_knows_its_first_weights_by_content(data: Path, tmp_path: Path) -> None:
     here, moved, other = (tmp_path / f"{name}.safetensors" for name in ("here", "moved", "other"))
-    shutil.copy(SHIPPED_WEIGHTS, here)
-    shutil.copy(SHIPPED_WEIGHTS, moved)
+    shutil.copy(SHIPPED_WEIGHTS["tiny"], here)
+    shutil.copy(SHIPPED_WEIGHTS["tiny"], moved)
     tensors = load_file(here)
     save_file(tensors | {"conv1.weight": tensors["conv1.weight"] * 2}, other)
     out = tmp_path / "run"

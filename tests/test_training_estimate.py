@@ -10,7 +10,7 @@ import torch
 
 from stresnet.errors import UsageError
 from stresnet.training.distributed import DistributedContext
-from stresnet.training.estimate import KeptForBackward, PhaseEstimate, estimate_phase
+from stresnet.training.estimate import PhaseEstimate, estimate_phase, kept_for_backward
 from stresnet.training.runtime import Execution
 from tiny_data import toy_store
 from toy_training import ALONE, PHASE, RECIPE, Items, make_run
@@ -66,8 +66,6 @@ def test_before_anything_is_prepared_loading_is_not_timed(tmp_path: Path) -> Non
 
 
 def test_what_backward_needs_is_counted_once() -> None:
-    kept = KeptForBackward()
     x = torch.ones(1000, requires_grad=True)
-    with torch.autograd.graph.saved_tensors_hooks(kept.note, lambda tensor: tensor):
-        _ = x.exp() * x  # keeps the exponential, for exp and for the product, and x
-    assert kept.bytes == 2 * 4000
+    # Keeps the exponential, for exp and for the product, and x.
+    assert kept_for_backward(lambda: x.exp() * x) == 2 * 4000

@@ -29,6 +29,7 @@ from stresnet.model import STResNet, load_model
 from stresnet.prediction import predict
 from stresnet.training.estimate import estimate_training
 from stresnet.training.initialisation import initialise, network
+from stresnet.training.plan import plan
 from stresnet.training.recipes import PHASES, QUICK, Recipe
 from stresnet.training.run import resume, train
 from stresnet.training.runtime import Execution
@@ -39,10 +40,10 @@ IN_PROCESS = Execution("cpu", "fp32", workers=0)
 def toy_recipe() -> Recipe:
     """Every phase of `quick`, one iteration at each rate, on crops of 32 px."""
     phases = tuple(
-        replace(phase, batch=2, norm_group=2, schedule=((1e-2, 1), (1e-3, 1)))
+        replace(phase, batch=2, norm_group=2, unit="iterations", schedule=((1e-2, 1), (1e-3, 1)))
         for phase in QUICK.phases
     )
-    return replace(QUICK, input_size=32, phases=phases)
+    return replace(QUICK, depth="tiny", input_size=32, phases=phases)
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +142,8 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(
 ) -> None:
     caplog.set_level("INFO")
     monkeypatch.chdir(tmp_path)
-    estimates = estimate_training(
-        data, recipe=toy_recipe(), store=run.parent / "store", execution=IN_PROCESS
-    )
+    planned = plan(data, recipe=toy_recipe(), store=run.parent / "store")
+    estimates = estimate_training(planned, IN_PROCESS)
     assert not list(tmp_path.iterdir())
     assert [estimate.phase.name for estimate in estimates] == list(PHASES)
     assert "10 of 10 training videos are prepared" in caplog.text

@@ -116,7 +116,7 @@ def distil(
             remedy="give the data that the teacher was trained on",
         )
     card = CARD.format(teacher=teacher.name, data=data.name)
-    distil_motion(items, teacher, out, weights or SHIPPED_WEIGHTS, iterations=iterations,
+    distil_motion(items, teacher, out, weights or SHIPPED_WEIGHTS["tiny"], iterations=iterations,
                   card=card, workers=workers, bf16=bf16)  # fmt: skip
 
 

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from stresnet.data.store.reader import StoredVideo
     from stresnet.demonstration import demo
     from stresnet.diagnosis import doctor
-    from stresnet.evaluation.comparison import Comparison
+    from stresnet.evaluation.comparison import Comparison, EvaluationResult
     from stresnet.evaluation.evaluate import evaluate
     from stresnet.evaluation.fusion import fuse
     from stresnet.evaluation.protocols import Protocol
-    from stresnet.evaluation.result import EvaluationResult
     from stresnet.explanation import Explanation, explain
     from stresnet.exporting import export_model as export
     from stresnet.model import STResNet, load_model
@@ -93,7 +92,7 @@ if not TYPE_CHECKING:
         dict.fromkeys(__all__, "stresnet.prediction")
         | {
             "Comparison": "stresnet.evaluation.comparison",
-            "EvaluationResult": "stresnet.evaluation.result",
+            "EvaluationResult": "stresnet.evaluation.comparison",
             "Execution": "stresnet.training.runtime",
             "Explanation": "stresnet.explanation",
             "Progress": "stresnet.progress",

@@ -9,6 +9,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from stresnet.data.prepare.one import prepare_video
+from stresnet.data.prepare.preparation import prepared_like
 from stresnet.evaluation.report.pictures import Strip, strip
 from stresnet.files import atomic_write
 from stresnet.pages import render_page
@@ -61,7 +62,12 @@ def demo(
         videos = sorted(assets.glob("clips/*/*.mp4"))
         recogniser = Recogniser("fight", device=device, precision=precision)
         for video in videos:
-            stored = prepare_video(video, Path(scratch, f"{video.stem}.zip"), threads=threads)
+            stored = prepare_video(
+                video,
+                Path(scratch, f"{video.stem}.zip"),
+                **prepared_like(recogniser.net.preparation),
+                threads=threads,
+            )
             prediction = recogniser.ranking(stored, video.name)
             clips.append(
                 DemoClip(video.name, video.parent.name, prediction, strip(stored, PICTURES))

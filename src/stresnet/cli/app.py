@@ -51,8 +51,8 @@ def main() -> None:
             code = _report_unforeseen(end.__context__)
     except OSError as error:  # of --help and --version, which are not verbs
         code = _report_unforeseen(error)
-    if (error := flush_stdout()) is not None:
-        code = _report_unforeseen(error)
+    if (unwritten := flush_stdout()) is not None:
+        code = _report_unforeseen(unwritten)
     gc.freeze()  # what is alive dies with the process: looking through torch takes 0.2 s
     sys.exit(code)
 

@@ -48,12 +48,6 @@ def evaluate(
         str,
         typer.Option(help="One or more of paper,released-code,ten-crop,centre-crop."),
     ] = "paper",
-    chunks: Annotated[
-        str | None,
-        typer.Option(
-            help="Test the last model with these numbers of chunks, too, as in 5,10: a curve."
-        ),
-    ] = None,
     calibrate: Annotated[
         bool,
         typer.Option("--calibrate", help="Fit a temperature on up to 200 training videos."),
@@ -87,7 +81,6 @@ def evaluate(
             seed=seed,
             store=store,
             protocols=protocols_named(protocols.split(",")),
-            chunks=numbers(chunks, int, "--chunks") if chunks else (),
             calibrated=calibrate,
             with_idt=with_idt,
             device=device,
@@ -106,8 +99,7 @@ def fuse(
         list[str],
         typer.Argument(
             metavar="SCORES...",
-            help="Score files of the same videos: .npz, .csv or .json; FILE.npz#motion takes one "
-            "stream.",
+            help="Score files of the same videos: .npz or .csv; FILE.npz#motion takes one stream.",
         ),
     ],
     weights: Annotated[
@@ -120,7 +112,7 @@ def fuse(
         ),
     ] = "raw",
     out: Annotated[
-        Path | None, typer.Option(help="File for the fused scores: .npz, .csv or .json.")
+        Path | None, typer.Option(help="File for the fused scores: .npz or .csv.")
     ] = None,
 ) -> None:
     """Fuse the scores of several programs, ours or others', by a weighted mean."""

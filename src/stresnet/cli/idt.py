@@ -12,18 +12,10 @@ from stresnet.cli.app import say, say_failures
 from stresnet.cli.options import Data, Fold, Lists, Seed, Videos, Workers
 from stresnet.cli.progress import progress
 
-Encoded = Annotated[
-    Path, typer.Argument(metavar="ENCODED", help="Folder that `stresnet idt encode` wrote.")
-]
-
 
 def extract(
     videos: Videos,
     out: Annotated[Path, typer.Option(help="Folder for the trajectories.")] = Path("idt/features"),
-    boxes: Annotated[
-        Path | None,
-        typer.Option(help="Folder of boxes around people, NAME.txt each: see docs/idt.md."),
-    ] = None,
     short_side: Annotated[int, typer.Option(min=32, help="Of the frames, px.")] = 240,
     workers: Workers = None,
 ) -> None:
@@ -36,7 +28,6 @@ def extract(
         report = extract(
             find_videos(videos),
             out,
-            boxes=boxes,
             short_side=short_side,
             workers=workers,
             on_progress=on_progress,
@@ -45,7 +36,7 @@ def extract(
     raise typer.Exit(1 if report.failures else 0)
 
 
-def encode(
+def evaluate(
     features: Annotated[
         Path,
         typer.Argument(
@@ -54,7 +45,9 @@ def encode(
         ),
     ],
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder for the vectors.")] = Path("idt/encoded"),
+    out: Annotated[Path, typer.Option(help="Folder for codebook, vectors and scores.npz.")] = Path(
+        "idt/encoded"
+    ),
     fold: Fold = None,
     lists: Lists = None,
     seed: Seed = 0,
@@ -66,8 +59,11 @@ def encode(
         int, typer.Option(min=1, help="Trajectories that the mixtures are learnt from.")
     ] = 256_000,
 ) -> None:
-    """Learn a codebook from the training videos, and encode every video as a Fisher vector."""
+    """Learn Fisher vectors and linear machines; score the test videos. Rerun to resume."""
+    from stresnet.cli.evaluate import accuracy_table
     from stresnet.data.splits.open import open_dataset
+    from stresnet.evaluation.score_files import ScoreTable, write_scores
+    from stresnet.idt.classifier import train_and_test
     from stresnet.idt.encoding import encode
 
     split = open_dataset(data, fold=fold, lists=lists, seed=seed)
@@ -82,38 +78,17 @@ def encode(
             seed=seed,
             on_progress=on_progress,
         )
-    say_failures(failures, str(out / "failures.csv"))
-    say(f"train with: stresnet idt train {out}")
+    training, tested = (
+        [video for video in videos if video.name not in failures]
+        for videos in (split.train, split.test)
+    )
+    found = train_and_test(out, training, tested)
+    table = ScoreTable(str(out), found.names, found.scores, found.class_names, found.truth)
+    write_scores(table, out / "scores.npz")
+    Console().print(accuracy_table([table], found.truth))
+    say(f"{len(table.names)} videos: {out / 'scores.npz'}")
+    say_failures(list(failures.items()), str(out / "failures.csv"))
     raise typer.Exit(1 if failures else 0)
 
 
-def train(encoded: Encoded) -> None:
-    """Train linear support vector machines on the training videos' vectors."""
-    from stresnet.idt.classifier import CLASSIFIER, train
-
-    classifier = train(encoded)
-    say(f"{len(classifier.class_names)} classes: {encoded / CLASSIFIER}")
-    say(f"test with: stresnet idt evaluate {encoded}")
-
-
-def evaluate(
-    encoded: Encoded,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="File for the scores, .npz, .csv or .json; default: ENCODED/scores.npz."),
-    ] = None,
-) -> None:
-    """Score the test videos, for `stresnet evaluate --with-idt` and `stresnet fuse`."""
-    from stresnet.cli.evaluate import accuracy_table
-    from stresnet.evaluation.score_files import write_scores
-    from stresnet.evaluation.with_idt import idt_scores
-
-    table = idt_scores(encoded)
-    place = out or encoded / "scores.npz"
-    write_scores(table, place)
-    if table.truth is not None:
-        Console().print(accuracy_table([table], table.truth))
-    say(f"{len(table.names)} videos: {place}")
-
-
-IDT_VERBS = (extract, encode, train, evaluate)
+IDT_VERBS = (extract, evaluate)

@@ -32,6 +32,9 @@ Out = Annotated[
 def prepare(
     videos: Videos,
     out: Out = None,
+    recipe: Annotated[
+        str, typer.Option(help="Prepare as this recipe of `train` needs it (size, flow).")
+    ] = "quick",
     workers: Workers = None,
     shard: Annotated[
         str, typer.Option(metavar="I/N", help="Only the I-th of N parts, for a job array.")
@@ -55,14 +58,18 @@ def prepare(
     from stresnet.data.prepare import estimate, many
     from stresnet.data.store.location import default_store
     from stresnet.data.video.inputs import find_videos
+    from stresnet.training.recipes import recipe_named
 
     part = many.Shard.parse(shard)
-    out = out or default_store(videos)
+    preparing = recipe_named(recipe).preparing
+    out = out or default_store(videos, **preparing)
     found = find_videos(videos)
     names = [name for _, name in found]
     layout_names(names if format is not Layout.STORE else (), format)  # clashes, before the work
     if dry_run:
-        expected = estimate.estimate_preparation(found, out, workers=workers, shard=part)
+        expected = estimate.estimate_preparation(
+            found, out, **preparing, workers=workers, shard=part
+        )
         say_preparation(expected, out)
         if format is not Layout.STORE:
             say(f"and as much again in {layout_folder(out, format)}")
@@ -70,7 +77,13 @@ def prepare(
 
     with progress("prepare") as on_progress:
         report = many.prepare(
-            found, out, workers=workers, shard=part, verify=verify, on_progress=on_progress
+            found,
+            out,
+            **preparing,
+            workers=workers,
+            shard=part,
+            verify=verify,
+            on_progress=on_progress,
         )
     say_report(report, "prepared", out, part.failures_file)
     failed = bool(report.failures)

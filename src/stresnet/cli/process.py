@@ -121,6 +121,6 @@ def flush_stdout() -> OSError | None:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        sys.stdout = None  # type: ignore[assignment]  # or Python would try again at its end
+        sys.stdout = None  # or Python would try again at its end
         return error
     return None

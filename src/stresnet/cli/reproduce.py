@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -24,9 +24,6 @@ from stresnet.cli.options import (
 )
 from stresnet.cli.prepare import duration, say_preparation
 
-if TYPE_CHECKING:
-    from stresnet.reproduction.run import ReproductionEstimate
-
 
 def reproduce(
     benchmark: Annotated[str, typer.Argument(metavar="ucf101|hmdb51", help="The data set.")],
@@ -42,8 +39,8 @@ def reproduce(
     motion_weights: Annotated[
         str | None,
         typer.Option(
-            help="For hmdb51: the --out of a finished UCF101 reproduction, or a two-stream model "
-            "folder, which the motion stream starts from.",
+            help="For hmdb51: what the motion stream starts from, as "
+            "runs/ucf101/split{fold}/two_stream; {fold} is the split's number.",
             show_default=False,
         ),
     ] = None,
@@ -59,6 +56,7 @@ def reproduce(
 
     Rerun with the same options to resume.
     """
+    from stresnet.data.store.location import default_store
     from stresnet.reproduction import Job, estimate_reproduction, reproduce
     from stresnet.reproduction.tables import markdown
     from stresnet.training.runtime import Execution
@@ -78,21 +76,17 @@ def reproduce(
         execution=Execution(device, precision, workers),
     )
     if dry_run:
-        say_estimate(estimate_reproduction(job), job.store_folder)
+        preparation, phases = estimate_reproduction(job)
+        say("prepare:")
+        say_preparation(preparation, store or default_store(root))
+        hours = preparation.hours + len(job.splits) * sum(phase.hours for phase in phases)
+        say(
+            f"train: each of {len(job.splits)} splits as above; with preparation "
+            f"{duration(3600 * hours)} on this machine, each part tried for a moment"
+        )
         return
     found = reproduce(job)
     Console().print(Markdown(markdown(found, job.name)))
     say(f"look at {job.out / 'report' / 'index.html'}; the tables as text: {job.out / 'tables.md'}")
     say_failures(list(found["failures"].items()), str(job.out / "report" / "report.json"))
     raise typer.Exit(1 if found["failures"] else 0)
-
-
-def say_estimate(estimate: ReproductionEstimate, store: Path) -> None:
-    """Print an estimate for a person; the phases of a split were logged already."""
-    say("prepare:")
-    say_preparation(estimate.preparation, store)
-    steps = estimate.splits * sum(phase.phase.iterations for phase in estimate.phases)
-    took = duration(3600 * estimate.training_hours)
-    say(f"train, each of {estimate.splits} splits as above: {steps:,} iterations in all, {took}")
-    say(f"evaluate: {duration(3600 * estimate.scoring_hours)}")
-    say(f"in all {duration(3600 * estimate.hours)} on this machine, each part tried for a moment")

@@ -94,6 +94,7 @@ def train(
         return
     from stresnet.training import run
     from stresnet.training.estimate import estimate_training
+    from stresnet.training.plan import plan
     from stresnet.training.runtime import Execution
 
     if int(os.environ.get("RANK", "0")) > 0:  # of several processes, the first one reports
@@ -112,12 +113,12 @@ def train(
             "store": store,
             "phases": phases.split(","),
             "seed": seed,
-            "execution": Execution(device, precision, workers, channels_last, recompute, compiled),
         }
+        execution = Execution(device, precision, workers, channels_last, recompute, compiled)
         if dry_run:
-            estimate_training(data, **arguments)
+            estimate_training(plan(data, **arguments), execution)
             return
-        model = run.train(data, out, skip_broken=skip_broken, **arguments)
+        model = run.train(data, out, skip_broken=skip_broken, execution=execution, **arguments)
     same = {"fold": fold, "lists": lists, "store": store, "seed": seed or None}
     options = "".join(f" --{name} {value}" for name, value in same.items() if value is not None)
     say(f"measure with:   stresnet evaluate {model.parent} {data or 'DATA'}{options}")
@@ -141,9 +142,9 @@ def changed_recipe(name: str, depth: str | None, input_size: int | None) -> Reci
         UsageError: there is no such recipe or depth.
     """
     from stresnet.model.stream import UNITS
-    from stresnet.training.recipes import recipe_like
+    from stresnet.training.recipes import recipe_named
 
     depths = {str(depth): depth for depth in UNITS}
     if depth is not None and depth not in depths:
         raise UsageError(f"--depth is {depth!r}; expected one of {', '.join(depths)}")
-    return recipe_like(name, depth=depths[depth] if depth else None, input_size=input_size)
+    return recipe_named(name, depth=depths[depth] if depth else None, input_size=input_size)

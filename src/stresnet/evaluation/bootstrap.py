@@ -14,20 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.evaluation.metrics import Indices, Scores, among_best
+from stresnet.evaluation.comparison import EvaluationResult
+from stresnet.evaluation.metrics import among_best
 
 DRAWS = 1000
 BLOCK = 100  # draws in memory at a time
 COVERAGE = 0.95
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came out for the videos of one fold: scores (N, K), truth (N,), a source each."""
-
-    scores: Scores
-    truth: Indices
-    sources: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -39,14 +31,16 @@ class Estimate:
     high: float
 
 
-def estimate(folds: Sequence[Outcome], *, seed: int = 0) -> Mapping[str, Estimate]:
+def estimate(
+    folds: Sequence[EvaluationResult], row: str = "fused", *, seed: int = 0
+) -> Mapping[str, Estimate]:
     """`top1`, `top5` and `mean_class` accuracy: the mean over the folds, with intervals.
 
     `mean_class` averages the accuracy within each class over the classes that occur.
     """
-    sources = sorted({source for fold in folds for source in fold.sources})
+    sources = sorted({source for fold in folds for source in fold.sources or fold.names})
     index = {source: place for place, source in enumerate(sources)}
-    tallies = [_tally(fold, index) for fold in folds]
+    tallies = [_tally(fold, row, index) for fold in folds]
     rng = np.random.default_rng(seed)
     drawn: list[NDArray[np.float64]] = []
     for _ in range(DRAWS // BLOCK):
@@ -61,13 +55,14 @@ def estimate(folds: Sequence[Outcome], *, seed: int = 0) -> Mapping[str, Estimat
     }
 
 
-def _tally(fold: Outcome, index: Mapping[str, int]) -> NDArray[np.float64]:
+def _tally(fold: EvaluationResult, row: str, index: Mapping[str, int]) -> NDArray[np.float64]:
     """(3, S, K): of each source and true class the videos, those right, those in the best five."""
-    counts = np.zeros((3, len(index), fold.scores.shape[1]))
-    where = (np.array([index[source] for source in fold.sources]), fold.truth)
+    scores, truth = fold.scores[row], fold.truth
+    counts = np.zeros((3, len(index), scores.shape[1]))
+    where = (np.array([index[source] for source in fold.sources or fold.names]), truth)
     np.add.at(counts[0], where, 1)
-    np.add.at(counts[1], where, among_best(fold.scores, fold.truth, 1))
-    np.add.at(counts[2], where, among_best(fold.scores, fold.truth, 5))
+    np.add.at(counts[1], where, among_best(scores, truth, 1))
+    np.add.at(counts[2], where, among_best(scores, truth, 5))
     return counts
 
 

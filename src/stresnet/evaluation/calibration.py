@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from stresnet.data.prepare.ensure import ensure_prepared
+from stresnet.data.prepare.preparation import prepared_like
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.metrics import Indices, Scores, softmax
@@ -26,10 +27,7 @@ from stresnet.model import STResNet
 from stresnet.progress import OnProgress, silent
 
 BINS = 15  # Guo et al., section 2
-COLDEST, HOTTEST = (
-    0.05,
-    20.0,
-)  # temperatures; without a bound where all videos are right
+COLDEST, HOTTEST = 0.05, 20.0  # temperatures; there is no best one where all videos are right
 MOST_VIDEOS = 200  # that a temperature is fitted on
 
 logger = logging.getLogger(__name__)
@@ -47,14 +45,6 @@ class Bin:
     videos: int
     confidence: float
     accuracy: float
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Temperatures for the fused scores, one for each fold, and the videos they were fitted on."""
-
-    temperatures: tuple[float, ...]
-    videos: tuple[tuple[str, ...], ...]
 
 
 def reliability(scores: Scores, truth: Indices, *, bins: int = BINS) -> tuple[Bin, ...]:
@@ -148,7 +138,13 @@ def calibrate(
     sample = calibration_sample(split)
     require_known({item.label for item in sample}, net, "the training side")
     logger.info(f"calibration: {len(sample)} training videos")
-    videos = ensure_prepared(sample, store, workers=workers, on_progress=on_progress)
+    videos = ensure_prepared(
+        sample,
+        store,
+        **prepared_like(net.preparation),
+        workers=workers,
+        on_progress=on_progress,
+    )
     result = score_videos(
         net, videos, protocol=protocol, precision=precision, cache=cache, on_progress=on_progress
     )

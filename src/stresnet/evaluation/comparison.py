@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.evaluation.calibration import Calibration
+from stresnet.evaluation.metrics import top_k_accuracy
 from stresnet.evaluation.protocols import Protocol
-from stresnet.evaluation.result import ROWS, EvaluationResult
+
+ROWS = ("appearance", "motion", "fused")
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Scores of one network under one protocol on one list of videos.
+
+    Attributes:
+        names: of the videos, in the order of `truth` (N,) and of each scores array (N, K).
+        scores: unnormalised, under "appearance", "motion" and "fused".
+        failures: videos that could not be scored, with the reason.
+        sources: the recording that each video was cut from; the video itself where it is unknown.
+        seconds: (N,) that each video took, reading included.
+        device, precision: what the network was computed with.
+    """
+
+    class_names: tuple[str, ...]
+    names: tuple[str, ...]
+    truth: NDArray[np.int64]
+    scores: Mapping[str, NDArray[np.float32]]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    device: str = "cpu"
+    precision: str = "fp32"
+
+    def accuracy(self, row: str = "fused") -> float:
+        """Top-1 accuracy, in [0, 1]."""
+        return top_k_accuracy(self.scores[row], self.truth)
 
 
 @dataclass(frozen=True)
@@ -63,12 +93,19 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """Temperatures for the fused scores, one for each fold, and the videos they were fitted on."""
+
+    temperatures: tuple[float, ...]
+    videos: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """All that was measured.
 
     Attributes:
         folds: the tested folds; None alone stands for the data's only or first one.
-        curve: the main network with fewer chunks, then as it is; empty where not asked for.
         calibration: of the main network, where asked for.
         store: folder of the prepared videos.
         warnings: why the numbers may flatter.
@@ -78,7 +115,6 @@ class Comparison:
     data: str
     folds: tuple[int | None, ...]
     entries: tuple[Entry, ...]
-    curve: tuple[Entry, ...]
     calibration: Calibration | None
     store: Path
     warnings: tuple[str, ...] = ()

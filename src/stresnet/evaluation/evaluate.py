@@ -13,20 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stresnet.data.prepare.ensure import ensure_prepared
-from stresnet.data.prepare.preparation import require_same_preparation
+from stresnet.data.prepare.preparation import prepared_like, require_same_preparation
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.store.location import default_store
-from stresnet.errors import DatasetError, UsageError
-from stresnet.evaluation.calibration import Calibration, calibrate
-from stresnet.evaluation.comparison import Comparison, Entry
-from stresnet.evaluation.models import FOLD, Fold, Network, find_models, network_kind
+from stresnet.errors import DatasetError
+from stresnet.evaluation.calibration import calibrate
+from stresnet.evaluation.comparison import Calibration, Comparison, Entry, EvaluationResult
+from stresnet.evaluation.models import FOLD, Fold, Network, find_models, in_folds, network_kind
 from stresnet.evaluation.protocols import PAPER, Protocol
-from stresnet.evaluation.result import EvaluationResult
+from stresnet.evaluation.score_files import read_scores
 from stresnet.evaluation.scoring import require_known, score_videos
-from stresnet.evaluation.with_idt import add_idt, read_idt
+from stresnet.evaluation.with_idt import add_idt
 from stresnet.files import require_writable
 from stresnet.model import STResNet
-from stresnet.model.stream import POOL_WINDOW
 from stresnet.progress import OnProgress, silent
 
 logger = logging.getLogger(__name__)
@@ -42,7 +41,6 @@ def evaluate(
     store: str | Path | None = None,
     out: str | Path | None = None,
     protocols: Protocol | Sequence[Protocol] = PAPER,
-    chunks: Sequence[int] = (),
     calibrated: bool = False,
     with_idt: str | Path | None = None,
     device: str = "auto",
@@ -63,7 +61,6 @@ def evaluate(
         out: keeps the scores of finished videos in `out`/scores, one .npz for each network,
             protocol and fold; an interrupted call resumes from them.
         protocols: one or several of `stresnet.evaluation.protocols`.
-        chunks: other numbers of chunks to score the main network with, for a curve.
         calibrated: fit a temperature on training videos; see `calibrate`.
         with_idt: score file of improved dense trajectories, with `{fold}` in its path where there
             are several folds; see `with_idt.py`.
@@ -80,17 +77,15 @@ def evaluate(
         WeightsError: a model cannot be used.
         EnvironmentProblem: there is no such device, or disk or memory are full.
     """
-    if any(count < 1 for count in chunks):
-        raise UsageError(f"chunks {', '.join(map(str, chunks))}; expected numbers from 1")
     folds: Sequence[Fold] = (
         [fold] if fold is None or isinstance(fold, int) else list(dict.fromkeys(fold)) or [None]
     )
-    protocols = [protocols] if isinstance(protocols, Protocol) else list(protocols)
+    protocols = [protocols] if isinstance(protocols, Protocol) else list(dict.fromkeys(protocols))
     found = find_models(models, folds)
     main = found.labels[-1]
-    of_idt = read_idt(str(with_idt), folds) if with_idt else []
+    of_idt = [read_scores(path) for path in in_folds(str(with_idt), folds)] if with_idt else []
     data = Path(data)
-    store = default_store(data) if store is None else Path(store)
+    given = None if store is None else Path(store)
     lists = None if lists is None else Path(lists)
     splits = {each: open_dataset(data, fold=each, lists=lists, seed=seed) for each in folds}
     if out is not None:
@@ -114,12 +109,16 @@ def evaluate(
                 logger.warning(warning)
                 warnings.append(warning)
             kinds[label] = network_kind(net)
-        videos = ensure_prepared(split.test, store, workers=workers, on_progress=on_progress)
+        preparing = prepared_like(nets[main].preparation, model=main)
+        folder = given or default_store(data, **preparing)
+        videos = ensure_prepared(
+            split.test, folder, **preparing, workers=workers, on_progress=on_progress
+        )
         for label, net in nets.items():
             stored = (video for _, video in videos.usable())
             require_same_preparation(net.preparation, stored, model=label)
         for label, net in nets.items():
-            for protocol in _wanted(net, protocols, chunks if label == main else ()):
+            for protocol in protocols:
                 logger.info(f"{label}, {protocol.name}{'' if each is None else f', fold {each}'}")
                 result = score_videos(
                     net,
@@ -135,7 +134,7 @@ def evaluate(
                 calibrate(
                     nets[main],
                     split,
-                    store,
+                    folder,
                     protocol=protocols[0],
                     precision=precision,
                     cache=cache(f"{main}.training", protocols[0], each),
@@ -143,35 +142,20 @@ def evaluate(
                     on_progress=on_progress,
                 )
             )
-    entries = [
+    entries = tuple(
         Entry(label, kinds[label], protocol, tuple(of_folds))
         for (label, protocol), of_folds in results.items()
-    ]
+    )
     _require_one_list_of_classes(entries)
-    on_curve = {protocols[0].with_chunks(count) for count in chunks} | {protocols[0]}
-    curve = [entry for entry in entries if entry.model == main and entry.protocol in on_curve]
     comparison = Comparison(
         data=data.resolve().name,
         folds=tuple(folds),
-        entries=tuple(entry for entry in entries if entry.protocol in protocols),
-        curve=tuple(sorted(curve, key=lambda entry: entry.protocol.chunks)) if chunks else (),
+        entries=entries,
         calibration=Calibration(*zip(*fitted, strict=True)) if fitted else None,
-        store=store,
+        store=folder,
         warnings=tuple(warnings),
     )
     return add_idt(comparison, of_idt) if of_idt else comparison
-
-
-def _wanted(net: STResNet, protocols: Sequence[Protocol], chunks: Sequence[int]) -> list[Protocol]:
-    """Each protocol once, and the first with other numbers of chunks."""
-    least = POOL_WINDOW if net.config["temporal_pool"] else 1
-    if few := [count for count in chunks if count < least]:
-        logger.warning(
-            f"left out: {', '.join(map(str, few))} chunks; the network's pool over time takes "
-            f"{least} or more"
-        )
-    others = [protocols[0].with_chunks(count) for count in sorted(chunks) if count >= least]
-    return list(dict.fromkeys([*protocols, *others]))
 
 
 def _require_one_list_of_classes(entries: Sequence[Entry]) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.metrics import softmax
-from stresnet.evaluation.score_files import ScoreTable, read_scores
+from stresnet.evaluation.score_files import ScoreTable, places, read_scores
 
 Normalisation = Literal["raw", "softmax", "l2"]
 SPREADS = 10.0  # how many times as far the scores of one file may be spread as another's
@@ -151,16 +151,8 @@ def _require_same(
     kind: str, first: ScoreTable, ours: Sequence[str], other: ScoreTable, theirs: Sequence[str]
 ) -> None:
     """Name what is missing, or else the first that stands in another place."""
-    for here, names, there, found in (
-        (first, ours, other, set(theirs)),
-        (other, theirs, first, set(ours)),
-    ):
-        if missing := [name for name in names if name not in found]:
-            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            raise DatasetError(
-                f"{there.origin}: {kind} {missing[0]!r}{more} is missing, which {here.origin} has",
-                remedy=f"make both files of the same {kind}{'es' if kind == 'class' else 's'}",
-            )
+    places(kind, ours, theirs, other.origin)
+    places(kind, theirs, ours, first.origin)
     for place, (name, instead) in enumerate(zip_longest(ours, theirs)):
         if name != instead:
             raise DatasetError(

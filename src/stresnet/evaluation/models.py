@@ -78,16 +78,10 @@ def find_models(
             )
         return Models((IN_MEMORY,), {(IN_MEMORY, folds[0]): models})
     given = [str(model) for model in ([models] if isinstance(models, str | Path) else models)]
-    if len(folds) > 1 and (fixed := [model for model in given if FOLD not in model]):
-        raise UsageError(
-            f"{fixed[0]} would be tested on {len(folds)} folds, and was trained on some",
-            remedy=f"put {FOLD} into the path, as in runs/fold{FOLD}/st_resnet_star",
-        )
-    if folds[0] is None and (open_ended := [model for model in given if FOLD in model]):
-        raise UsageError(f"{open_ended[0]} asks for a fold", remedy="add --fold or --folds")
+    paths = [in_folds(model, folds) for model in given]
     of_fold = {
-        fold: [source for model in given for source in _networks(model.replace(FOLD, str(fold)))]
-        for fold in folds
+        fold: [source for path in paths for source in _networks(path[place])]
+        for place, fold in enumerate(folds)
     }
     first = of_fold[folds[0]]
     if not first or any(len(sources) != len(first) for sources in of_fold.values()):
@@ -103,6 +97,23 @@ def find_models(
             for label, source in zip(labels, sources, strict=True)
         },
     )
+
+
+def in_folds(path: str, folds: Sequence[Fold]) -> list[str]:
+    """Return a path for each fold, with its number in the place of `{fold}`.
+
+    Raises:
+        UsageError: several folds would share one path, which belongs to one of them at most; or
+            there is no fold to put in.
+    """
+    if len(folds) > 1 and FOLD not in path:
+        raise UsageError(
+            f"{path} would serve {len(folds)} folds, and belongs to one at most",
+            remedy=f"put {FOLD} into the path, as in runs/fold{FOLD}/st_resnet_star",
+        )
+    if folds[0] is None and FOLD in path:
+        raise UsageError(f"{path} asks for a fold", remedy="add --fold or --folds")
+    return [path.replace(FOLD, str(fold)) for fold in folds]
 
 
 def _networks(model: str) -> list[str]:

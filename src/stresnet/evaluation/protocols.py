@@ -15,7 +15,7 @@ symmetrically (`stresnet.data.loading.sampling`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
@@ -45,12 +45,6 @@ class Protocol:
     crops: Crops = "whole"
     mirrored: bool = True
     as_released: bool = False
-
-    def with_chunks(self, chunks: int) -> Protocol:
-        """The same with another number of chunks, and named after it."""
-        if chunks == self.chunks:
-            return self
-        return replace(self, chunks=chunks, name=f"{self.name}-{chunks}")
 
 
 PAPER = Protocol("paper")

@@ -3,8 +3,6 @@
     .npz     arrays names (N,), class_names (K,) and truth (N,), the last two if known, and scores
              (N, K): one array `scores`, or ours, `fused`, `appearance` and `motion`
     .csv     a header `name,CLASS,CLASS,...`; optionally a column `truth` with class names
-    .json    {"scores": {NAME: [score, ...], ...}}, optionally "class_names": [...] and
-             "truth": {NAME: CLASS, ...}
 
 Nothing is ever unpickled.
 """
@@ -13,9 +11,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +64,22 @@ class ScoreTable:
         )
 
 
+def places(kind: str, wanted: Sequence[str], there: Sequence[str], origin: str) -> list[int]:
+    """Return where each wanted video or class stands among the names that `origin` has.
+
+    Raises:
+        DatasetError: one is missing; it is named.
+    """
+    place_of = {name: place for place, name in enumerate(there)}
+    if missing := [name for name in wanted if name not in place_of]:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise DatasetError(
+            f"{origin}: {kind} {missing[0]!r}{more} is missing",
+            remedy="make both scores of the same videos and classes: the same data and fold",
+        )
+    return [place_of[name] for name in wanted]
+
+
 def save_arrays(path: Path, **arrays: Any) -> None:
     """Write an .npz, whole or not at all."""
     with atomic_write(path) as partial, partial.open("wb") as file:
@@ -78,7 +91,7 @@ def read_scores(place: str | Path) -> ScoreTable:
 
     Raises:
         DatasetError: the file cannot be read or is not as described above.
-        UsageError: another ending, or an array asked for in a .csv or .json.
+        UsageError: another ending, or an array asked for in a .csv.
     """
     named, _, row = str(place).rpartition("#")
     path = Path(named)
@@ -92,8 +105,7 @@ def read_scores(place: str | Path) -> ScoreTable:
         )
     try:
         return reader(path, row)
-    except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError,
-            RecursionError, zipfile.BadZipFile, csv.Error) as error:  # fmt: skip
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, csv.Error) as error:
         raise DatasetError(
             f"{place}: cannot be read as scores ({type(error).__name__}: {error})",
             remedy="see docs/evaluation.md for what the file must hold",
@@ -101,7 +113,7 @@ def read_scores(place: str | Path) -> ScoreTable:
 
 
 def write_scores(table: ScoreTable, path: Path) -> None:
-    """Write .npz, .csv or .json, by the ending; the classes need names in a .csv.
+    """Write .npz or .csv, by the ending; the classes need names in a .csv.
 
     Raises:
         UsageError: another ending, or classes without names.
@@ -154,24 +166,6 @@ def _read_csv(path: Path, row: str) -> ScoreTable:
     )
 
 
-def _read_json(path: Path, row: str) -> ScoreTable:
-    content = json.loads(read_text(path))
-    scores: Mapping[str, Any] = content["scores"]
-    class_names = tuple(content.get("class_names", ()))
-    truth = (
-        [class_names.index(content["truth"][name]) for name in scores]
-        if "truth" in content
-        else None
-    )
-    return ScoreTable(
-        origin=str(path),
-        names=tuple(scores),
-        scores=np.array(list(scores.values()), dtype=np.float64),
-        class_names=class_names,
-        truth=None if truth is None else np.array(truth, dtype=np.int64),
-    )
-
-
 def _write_npz(table: ScoreTable, path: Path) -> None:
     arrays: dict[str, NDArray[Any]] = {"names": np.array(table.names, dtype=np.str_)}
     if table.class_names:
@@ -191,26 +185,11 @@ def _write_csv(table: ScoreTable, path: Path) -> None:
             writer.writerow((name, *label, *row))
 
 
-def _write_json(table: ScoreTable, path: Path) -> None:
-    content: dict[str, Any] = {
-        "scores": dict(zip(table.names, table.scores.tolist(), strict=True)),
-    }
-    if table.class_names:
-        content["class_names"] = list(table.class_names)
-        if table.truth is not None:
-            labels = [table.class_names[index] for index in table.truth]
-            content["truth"] = dict(zip(table.names, labels, strict=True))
-    with atomic_write(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
 READERS: Mapping[str, Callable[[Path, str], ScoreTable]] = {
     ".npz": _read_npz,
     ".csv": _read_csv,
-    ".json": _read_json,
 }
 WRITERS: Mapping[str, Callable[[ScoreTable, Path], None]] = {
     ".npz": _write_npz,
     ".csv": _write_csv,
-    ".json": _write_json,
 }

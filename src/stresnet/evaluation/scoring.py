@@ -14,9 +14,9 @@ from stresnet.data.splits.split import VideoItem, in_short
 from stresnet.data.store.reader import StoredVideo
 from stresnet.device import resolve_precision
 from stresnet.errors import DatasetError, StoreError
+from stresnet.evaluation.comparison import ROWS, EvaluationResult
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import PAPER, Protocol
-from stresnet.evaluation.result import ROWS, EvaluationResult
 from stresnet.evaluation.score_cache import ScoreCache, Scored, fingerprint
 from stresnet.model import STResNet
 from stresnet.progress import OnProgress, Progress, silent

@@ -12,63 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.comparison import Comparison
 from stresnet.evaluation.fusion import Normalisation, fuse
-from stresnet.evaluation.models import FOLD
-from stresnet.evaluation.score_files import ScoreTable, read_scores
+from stresnet.evaluation.score_files import ScoreTable, places
 
 IDT = "improved dense trajectories (IDT)"  # as Table 4 calls it
 TWO_CLASSES = (
     "two classes: the scores with IDT are averaged as probabilities, not L2-normalised as in the "
     "paper, which would always follow IDT"
 )
-
-
-def idt_scores(encoded: Path) -> ScoreTable:
-    """Return the scores of the test videos of a folder that `stresnet idt train` has trained in.
-
-    Raises:
-        DatasetError, StoreError: the folder cannot be used.
-    """
-    from stresnet.idt.classifier import score_tested
-
-    classifier, videos, scores = score_tested(encoded)
-    names = classifier.class_names
-    if strange := sorted({video.label for video in videos} - set(names)):
-        raise DatasetError(
-            f"{encoded}: no training video is of class {', '.join(strange)}",
-            remedy="see its failures.csv and split.csv",
-        )
-    return ScoreTable(
-        origin=str(encoded),
-        names=tuple(video.name for video in videos),
-        scores=scores.astype(np.float64),
-        class_names=names,
-        truth=np.array([names.index(video.label) for video in videos], dtype=np.int64),
-    )
-
-
-def read_idt(place: str, folds: Sequence[int | None]) -> list[ScoreTable]:
-    """Read the score file of each fold; `place` holds `{fold}` where there are several.
-
-    Raises:
-        UsageError: several folds would share a file, or there is no fold to put in.
-        DatasetError: a file cannot be read.
-    """
-    if len(folds) > 1 and FOLD not in place:
-        raise UsageError(
-            f"--with-idt is {place}, one file for {len(folds)} folds",
-            remedy=f"put {FOLD} into the path, as in idt/fold{FOLD}/scores.npz",
-        )
-    if folds[0] is None and FOLD in place:
-        raise UsageError(f"--with-idt {place} asks for a fold", remedy="add --fold or --folds")
-    return [read_scores(place.replace(FOLD, str(fold))) for fold in folds]
 
 
 def add_idt(comparison: Comparison, tables: Sequence[ScoreTable]) -> Comparison:
@@ -121,25 +77,14 @@ def _fused(table: ScoreTable) -> dict[str, NDArray[np.float32]]:
 
 def _matched(network: ScoreTable, table: ScoreTable) -> ScoreTable:
     """Return the table's rows and columns in the network's order; other videos are left out."""
-    rows = _places("video", network.names, table.names, table.origin)
+    rows = places("video", network.names, table.names, table.origin)
     columns = list(range(table.scores.shape[1]))
     if table.class_names:
-        columns = _places("class", network.class_names, table.class_names, table.origin)
+        columns = places("class", network.class_names, table.class_names, table.origin)
         # A class that the network does not have would be left out silently.
-        _places("class", table.class_names, network.class_names, network.origin)
+        places("class", table.class_names, network.class_names, network.origin)
     truth = None
     if table.truth is not None:
         truth = np.array([columns.index(label) for label in table.truth[rows]], dtype=np.int64)
     scores = table.scores[np.ix_(rows, columns)]
     return ScoreTable(table.origin, network.names, scores, network.class_names, truth)
-
-
-def _places(kind: str, wanted: Sequence[str], there: Sequence[str], origin: str) -> list[int]:
-    place_of = {name: place for place, name in enumerate(there)}
-    if missing := [name for name in wanted if name not in place_of]:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise DatasetError(
-            f"{origin}: {kind} {missing[0]!r}{more} is missing",
-            remedy="make both scores of the same videos and classes: the same data and fold",
-        )
-    return [place_of[name] for name in wanted]

@@ -119,7 +119,7 @@ def _taps(net: STResNet) -> list[Tensor]:
         return leaves[-1]
 
     for stream in (net.appearance, net.motion):
-        stream.conv5_x[-1].register_forward_hook(tap)
+        list(stream.stages)[-1][-1].register_forward_hook(tap)
     return leaves
 
 
@@ -134,7 +134,7 @@ def cell_centres(net: STResNet, height: int, width: int) -> tuple[Floats, Floats
         height, width: of the video's frames, in pixels.
     """
     stream = net.appearance
-    stride = receptive_fields(net)["conv5_x"].stride
+    stride = receptive_fields(net)["pool5"].stride
     tested = testing_size(height, width, net.config["input_size"])
     down, right = (stride * np.arange(stream.conv5_side(side)) for side in tested)
     first = 2 if stream.stride_in == "1x1" else 0

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from stresnet.data.loading.dataset import testing_chunks
 from stresnet.data.prepare.one import prepare_video
+from stresnet.data.prepare.preparation import prepared_like
 from stresnet.errors import EnvironmentProblem, UsageError
 from stresnet.exporting.formats import FORMATS, Format, captured
 from stresnet.files import atomic_write
@@ -115,7 +116,10 @@ def export_model(
         form.write(program, file, facts)
         compared, difference = [], 0.0
         run = form.opened(file)
-        for clip in (*random_clips(height, width), *real_clips(clips or SHIPPED, height, width)):
+        for clip in (
+            *random_clips(height, width),
+            *real_clips(clips or SHIPPED, height, width, net),
+        ):
             scores = torch.stack(tuple(run(clip.rgb, clip.flow)))
             difference = max(difference, _disagreement(scores, net, clip))
             compared.append(clip.name)
@@ -138,7 +142,9 @@ def random_clips(height: int, width: int) -> Iterator[Clip]:
         yield Clip(f"noise, {videos}x{chunks} chunks", rgb, flow)
 
 
-def real_clips(paths: Sequence[str | Path], height: int, width: int) -> Iterator[Clip]:
+def real_clips(
+    paths: Sequence[str | Path], height: int, width: int, net: STResNet
+) -> Iterator[Clip]:
     """Read 25 chunks of each video, whole frames resized to HxW px.
 
     Raises:
@@ -146,7 +152,9 @@ def real_clips(paths: Sequence[str | Path], height: int, width: int) -> Iterator
     """
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
         for path in map(Path, paths):
-            stored = prepare_video(path, Path(scratch) / "clip.zip")
+            stored = prepare_video(
+                path, Path(scratch) / "clip.zip", **prepared_like(net.preparation)
+            )
             seen = testing_chunks(stored, size=min(height, width))
             rgb, flow = _resized(seen.rgb, height, width), _resized(seen.flow, height, width)
             yield Clip(path.name, rgb, flow)

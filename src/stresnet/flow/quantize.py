@@ -1,5 +1,8 @@
 """Flow as bytes, the way the authors' gpu_flow stores it: ±20 px on 256 levels.
 
+A motion gives the same bytes whatever the size of the frames: flow is stored in pixels per frame of
+a picture whose short side is 256 px, the paper's (`stored_scale`).
+
 The network sees the byte minus 128, so 128 is its "no motion". 0 px is 127.5 on the byte scale
 and rounds to 128; one level is 40/255 = 0.157 px.
 """
@@ -9,8 +12,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+SHORT_SIDE = 256  # pixels
 # Flow beyond ±BOUND pixels per frame is clipped.
 BOUND = 20.0
+
+
+def stored_scale(short_side: int) -> float:
+    """What flow is multiplied by before `to_bytes`, for frames of this short side, pixels."""
+    return SHORT_SIDE / short_side
 
 
 def to_bytes(flow: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

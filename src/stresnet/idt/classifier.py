@@ -1,151 +1,92 @@
 """Linear support vector machines on the vectors, one class against the rest (C = 100).
 
-They are solved in their dual form from the vectors' inner products, (N, N), which is much smaller
-than the vectors themselves, (N, 101376); the vectors are read a block at a time.
+They are trained and asked in their dual form: the vectors' inner products, (N, N), are far fewer
+numbers than the vectors, (N, 101376), which are read a block at a time.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from stresnet.errors import DatasetError, StoreError
-from stresnet.files import atomic_write
-from stresnet.idt.codebook import load_codebook
-from stresnet.idt.encoding import CODEBOOK, Encoded, encoded_videos, load_vector
+from stresnet.data.splits.split import VideoItem
+from stresnet.errors import DatasetError
+from stresnet.idt.encoding import load_vector
 from stresnet.idt.layout import Float32
 from stresnet.idt.libraries import optional
 
-CLASSIFIER = "classifier.safetensors"
 COST = 100.0  # C: what a training video on the wrong side costs
 BLOCK = 256  # vectors in memory
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """Scores are vectors (n, D) @ weights (K, D).T + biases (K,).
+class Tested:
+    """What the machines say of the test videos: names (n), scores (n, K), true classes (n,)."""
 
-    Attributes:
-        learnt_from: identifies the codebook of the vectors, see `load_codebook`.
-    """
-
-    learnt_from: str
+    names: tuple[str, ...]
     class_names: tuple[str, ...]
-    weights: Float32
-    biases: Float32
-
-    def scores(self, vectors: Float32) -> Float32:
-        """(n, D) -> (n, K)."""
-        return vectors @ self.weights.T + self.biases
-
-    def save(self, path: Path) -> None:
-        """Write a safetensors file.
-
-        Raises:
-            EnvironmentProblem: the disk is full or the folder cannot be written.
-        """
-        header = json.dumps({"learnt_from": self.learnt_from, "class_names": self.class_names})
-        with atomic_write(path) as partial:
-            arrays = {"weights": self.weights, "biases": self.biases}
-            save_file(arrays, partial, {"classifier": header})
+    scores: npt.NDArray[np.float64]
+    truth: npt.NDArray[np.int64]
 
 
-def load_classifier(path: Path) -> Classifier:
-    """Read what `Classifier.save` wrote.
+def train_and_test(
+    folder: Path, training: Sequence[VideoItem], tested: Sequence[VideoItem]
+) -> Tested:
+    """Train on some videos of a folder that `encode` wrote, and score others.
+
+    Memory: 8 N² bytes for N videos.
 
     Raises:
-        StoreError: the file is missing, damaged or not a classifier.
-    """
-    try:
-        with safe_open(path, "numpy") as file:
-            header = json.loads((file.metadata() or {})["classifier"])
-            return Classifier(
-                header["learnt_from"],
-                tuple(header["class_names"]),
-                file.get_tensor("weights"),
-                file.get_tensor("biases"),
-            )
-    except (OSError, KeyError, ValueError, SafetensorError) as error:
-        raise StoreError(
-            f"{path}: the classifier cannot be read ({error})", remedy="run `stresnet idt train`"
-        ) from error
-
-
-def train(folder: Path) -> Classifier:
-    """Train on the training videos of a folder that `encode` wrote, and save the result there.
-
-    Memory: 8 N² bytes for N videos, and K D numbers for K classes.
-
-    Raises:
-        DatasetError: it is not such a folder, or has fewer than two classes for training.
+        DatasetError: there are fewer than two classes for training or no test videos, or some of
+            a class without training videos.
         StoreError: a vector is missing or damaged.
-        EnvironmentProblem: scikit-learn is missing, or the folder cannot be written.
+        EnvironmentProblem: scikit-learn is missing.
     """
-    videos = [video for video in encoded_videos(folder) if video.split == "train"]
-    labels = np.array([video.label for video in videos])
+    labels = np.array([video.label for video in training])
     class_names = tuple(sorted(set(labels.tolist())))
-    if len(class_names) < 2:
+    strange = sorted({video.label for video in tested} - set(class_names))
+    if len(class_names) < 2 or not tested or strange:
         raise DatasetError(
-            f"{folder}: {len(class_names)} classes to train on, expected at least 2",
-            remedy="see its failures.csv and split.csv",
+            f"{folder}: vectors of {len(class_names)} classes to train on and of {len(tested)} "
+            "test videos" + (f", some of {', '.join(strange)} alone" if strange else ""),
+            remedy="expected two classes or more, and test videos of them; see its failures.csv",
         )
     svm = optional("sklearn.svm")
-    products = _inner_products(folder, videos)
-    multipliers = np.zeros((len(class_names), len(videos)), np.float32)
-    biases = np.zeros(len(class_names), np.float32)
-    for place, name in enumerate(class_names):
-        machine = svm.SVC(C=COST, kernel="precomputed").fit(products, labels == name)
-        multipliers[place, machine.support_] = machine.dual_coef_[0]
-        biases[place] = machine.intercept_[0]
-    weights = sum(
-        multipliers[:, begin : begin + BLOCK] @ _vectors(folder, videos[begin : begin + BLOCK])
-        for begin in range(0, len(videos), BLOCK)
+    names = [video.name for video in (*training, *tested)]
+    products = _inner_products(folder, names, len(training))
+    of_training, of_tested = np.split(products, [len(training)])
+    scores = [
+        svm.SVC(C=COST, kernel="precomputed")
+        .fit(of_training, labels == name)
+        .decision_function(of_tested)
+        for name in class_names
+    ]
+    return Tested(
+        names=tuple(video.name for video in tested),
+        class_names=class_names,
+        scores=np.stack(scores, axis=1),
+        truth=np.array([class_names.index(video.label) for video in tested]),
     )
-    _, learnt_from = load_codebook(folder / CODEBOOK)
-    classifier = Classifier(learnt_from, class_names, np.asarray(weights, np.float32), biases)
-    classifier.save(folder / CLASSIFIER)
-    return classifier
 
 
-def _inner_products(folder: Path, videos: list[Encoded]) -> npt.NDArray[np.float64]:
-    """(N, N), two blocks of vectors at a time."""
-    products = np.empty((len(videos), len(videos)))
-    for top in range(0, len(videos), BLOCK):
-        rows = _vectors(folder, videos[top : top + BLOCK])
-        for left in range(0, top + 1, BLOCK):
-            columns = rows if left == top else _vectors(folder, videos[left : left + BLOCK])
+def _inner_products(folder: Path, names: list[str], count: int) -> npt.NDArray[np.float64]:
+    """(N, count) of all videos' vectors with those of the first; two blocks at a time."""
+    products = np.empty((len(names), count))
+    for top in range(0, len(names), BLOCK):
+        rows = _vectors(folder, names[top : top + BLOCK])
+        for left in range(0, min(top + 1, count), BLOCK):
+            columns = rows if left == top else _vectors(folder, names[left : left + BLOCK])
             block = rows @ columns.T
-            products[top : top + len(rows), left : left + len(columns)] = block
-            products[left : left + len(columns), top : top + len(rows)] = block.T
+            products[top : top + BLOCK, left : left + BLOCK] = block[:, : count - left]
+            if top < count:
+                products[left : left + BLOCK, top : top + BLOCK] = block.T[:, : count - top]
     return products
 
 
-def _vectors(folder: Path, videos: list[Encoded]) -> Float32:
+def _vectors(folder: Path, names: list[str]) -> Float32:
     """(n, D)."""
-    return np.stack([load_vector(folder, video.name) for video in videos])
-
-
-def score_tested(folder: Path) -> tuple[Classifier, list[Encoded], Float32]:
-    """Score the test videos of a folder: its classifier, the videos and their scores (n, K).
-
-    Raises:
-        DatasetError: the folder has no test videos.
-        StoreError: the classifier or a vector is missing, damaged, or of another codebook.
-    """
-    classifier = load_classifier(folder / CLASSIFIER)
-    if classifier.learnt_from != load_codebook(folder / CODEBOOK)[1]:
-        raise StoreError(
-            f"{folder}: the codebook has changed since the classifier was trained",
-            remedy="run `stresnet idt train` again",
-        )
-    videos = [video for video in encoded_videos(folder) if video.split == "test"]
-    if not videos:
-        raise DatasetError(f"{folder}: holds no test videos", remedy="see its failures.csv")
-    rows = [classifier.scores(load_vector(folder, video.name)[None]) for video in videos]
-    return classifier, videos, np.concatenate(rows)
+    return np.stack([load_vector(folder, name) for name in names])

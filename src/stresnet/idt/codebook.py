@@ -185,7 +185,7 @@ def load_codebook(path: Path) -> tuple[Codebook, str]:
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise StoreError(
             f"{path}: the codebook cannot be read ({error})",
-            remedy="delete it and run `stresnet idt encode` again",
+            remedy="delete it and run `stresnet idt evaluate` again",
         ) from error
 
 

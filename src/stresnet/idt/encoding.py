@@ -1,10 +1,8 @@
-"""A data set's trajectories -> a vector per video, and what is needed to train on them.
+"""A data set's trajectories -> a codebook of its training videos, and a vector per video.
 
     FOLDER
-    ├── split.csv                 name, label, source, split: which videos train, which test
     ├── codebook.safetensors      learnt from the training videos alone
     ├── vectors/CLASS/clip.npz    a video's vector, and what it was made of
-    ├── classifier.safetensors    by `train`
     └── failures.csv              videos without features
 
 Rerun to resume: vectors made of the same trajectories and codebook are left alone.
@@ -12,20 +10,18 @@ Rerun to resume: vectors made of the same trajectories and codebook are left alo
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import logging
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.splits.split import Split, VideoItem
+from stresnet.data.splits.split import Split
 from stresnet.data.store.location import store_path
-from stresnet.errors import DatasetError, StoreError
+from stresnet.errors import StoreError
 from stresnet.files import atomic_write
 from stresnet.idt.codebook import (
     GAUSSIANS,
@@ -41,21 +37,9 @@ from stresnet.idt.layout import Float32
 from stresnet.progress import OnProgress, Progress, silent
 from stresnet.workers import write_failures
 
-CODEBOOK, SPLIT, VECTORS = "codebook.safetensors", "split.csv", "vectors"
-SPLIT_COLUMNS = ("name", "label", "source", "split")
-
+CODEBOOK, VECTORS = "codebook.safetensors", "vectors"
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A video that has a vector; `split` is "train" or "test"."""
-
-    name: str
-    label: str
-    source: str
-    split: str
 
 
 def encode(
@@ -68,7 +52,7 @@ def encode(
     samples: int = SAMPLES,
     seed: int = 0,
     on_progress: OnProgress = silent,
-) -> list[tuple[str, str]]:
+) -> dict[str, str]:
     """Learn a codebook from the split's training videos, and encode all videos.
 
     Memory holds the sample, about 10 kB per trajectory while it is learnt from, and one block of a
@@ -81,7 +65,7 @@ def encode(
         samples: trajectories that the codebook is learnt from.
 
     Returns:
-        (name, reason) of the videos without a vector; `out`/failures.csv lists them too.
+        The videos without a vector, with the reason; `out`/failures.csv lists them too.
 
     Raises:
         UsageError: there is no such kind of descriptor.
@@ -110,26 +94,8 @@ def encode(
         except StoreError as error:
             failures[name] = str(error)
         on_progress(Progress(place, len(found), name))
-    _write_split(out / SPLIT, split, failures)
     write_failures(out / "failures.csv", list(failures.items()))
-    return list(failures.items())
-
-
-def encoded_videos(folder: Path) -> list[Encoded]:
-    """Read the list of videos of a folder that `encode` wrote.
-
-    Raises:
-        DatasetError: it is not one.
-    """
-    try:
-        with (folder / SPLIT).open(encoding="utf-8", newline="") as file:
-            return [
-                Encoded(*(row[column] for column in SPLIT_COLUMNS)) for row in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(
-            f"{folder}: holds no encoded videos ({error})", remedy="run `stresnet idt encode`"
-        ) from error
+    return failures
 
 
 def load_vector(folder: Path, name: str) -> Float32:
@@ -145,7 +111,7 @@ def load_vector(folder: Path, name: str) -> Float32:
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise StoreError(
             f"{path}: the vector cannot be read ({error})",
-            remedy="delete it and run `stresnet idt encode` again",
+            remedy="delete it and run `stresnet idt evaluate` again",
         ) from error
 
 
@@ -185,17 +151,3 @@ def _seal(path: Path) -> str:
 
 def _digest(parts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _write_split(path: Path, split: Split, failures: dict[str, str]) -> None:
-    def rows(items: Sequence[VideoItem], kind: str) -> list[tuple[str, ...]]:
-        return [
-            (item.name, item.label, item.source or "", kind)
-            for item in items
-            if item.name not in failures
-        ]
-
-    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(SPLIT_COLUMNS)
-        table.writerows(rows(split.train, "train") + rows(split.test, "test"))

@@ -18,11 +18,10 @@ from stresnet.data.video.decode import iter_frames
 from stresnet.errors import StoreError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import grey
-from stresnet.idt.boxes import BoxFile, box_path, scale_of
 from stresnet.idt.feature_file import feature_path, read_index, write_features
 from stresnet.idt.layout import LENGTH, PATCH, Grey
 from stresnet.idt.libraries import optional
-from stresnet.idt.trajectories import iter_trajectories, no_boxes
+from stresnet.idt.trajectories import iter_trajectories
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import Done, JobReport, job_report, map_in_processes
 
@@ -36,7 +35,6 @@ def extract(
     videos: Iterable[tuple[Path, str]],
     out: Path,
     *,
-    boxes: Path | None = None,
     short_side: int = SHORT_SIDE,
     workers: int | None = None,
     on_progress: OnProgress = silent,
@@ -47,7 +45,6 @@ def extract(
 
     Args:
         videos: files, each with its name: a relative path with `/`.
-        boxes: folder of boxes around people, `NAME.txt` for those videos that have any.
         short_side: of the frames, in pixels.
         workers: videos at a time; None is one for each processor core.
 
@@ -61,13 +58,7 @@ def extract(
     for video, name in videos:
         if name in jobs:
             raise UsageError(f"two videos are called {name}", remedy="name them by their paths")
-        around = box_path(boxes, name) if boxes else None
-        jobs[name] = ExtractJob(
-            video,
-            feature_path(out, name),
-            around if around and around.is_file() else None,
-            short_side,
-        )
+        jobs[name] = ExtractJob(video, feature_path(out, name), short_side)
     require_writable(out)
     remove_stale_partials(job.features for job in jobs.values())
     outcomes = map_in_processes(extract_unless_done, jobs, workers=workers, on_progress=on_progress)
@@ -80,7 +71,6 @@ class ExtractJob:
 
     video: Path
     features: Path
-    boxes: Path | None
     short_side: int
 
     def index(self) -> dict[str, Any]:
@@ -92,7 +82,6 @@ class ExtractJob:
         return {
             "version": VERSION,
             "source": {"name": self.video.name, "sha256": content_sha256(self.video)},
-            "boxes": content_sha256(self.boxes) if self.boxes else None,
             "short_side": self.short_side,
         }
 
@@ -120,7 +109,7 @@ def extract_video(job: ExtractJob, index: dict[str, Any]) -> None:
     """Extract one video's trajectories; `index` is kept beside them.
 
     Raises:
-        VideoError: the video or its boxes cannot be read.
+        VideoError: the video cannot be read.
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
     warnings: list[str] = []
@@ -138,5 +127,4 @@ def extract_video(job: ExtractJob, index: dict[str, Any]) -> None:
             warnings.append(f"{count} frames; a trajectory takes {LENGTH + 1}")
         return {**index, "frames": count, "warnings": warnings}
 
-    boxes = BoxFile(job.boxes, scale_of(job.video, job.short_side)) if job.boxes else no_boxes
-    write_features(job.features, iter_trajectories(frames(), boxes), ending)
+    write_features(job.features, iter_trajectories(frames()), ending)

@@ -10,9 +10,8 @@ The camera's motion (ICCV 2013, section 2):
     corners of the first frame, moved by the dense flow   ⎫
     features of both frames, matched by their descriptors ⎭ -> RANSAC -> homography
 
-Points on people would vote for the people's motion, so they are left out where `boxes` around them
-are known. The authors matched SURF, which is patented and missing from most builds of OpenCV; we
-match ORB.
+The authors matched SURF, which is patented and missing from most builds of OpenCV; we match ORB.
+They could leave out points in boxes around people, from a detector of their own; we have none.
 """
 
 from __future__ import annotations
@@ -29,10 +28,8 @@ from stresnet.idt.libraries import optional
 cv2 = optional("cv2")
 
 Points = npt.NDArray[np.float32]  # (n, 2), x then y, pixels
-Boxes = npt.NDArray[np.float32]  # (n, 4): left, top, right, bottom, pixels
 Homography = npt.NDArray[np.float64]  # (3, 3): from the first frame to the second
 
-NO_BOXES: Boxes = np.zeros((0, 4), np.float32)
 STILL: Homography = np.eye(3)
 
 CORNERS = 1000  # at most
@@ -86,27 +83,23 @@ class Camera:
         self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
         self._before: Features | None = None
 
-    def homography(
-        self, first: Grey, second: Grey, flow: Float32, boxes: Boxes = NO_BOXES
-    ) -> Homography:
+    def homography(self, first: Grey, second: Grey, flow: Float32) -> Homography:
         """From `first` to `second`, which is `first` of the next call.
 
         Args:
             flow: (2, H, W) from first to second, pixels per frame.
-            boxes: around people in both frames.
         """
-        background = outside(boxes, first.shape)
-        before = self._before or self._features(first, background)
-        after = self._before = self._features(second, background)
-        matches = [self._matched(before, after), _corners(first, flow, background)]
+        before = self._before or self._features(first)
+        after = self._before = self._features(second)
+        matches = [self._matched(before, after), _corners(first, flow)]
         start, end = (np.concatenate(points) for points in zip(*matches, strict=True))
         if len(start) <= LEAST_MATCHES:
             return STILL
         found, inliers = cv2.findHomography(start, end, cv2.RANSAC, INLIER)
         return STILL if found is None or inliers.sum() <= LEAST_INLIERS else found
 
-    def _features(self, frame: Grey, background: Grey) -> Features:
-        keypoints, descriptors = self._detector.detectAndCompute(frame, background)
+    def _features(self, frame: Grey) -> Features:
+        keypoints, descriptors = self._detector.detectAndCompute(frame, None)
         if descriptors is None:
             return Features(np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8))
         points = np.array([keypoint.pt for keypoint in keypoints], np.float32)
@@ -126,25 +119,14 @@ class Camera:
         return before.points[of_before], after.points[of_after]
 
 
-def _corners(first: Grey, flow: Float32, background: Grey) -> tuple[Points, Points]:
+def _corners(first: Grey, flow: Float32) -> tuple[Points, Points]:
     """Good features to track (Shi and Tomasi) and where the flow takes them."""
-    found = cv2.goodFeaturesToTrack(
-        first, CORNERS, CORNER_QUALITY, CORNER_DISTANCE, mask=background
-    )
+    found = cv2.goodFeaturesToTrack(first, CORNERS, CORNER_QUALITY, CORNER_DISTANCE)
     if found is None:
         return np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
     start: Points = found.reshape(-1, 2)
     x, y = np.rint(start).astype(np.intp).T
     return start, start + flow[:, y, x].T
-
-
-def outside(boxes: Boxes, shape: tuple[int, ...]) -> Grey:
-    """(H, W) uint8: 255 outside all boxes, 0 inside."""
-    mask = np.full(shape, 255, np.uint8)
-    for left, top, right, bottom in boxes:
-        rows = slice(max(int(np.ceil(top)), 0), max(int(bottom) + 1, 0))
-        mask[rows, max(int(np.ceil(left)), 0) : max(int(right) + 1, 0)] = 0
-    return mask
 
 
 def stabilised(first: Grey, second: Grey, homography: Homography) -> Grey:

@@ -6,7 +6,7 @@ on each scale:       histograms -> follow -> rows of 436 columns
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar, cast
 
 import numpy as np
@@ -15,28 +15,21 @@ from stresnet.errors import UsageError
 from stresnet.idt.histograms import CellHistograms
 from stresnet.idt.layout import PATCH, SCALE_STEP, SCALES, Float32, Grey
 from stresnet.idt.libraries import optional
-from stresnet.idt.motion import NO_BOXES, Boxes, Camera, DenseFlow, stabilised
+from stresnet.idt.motion import Camera, DenseFlow, stabilised
 from stresnet.idt.tracking import Tracks, rows
 
 cv2 = optional("cv2")
 
 Field = TypeVar("Field", Grey, Float32)
-BoxesOf = Callable[[int], Boxes]  # of a frame, by its number
 
 
-def no_boxes(frame: int) -> Boxes:
-    """Return no boxes: none are known."""
-    return NO_BOXES
-
-
-def iter_trajectories(frames: Iterable[Grey], boxes: BoxesOf = no_boxes) -> Iterator[Float32]:
+def iter_trajectories(frames: Iterable[Grey]) -> Iterator[Float32]:
     """Yield (n, 436) for each frame but the first: the trajectories that end there, see `layout`.
 
     Their place in time, column 9, is left 0: the video's length is known only at its end.
 
     Args:
         frames: (H, W) uint8 of one size, at least 32 pixels each way.
-        boxes: around people in a frame, so that their motion is not taken for the camera's.
 
     Raises:
         UsageError: the frames are smaller.
@@ -49,8 +42,7 @@ def iter_trajectories(frames: Iterable[Grey], boxes: BoxesOf = no_boxes) -> Iter
             scales = [_Scale(*size) for size in scale_sizes(*frame.shape)]
         else:
             flow = flow_between(before, frame)
-            people = np.concatenate([boxes(number - 1), boxes(number)])
-            homography = camera.homography(before, frame, flow, people)
+            homography = camera.homography(before, frame, flow)
             still_flow = flow_between(before, stabilised(before, frame, homography))
             yield np.concatenate(
                 [scale.follow(flow, still_flow, number, frame.shape) for scale in scales]

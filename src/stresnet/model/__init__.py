@@ -1,7 +1,6 @@
 """The network: section 3 of the paper, one idea a file."""
 
-from stresnet.model.hub import find_weights
-from stresnet.model.lookup import shipped_models
+from stresnet.model.lookup import find_weights, shipped_models
 from stresnet.model.receptive_field import count_parameters, receptive_fields
 from stresnet.model.st_resnet import STResNet
 from stresnet.model.stream import Stream

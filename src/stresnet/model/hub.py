@@ -15,11 +15,9 @@ from typing import TypedDict, Unpack
 
 from stresnet.errors import EnvironmentProblem, UsageError, WeightsError
 from stresnet.model.model_folder import CARD, CONFIG, WEIGHTS
-from stresnet.model.weight_files import READERS
 
 FILES = [WEIGHTS, CONFIG, CARD]
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
-HUB_FILE = re.compile(rf"({HUB_ID.pattern})(?:/([\w./-]+))?", re.ASCII)
 LIBRARY = "stresnet"  # the name under which we ask
 
 
@@ -46,66 +44,22 @@ def download_folder(repo_id: str, **options: Unpack[HubOptions]) -> Path:
         )
 
 
-def find_weights(weights: str | Path, **options: Unpack[HubOptions]) -> Path:
-    """Return the path of a weight file, after downloading it if it is on the hub.
-
-    Args:
-        weights: a weight file or model folder; or, as a string, "OWNER/NAME" for the
-            model.safetensors of a repository on the hub, or "OWNER/NAME/FILE" for another file of
-            it. The hub is asked only if neither the file nor OWNER exists here, and NAME does not
-            end as a weight file does. The names and shapes in it are checked by `load_imagenet`.
-        options: revision, token, cache_dir, local_files_only, as of `STResNet.from_pretrained`.
-
-    Raises:
-        UsageError: a file on the hub that is not .safetensors.
-        WeightsError: there is no such file here or on the hub.
-        EnvironmentProblem: huggingface_hub is not installed, or the hub cannot be reached.
-    """
-    path, match = Path(weights), HUB_FILE.fullmatch(str(weights))
-    here = isinstance(weights, Path) or path.exists() or Path(*path.parts[:1]).is_dir()
-    if here or match is None or Path(match[1]).suffix in READERS:
-        if not path.exists():
-            raise WeightsError(
-                f"{path}: no such file",
-                remedy="give a weight file, or OWNER/NAME[/FILE] on the Hugging Face hub",
-            )
-        return path
-    repo_id, file = match[1], match[2] or WEIGHTS
-    if not file.endswith(".safetensors"):
-        raise UsageError(
-            f"{weights}: no such file here, and from the hub only .safetensors files are taken",
-            remedy="check the path, or download the file yourself if you trust it",
-        )
+def download_file(repo_id: str, file: str, **options: Unpack[HubOptions]) -> Path:
+    """Download one file of a repository; errors as of `download_folder`."""
     hub = _huggingface_hub()
     with _explained(hub, f"{repo_id}/{file}", options.get("revision")):
         return Path(hub.hf_hub_download(repo_id, file, library_name=LIBRARY, **options))
 
 
-def push_folder(
-    folder: Path,
-    repo_id: str,
-    *,
-    private: bool,
-    revision: str | None,
-    token: str | bool | None,
-    message: str,
-) -> str:
+def push_folder(folder: Path, repo_id: str, *, private: bool, token: str | bool | None) -> str:
     """Upload a model folder; arguments, result and errors as of `STResNet.push_to_hub`."""
     if not HUB_ID.fullmatch(repo_id):
         raise UsageError(f"repo_id is {repo_id!r}; expected OWNER/NAME")
     hub = _huggingface_hub()
     api = hub.HfApi(token=token, library_name=LIBRARY)
-    with _explained(hub, repo_id, revision):
+    with _explained(hub, repo_id):
         api.create_repo(repo_id, private=private, exist_ok=True)
-        if revision is not None:
-            api.create_branch(repo_id, branch=revision, exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=repo_id,
-            folder_path=folder,
-            revision=revision,
-            commit_message=message,
-            allow_patterns=FILES,
-        )
+        commit = api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=FILES)
     return str(commit.commit_url)
 
 
@@ -121,7 +75,7 @@ def _huggingface_hub() -> ModuleType:
 
 
 @contextmanager
-def _explained(hub: ModuleType, name: str, revision: str | None) -> Iterator[None]:
+def _explained(hub: ModuleType, name: str, revision: str | None = None) -> Iterator[None]:
     """Turn the hub's many errors into three of ours."""
     errors = hub.errors
     if revision is not None:

@@ -1,14 +1,17 @@
-"""What a model is called: a folder, a model that ships with stresnet, or one on the hub."""
+"""What models and weights are called: a path, what ships with stresnet, or a name on the hub."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Unpack
 
 from stresnet.errors import UsageError, WeightsError
-from stresnet.model.hub import HUB_ID, HubOptions, download_folder
+from stresnet.model.hub import HUB_ID, HubOptions, download_file, download_folder
 from stresnet.model.model_folder import CONFIG, WEIGHTS
+from stresnet.model.weight_files import READERS
 
+HUB_FILE = re.compile(rf"({HUB_ID.pattern})(?:/([\w./-]+))?", re.ASCII)
 SHIPPED = Path(__file__).parents[1] / "assets" / "models"
 
 
@@ -55,3 +58,40 @@ def find_model(source: str | Path, **options: Unpack[HubOptions]) -> Path:
             f"Face hub, or a model that ships: {', '.join(shipped_models())}",
         )
     return folder
+
+
+def find_weights(weights: str | Path, **options: Unpack[HubOptions]) -> Path:
+    """Return the path of weights, after downloading them if they are on the hub.
+
+    Args:
+        weights: a weight file or model folder; or, as a string, the name of a model that ships,
+            "OWNER/NAME" for the model.safetensors of a repository on the hub, or "OWNER/NAME/FILE"
+            for another file of it. The hub is asked only if neither the file nor OWNER exists here,
+            and NAME does not end as a weight file does. The names and shapes in it are checked by
+            `load_imagenet`.
+        options: as of `find_model`.
+
+    Raises:
+        UsageError: a file on the hub that is not .safetensors.
+        WeightsError: there is no such file here or on the hub.
+        EnvironmentProblem: huggingface_hub is not installed, or the hub cannot be reached.
+    """
+    path, name = Path(weights), str(weights)
+    if path.exists():
+        return path
+    if isinstance(weights, str) and name in shipped_models():
+        return SHIPPED / name
+    match = HUB_FILE.fullmatch(name)
+    here = isinstance(weights, Path) or Path(*path.parts[:1]).is_dir()
+    if here or match is None or Path(match[1]).suffix in READERS:
+        raise WeightsError(
+            f"{path}: no such file",
+            remedy="give a weight file, or OWNER/NAME[/FILE] on the Hugging Face hub",
+        )
+    file = match[2] or WEIGHTS
+    if not file.endswith(".safetensors"):
+        raise UsageError(
+            f"{weights}: no such file here, and from the hub only .safetensors files are taken",
+            remedy="check the path, or download the file yourself if you trust it",
+        )
+    return download_file(match[1], file, **options)

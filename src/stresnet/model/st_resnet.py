@@ -38,7 +38,14 @@ from stresnet.model.motion_residual import (
 )
 from stresnet.model.residual_unit import StrideIn
 from stresnet.model.state import fit
-from stresnet.model.stream import SECOND, Depth, Stream, TemporalPool, TemporalPoolKind
+from stresnet.model.stream import (
+    SECOND,
+    Depth,
+    Stream,
+    TemporalPool,
+    TemporalPoolKind,
+    expect_one_of,
+)
 
 FLOW_FIELDS = 10  # L
 IMAGENET_RGB_MEAN = (123.68, 116.779, 103.939)
@@ -95,13 +102,8 @@ class STResNet(nn.Module):
         motion_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if motion_residual not in CONNECTIONS:
-            names = ", ".join(repr(name) for name in CONNECTIONS)
-            raise UsageError(f"motion_residual is {motion_residual!r}, expected one of {names}")
-        scales = get_args(ResidualScale)
-        if residual_scale not in scales:
-            names = ", ".join(repr(name) for name in scales)
-            raise UsageError(f"residual_scale is {residual_scale!r}, expected one of {names}")
+        expect_one_of("motion_residual", motion_residual, CONNECTIONS)
+        expect_one_of("residual_scale", residual_scale, get_args(ResidualScale))
         shared: dict[str, Any] = {
             "num_classes": num_classes,
             "depth": depth,
@@ -273,19 +275,17 @@ class STResNet(nn.Module):
         repo_id: str,
         *,
         private: bool = True,
-        revision: str | None = None,
         token: str | bool | None = None,
-        message: str = "Upload an ST-ResNet",
         half: bool = False,
     ) -> str:
         """Upload the network, with its class names and its card, to the Hugging Face hub.
 
+        For more than that, as branches, upload a folder of `save_pretrained` with `hf upload`.
+
         Args:
             repo_id: "OWNER/NAME"; created if it does not exist.
             private: whether a repository that is created is private.
-            revision: the branch; None is the main one.
             token: for the hub; None is the one of `hf auth login`.
-            message: of the commit.
             half: as in `save_pretrained`.
 
         Returns:
@@ -299,14 +299,7 @@ class STResNet(nn.Module):
         """
         with TemporaryDirectory(prefix="stresnet-") as folder:
             self.save_pretrained(folder, half=half)
-            return push_folder(
-                Path(folder),
-                repo_id,
-                private=private,
-                revision=revision,
-                token=token,
-                message=message,
-            )
+            return push_folder(Path(folder), repo_id, private=private, token=token)
 
 
 def check_pair(rgb: Tensor, flow: Tensor) -> None:

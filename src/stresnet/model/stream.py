@@ -6,7 +6,7 @@ see the B*T chunks as one batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -18,19 +18,21 @@ from stresnet.model.residual_unit import EXPANSION, ResidualUnit, StrideIn
 from stresnet.model.sub_batch_norm import SubBatchNorm
 from stresnet.model.temporal_convolution import TemporalConvolution
 
-Depth = Literal[26, 50, 101, 152, "tiny"]
+Depth = Literal[26, 50, 101, 152, "small", "tiny"]
 TemporalPool = Literal["pool5", "conv5"] | None
 TemporalPoolKind = Literal["max", "average"]
 
-# He et al., Table 1: residual units in conv2_x .. conv5_x, and the width of the first 3x3.
-UNITS: dict[Depth, tuple[int, int, int, int]] = {
+# He et al., Table 1: residual units in conv2_x .. conv5_x, and the width of the first 3x3. Ours:
+# "small", ResNet-50 up to the third unit of conv4_x, and "tiny".
+UNITS: dict[Depth, tuple[int, ...]] = {
     26: (2, 2, 2, 2),
     50: (3, 4, 6, 3),
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
+    "small": (3, 4, 3),
     "tiny": (2, 2, 2, 2),
 }
-BASE_WIDTH: dict[Depth, int] = {26: 64, 50: 64, 101: 64, 152: 64, "tiny": 24}
+BASE_WIDTH: dict[Depth, int] = {26: 64, 50: 64, 101: 64, 152: 64, "small": 64, "tiny": 24}
 
 SECOND = 1  # index of the unit, in each stage, that is temporal and that motion enters
 POOL_WINDOW, POOL_STRIDE = 5, 2  # chunks; ST-ResNet*'s pool over time (Table 1)
@@ -42,7 +44,8 @@ class Stream(nn.Module):
     Args:
         in_channels: C; 3 for RGB, 2L = 20 for flow.
         num_classes: K.
-        depth: of the ResNet, or "tiny": 26 layers, 24 channels wide instead of 64.
+        depth: of the ResNet; "small": ResNet-50 without conv5_x and the second half of conv4_x;
+            or "tiny": 26 layers, 24 channels wide instead of 64.
         mean, std: input channels are (x - mean) / std; one number, or one per channel.
         temporal_convolutions: the 1x1s of every second unit become temporal (Eq. 5).
         temporal_pool: where ST-ResNet* pools over time, 5 chunks at stride 2: after "pool5" (the
@@ -80,21 +83,17 @@ class Stream(nn.Module):
     ) -> None:
         super().__init__()
         _expect("num_classes", num_classes, num_classes >= 1, "at least 1")
-        _expect("depth", depth, depth in UNITS, _one_of(UNITS))
-        _expect("temporal_pool", temporal_pool, temporal_pool in (None, "pool5", "conv5"),
-                "None, 'pool5' or 'conv5'")  # fmt: skip
-        kinds = get_args(TemporalPoolKind)
-        _expect(
-            "temporal_pool_kind", temporal_pool_kind, temporal_pool_kind in kinds, _one_of(kinds)
-        )
-        strides = get_args(StrideIn)
-        _expect("stride_in", stride_in, stride_in in strides, _one_of(strides))
+        expect_one_of("depth", depth, UNITS)
+        expect_one_of("temporal_pool", temporal_pool, (None, "pool5", "conv5"))
+        expect_one_of("temporal_pool_kind", temporal_pool_kind, get_args(TemporalPoolKind))
+        expect_one_of("stride_in", stride_in, get_args(StrideIn))
         _expect("input_size", input_size, input_size >= 32, "at least 32 pixels")
         _expect("dropout", dropout, 0 <= dropout < 1, "a rate in [0, 1)")
 
         self.stride_in = stride_in
         self.temporal_pool = temporal_pool
         self.temporal_pool_kind = temporal_pool_kind
+        self.stages_in_all = len(UNITS[depth])
         self.pool5_window = self.conv5_side(input_size)
         self.register_buffer("mean", _per_channel(mean, in_channels, "mean"), persistent=False)
         self.register_buffer("std", _per_channel(std, in_channels, "std"), persistent=False)
@@ -127,9 +126,9 @@ class Stream(nn.Module):
         self.conv2_x = stage(0, width)
         self.conv3_x = stage(1, EXPANSION * width)
         self.conv4_x = stage(2, EXPANSION * width * 2)
-        self.conv5_x = stage(3, EXPANSION * width * 4)
+        self.conv5_x = stage(3, EXPANSION * width * 4) if self.stages_in_all > 3 else None
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(EXPANSION * width * 8, num_classes)
+        self.classifier = nn.Linear(EXPANSION * width * 2 ** (self.stages_in_all - 1), num_classes)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -144,8 +143,10 @@ class Stream(nn.Module):
 
     @property
     def stages(self) -> Iterator[nn.ModuleList]:
-        """conv2_x, conv3_x, conv4_x, conv5_x."""
-        yield from (self.conv2_x, self.conv3_x, self.conv4_x, self.conv5_x)
+        """conv2_x, conv3_x, conv4_x, and conv5_x if the depth has it."""
+        yield from (self.conv2_x, self.conv3_x, self.conv4_x)
+        if self.conv5_x is not None:
+            yield self.conv5_x
 
     def units(self, index: int) -> Iterator[ResidualUnit]:
         """The unit of that index in each stage."""
@@ -209,10 +210,11 @@ class Stream(nn.Module):
         return x.transpose(1, 2).flatten(0, 1), x.shape[2]
 
     def conv5_side(self, pixels: int) -> int:
-        """Pixels along one side of a frame -> places along that side of conv5_x's map."""
+        """Pixels along one side of a frame -> places along that side of the last stage's map."""
         conv1 = (pixels + 1) // 2
         pool1 = conv1 // 2 if self.stride_in == "1x1" else (conv1 + 1) // 2
-        return (pool1 + 7) // 8
+        stride = 1 << (self.stages_in_all - 1)  # of the stages, 8 with conv5_x
+        return (pool1 + stride - 1) // stride
 
     def check(self, x: Tensor) -> None:
         """Raise `UsageError` unless x has the shape (B, T, C, H, W) that `forward` takes."""
@@ -250,5 +252,6 @@ def _expect(name: str, got: object, holds: bool, expected: str) -> None:
         raise UsageError(f"{name} is {got!r}, expected {expected}")
 
 
-def _one_of(choices: Iterable[object]) -> str:
-    return "one of " + ", ".join(repr(choice) for choice in choices)
+def expect_one_of(name: str, got: object, choices: Collection[object]) -> None:
+    """Raise `UsageError` unless an argument is one of its choices."""
+    _expect(name, got, got in choices, f"one of {', '.join(map(repr, choices))}")

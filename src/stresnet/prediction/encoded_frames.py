@@ -15,6 +15,7 @@ from stresnet.data.store.jpeg import decode_grey, decode_rgb, encode_flow, encod
 from stresnet.data.store.reader import NO_MOTION
 from stresnet.data.video.decode import Frame, mean_step
 from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
+from stresnet.flow.quantize import stored_scale
 
 Bytes = NDArray[np.uint8]
 Picture = TypeVar("Picture", bound=Frame)
@@ -58,6 +59,7 @@ def encode_frames(
         luma = grey(np.stack([frame.image for frame in block]))
         joined = luma if luma_of_last is None else np.concatenate([luma_of_last, luma])
         fields = tv_l1(joined, parameters=flow, threads=threads)  # (n,2,H,W)
+        fields *= stored_scale(min(fields.shape[2:]))
         if steps is not None:
             pairs = pairwise(block if last is None else [last, *block])
             gaps = np.array([steps(*pair) for pair in pairs], np.float32)

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.prepare.prefetched import Prepared, prepared_ahead
-from stresnet.data.prepare.preparation import SHORT_SIDE
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.decode import frames_of_array, iter_frames
 from stresnet.data.video.probe import probe
 from stresnet.errors import StoreError, StresnetError, UsageError, VideoError
 from stresnet.flow import AUTHORS, TVL1Parameters
+from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.prediction.result import Prediction, Timeline, TimelineSettings
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import worker_count

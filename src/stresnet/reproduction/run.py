@@ -15,35 +15,112 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from stresnet.data.loading.dataset import InMemoryVideo
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.estimate import PreparationEstimate, estimate_preparation
-from stresnet.device import resolve_device
-from stresnet.errors import UsageError
+from stresnet.data.splits.official import FOLDS, hmdb51, ucf101
+from stresnet.data.splits.open import official_lists
+from stresnet.data.splits.split import VideoItem
+from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.evaluate import evaluate
-from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.evaluation.models import OF_A_RUN
-from stresnet.evaluation.paper_numbers import benchmark_of
-from stresnet.evaluation.protocols import PAPER
+from stresnet.evaluation.models import FOLD
+from stresnet.evaluation.paper_numbers import BenchmarkName, benchmark_of
 from stresnet.evaluation.report import write_report
 from stresnet.files import atomic_write
-from stresnet.model.stream import POOL_WINDOW
-from stresnet.reproduction.job import Job
 from stresnet.reproduction.tables import markdown
 from stresnet.training.estimate import PhaseEstimate, estimate_training
-from stresnet.training.initialisation import network
-from stresnet.training.recipes import Recipe
-from stresnet.training.run import plan, require_trainable, train
+from stresnet.training.plan import TrainingPlan, plan, require_trainable
+from stresnet.training.recipes import Recipe, recipe_named
+from stresnet.training.run import train
+from stresnet.training.runtime import Execution
 
-TRIED_FRAMES = 40  # of the noise that is scored
+READERS = {"ucf101": ucf101, "hmdb51": hmdb51}
+NAMES: dict[str, BenchmarkName] = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to reproduce: one data set, one recipe, some of the three splits.
+
+    Attributes:
+        benchmark: "ucf101" or "hmdb51".
+        root: folder of the videos, CLASS/video.avi.
+        out: folder for everything that is made.
+        lists: folder of the official split files; None: `root` or a folder in it.
+        recipe: a name of `stresnet.training.recipes`, or a recipe of your own.
+        splits: some of 1, 2 and 3.
+        weights, motion_weights: as of `train`, with "{fold}" for the split's number. (Section 4.1
+            starts HMDB51's motion stream from UCF101's: "runs/ucf101/split{fold}/two_stream".)
+        store, skip_broken, seed, execution: as of `train`.
+
+    Raises:
+        UsageError: no such data set, recipe or split.
+    """
+
+    benchmark: str
+    root: Path
+    out: Path
+    lists: Path | None = None
+    recipe: str | Recipe = "paper"
+    splits: tuple[int, ...] = FOLDS
+    weights: str | Path | None = None
+    motion_weights: str | Path | None = None
+    store: Path | None = None
+    skip_broken: bool = False
+    seed: int = 0
+    execution: Execution = Execution()  # noqa: RUF009 (frozen)
+
+    def __post_init__(self) -> None:
+        if self.benchmark not in READERS:
+            raise UsageError(f"{self.benchmark!r} is not one of {', '.join(READERS)}")
+        if not self.splits or not set(self.splits) <= set(FOLDS):
+            raise UsageError(f"splits {self.splits}; expected some of 1, 2 and 3")
+        recipe_named(self.recipe)
+
+    @property
+    def name(self) -> BenchmarkName:
+        """The data set as the paper writes it."""
+        return NAMES[self.benchmark]
+
+    def run_folder(self, split: int | str = FOLD) -> Path:
+        """Where `train` puts a split's networks; of all splits, with `{fold}` for the number."""
+        return self.out / f"split{split}"
+
+    def training(self, split: int) -> dict[str, Any]:
+        """Return the arguments of `train` that decide what a split's networks learn.
+
+        Raises:
+            DatasetError: the official lists are missing, or another data set's.
+        """
+        found = official_lists(self.root, self.lists)
+        if not found or found[0] is not READERS[self.benchmark]:
+            raise DatasetError(
+                f"{self.lists or self.root}: holds no official lists of {self.name}",
+                remedy="name their folder: --lists",
+            )
+        weights, motion_weights = (
+            None if given is None else type(given)(str(given).replace(FOLD, str(split)))
+            for given in (self.weights, self.motion_weights)
+        )
+        return {
+            "recipe": self.recipe,
+            "weights": weights,
+            "motion_weights": motion_weights,
+            "fold": split,
+            "lists": found[1],
+            "store": self.store,
+            "seed": self.seed,
+        }
+
+    def plans(self) -> dict[int, TrainingPlan]:
+        """Return each split's training, its data opened and its first weights found."""
+        return {split: plan(self.root, **self.training(split)) for split in self.splits}
 
 
 def reproduce(job: Job) -> dict[str, Any]:
@@ -62,20 +139,23 @@ def reproduce(job: Job) -> dict[str, Any]:
             remedy="train the splits by `torchrun ... -m stresnet train` into the folders "
             f"{job.run_folder('1')}, ... with the same arguments; reproduce takes them as done",
         )
-    for number in job.splits:  # all that is wrong is found before days of work
-        training = plan(job.root, **job.training(number))
-        require_trainable(training, job.run_folder(number))
-    warn_of_other_tasks(job, training.split.class_names)
+    plans = job.plans()
+    for split, planned in plans.items():  # all that is wrong is found before days of work
+        require_trainable(planned, job.run_folder(split))
+    first = plans[job.splits[0]]
+    warn_of_other_tasks(job, first.split.class_names)
     logger.info("prepare: the videos of all splits")
-    ensure_prepared(job.videos(), job.store_folder).kept(skip_broken=job.skip_broken)
-    for number in job.splits:
-        logger.info(f"train: split {number}")
+    preparing = first.recipe.preparing
+    prepared = ensure_prepared(videos_of(plans.values()), first.store, **preparing)
+    prepared.kept(skip_broken=job.skip_broken)
+    for split in job.splits:
+        logger.info(f"train: split {split}")
         train(
             job.root,
-            job.run_folder(number),
+            job.run_folder(split),
             skip_broken=job.skip_broken,
             execution=job.execution,
-            **job.training(number),
+            **job.training(split),
         )
     logger.info("evaluate: all networks on all splits, by the paper's protocol in float32")
     report = job.out / "report"
@@ -84,8 +164,8 @@ def reproduce(job: Job) -> dict[str, Any]:
         job.root,
         out=report,
         fold=job.splits,
-        lists=job.lists_folder,
-        store=job.store_folder,
+        lists=job.lists,
+        store=first.store,
         device=job.execution.device,
         precision="fp32",
     )
@@ -94,6 +174,12 @@ def reproduce(job: Job) -> dict[str, Any]:
     with atomic_write(job.out / "tables.md") as path:
         path.write_text(markdown(numbers, job.name), encoding="utf-8")
     return numbers
+
+
+def videos_of(plans: Iterable[TrainingPlan]) -> list[VideoItem]:
+    """Return the videos of all splits, each once, by name."""
+    items = {item.name: item for it in plans for item in it.split.train + it.split.test}
+    return [items[name] for name in sorted(items)]
 
 
 def warn_of_other_tasks(job: Job, class_names: tuple[str, ...]) -> None:
@@ -110,62 +196,19 @@ def warn_of_other_tasks(job: Job, class_names: tuple[str, ...]) -> None:
         )
 
 
-@dataclass(frozen=True)
-class ReproductionEstimate:
-    """What a reproduction takes.
+def estimate_reproduction(job: Job) -> tuple[PreparationEstimate, list[PhaseEstimate]]:
+    """Estimate the preparation of all videos and the training of one split; others take the same.
 
-    Attributes:
-        preparation: of all videos, once.
-        phases: of one split; the others take the same.
-        splits: how many.
-        scoring_hours: to test all networks on all splits.
-    """
-
-    preparation: PreparationEstimate
-    phases: tuple[PhaseEstimate, ...]
-    splits: int
-    scoring_hours: float
-
-    @property
-    def training_hours(self) -> float:
-        return self.splits * sum(phase.hours for phase in self.phases)
-
-    @property
-    def hours(self) -> float:
-        """In all, if nothing is trained yet."""
-        return self.preparation.hours + self.training_hours + self.scoring_hours
-
-
-def estimate_reproduction(job: Job) -> ReproductionEstimate:
-    """Try a little of each step: minutes on a CPU. Nothing is written to `job.out`.
+    Tries a little of each: minutes on a CPU. Nothing is written. The evaluation, which is short
+    beside the training, is not estimated.
 
     Raises:
-        DatasetError: the data cannot be used.
-        UsageError: an argument makes no sense.
+        DatasetError, UsageError, WeightsError: as of `reproduce`.
     """
-    videos = job.videos()
-    preparation = estimate_preparation(
-        [(item.path, item.name) for item in videos], job.store_folder
+    plans = job.plans()
+    first = plans[job.splits[0]]
+    videos = [(item.path, item.name) for item in videos_of(plans.values())]
+    return (
+        estimate_preparation(videos, first.store, **first.recipe.preparing),
+        estimate_training(first, job.execution),
     )
-    phases = estimate_training(job.root, execution=job.execution, **job.training(job.splits[0]))
-    seconds = scoring_seconds(job.full_recipe, job.execution.device)
-    tests = sum(len(job.split(number).test) for number in job.splits)
-    return ReproductionEstimate(
-        preparation, tuple(phases), len(job.splits), seconds * tests * len(OF_A_RUN) / 3600
-    )
-
-
-def scoring_seconds(recipe: Recipe, device: str) -> float:
-    """Seconds to score a video of 4:3 by the paper's protocol; a fifth of its chunks are timed."""
-    net = network(recipe, recipe.phases[-1], 2).to(resolve_device(device))
-    height, width = 256, 340
-    noise = np.random.default_rng(0)
-    video = InMemoryVideo(
-        noise.integers(0, 256, (TRIED_FRAMES, height, width, 3), np.uint8),
-        noise.integers(0, 256, (TRIED_FRAMES - 1, 2, height, width), np.uint8),
-    )
-    few = PAPER.with_chunks(POOL_WINDOW)
-    score_video(net, video, protocol=few)  # warms caches up
-    began = time.perf_counter()
-    score_video(net, video, protocol=few)
-    return (time.perf_counter() - began) * PAPER.chunks / few.chunks

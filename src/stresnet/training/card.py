@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stresnet.training.recipes import Phase, Recipe
+from stresnet.data.splits.split import Split
+from stresnet.training.recipe import Phase, Recipe
 
 CARD = """\
 ---
@@ -36,24 +37,23 @@ TITLES = {
 def model_card(
     recipe: Recipe,
     phase: Phase,
+    split: Split,
     *,
     network: str,
-    class_names: tuple[str, ...],
     data: str,
     trained: int,
-    kept_out: int,
     fold: int | None,
 ) -> str:
     """What was trained, on what, and how; accuracy is for `stresnet evaluate` to measure."""
     return CARD.format(
-        title=f"{TITLES[network]} for {len(class_names)} classes of {data}",
-        classes=", ".join(class_names),
+        title=f"{TITLES[network]} for {len(split.class_names)} classes of {data}",
+        classes=", ".join(split.class_names),
         network=TITLES[network],
         depth=recipe.depth,
         input_size=recipe.input_size,
         videos=trained,
         data=data,
-        kept_out=kept_out,
+        kept_out=len(split.test),
         fold="" if fold is None else f" (fold {fold})",
         recipe=recipe.name,
         phase=phase.name,

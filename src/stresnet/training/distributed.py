@@ -77,16 +77,8 @@ class DistributedContext:
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def broadcast_object(self, value: Any) -> Any:
-        """Return the first process's `value` on each; wait for it as long as it takes."""
-        if self.world_size == 1:
-            return value
-        values = [value]
-        distributed.broadcast_object_list(values, src=0, group=self.slow_group)
-        return values[0]
-
     def gather_objects(self, value: Any) -> list[Any]:
-        """Return every process's `value`, by rank; also a barrier."""
+        """Return every process's `value`, by rank; wait for each as long as it takes."""
         if self.world_size == 1:
             return [value]
         values: list[Any] = [None] * self.world_size

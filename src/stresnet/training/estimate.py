@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +17,8 @@ from stresnet.training.distributed import DistributedContext, distributed_contex
 from stresnet.training.initialisation import network
 from stresnet.training.loop import group_loss, groups_a_step, stream_scores
 from stresnet.training.optimizer import make_optimizer
-from stresnet.training.recipes import PHASES, Phase, Recipe
-from stresnet.training.run import plan
+from stresnet.training.plan import TrainingPlan
+from stresnet.training.recipe import Phase, Recipe
 from stresnet.training.runtime import Execution, own_random_state
 
 TIMED_VIDEOS = 4  # of a group; the rest is in proportion
@@ -63,39 +62,28 @@ class PhaseEstimate:
 
 
 def estimate_training(
-    data: str | Path,
-    *,
-    recipe: str | Recipe = "quick",
-    weights: str | Path | None = None,
-    motion_weights: str | Path | None = None,
-    fold: int | None = None,
-    lists: str | Path | None = None,
-    store: str | Path | None = None,
-    phases: Sequence[str] = PHASES,
-    seed: int = 0,
+    job: TrainingPlan,
     execution: Execution = Execution(),  # noqa: B008
 ) -> list[PhaseEstimate]:
     """Estimate each phase from one timed group, and a few samples of videos already prepared.
 
-    Arguments and errors are those of `train`.
+    Raises:
+        UsageError: there are more processes than groups, or no such device or precision.
+        StoreError: a prepared video is damaged.
     """
+    videos, classes = job.split.train, len(job.split.class_names)
+    prepared = [item for item in videos if store_path(job.store, item.name).exists()]
+    for warning in job.warnings:
+        logger.warning(warning)
+    logger.info(f"{len(prepared)} of {len(videos)} training videos are prepared in {job.store}")
     with distributed_context(execution.device) as context:
         execution = execution.resolved(context.device)
-        job = plan(data, recipe=recipe, weights=weights, motion_weights=motion_weights,
-                   fold=fold, lists=lists, store=store, phases=phases, seed=seed,
-                   world_size=context.world_size)  # fmt: skip
-        for warning in job.warnings:
-            logger.warning(warning)
-        prepared = [item for item in job.split.train if store_path(job.store, item.name).exists()]
-        logger.info(
-            f"{len(prepared)} of {len(job.split.train)} training videos are prepared in {job.store}"
-        )
         estimates = [
             estimate_phase(
                 job.recipe,
                 phase,
-                num_classes=len(job.split.class_names),
-                videos=len(job.split.train),
+                num_classes=classes,
+                videos=len(videos),
                 dataset=job.samples(phase, prepared),
                 context=context,
                 execution=execution,
@@ -155,7 +143,6 @@ def train_on_noise(
     shape = (timed, phase.chunks, 3 + 2 * FLOW_FIELDS, recipe.input_size, recipe.input_size)
     seen = torch.randint(256, shape, dtype=torch.uint8).to(device)
     truth = torch.zeros(timed, dtype=torch.long, device=device)
-    kept = KeptForBackward()
     with execution.forward_of(learner) as forward:
 
         def forward_and_backward() -> None:
@@ -163,8 +150,7 @@ def train_on_noise(
                 scores = stream_scores(forward, phase, seen[:, :, :3], seen[:, :, 3:])
             torch.autograd.backward(group_loss(scores, truth, recipe))
 
-        with torch.autograd.graph.saved_tensors_hooks(kept.note, lambda tensor: tensor):
-            forward_and_backward()  # also warms caches up
+        kept = kept_for_backward(forward_and_backward)  # also warms caches up
         wait(device)
         began = time.perf_counter()
         forward_and_backward()
@@ -172,24 +158,22 @@ def train_on_noise(
     seconds = (time.perf_counter() - began) / timed
     weights = sum(p.numel() * p.element_size() for p in learner.parameters())
     moments = len(make_optimizer(learner, recipe).defaults.get("betas", (0,)))  # 2 in AdamW
-    activations = (kept.bytes - weights) * phase.norm_group // timed
+    activations = (kept - weights) * phase.norm_group // timed
     return seconds, weights * (2 + moments) + max(activations, 0)
 
 
-class KeptForBackward:
-    """Adds up what autograd keeps, each storage once."""
+def kept_for_backward(passes: Callable[[], object]) -> int:
+    """Bytes that autograd keeps in `passes`, each storage once."""
+    storages: dict[int, int] = {}
 
-    def __init__(self) -> None:
-        self._storages: dict[int, int] = {}
-
-    def note(self, tensor: Tensor) -> Tensor:
+    def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        self._storages[storage.data_ptr()] = storage.nbytes()
+        storages[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    @property
-    def bytes(self) -> int:
-        return sum(self._storages.values())
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        passes()
+    return sum(storages.values())
 
 
 def loading_seconds(dataset: ChunkDataset) -> float:

@@ -9,15 +9,18 @@ from pathlib import Path
 import torch
 
 from stresnet.errors import UsageError
-from stresnet.model import STResNet, inflate_from, load_imagenet, load_model
-from stresnet.model.hub import find_weights
-from stresnet.model.lookup import find_model, shipped_models
+from stresnet.model import STResNet, find_weights, inflate_from, load_imagenet, load_model
 from stresnet.model.model_folder import WEIGHTS
+from stresnet.model.stream import Depth
 from stresnet.model.temporal_convolution import TemporalInit
 from stresnet.training.checkpoint import checkpoint_path, weights_of
 from stresnet.training.recipe import Phase, Recipe
 
-SHIPPED_WEIGHTS = Path(__file__).parents[1] / "assets" / "tiny_imagenet.safetensors"
+ASSETS = Path(__file__).parents[1] / "assets"
+SHIPPED_WEIGHTS: dict[Depth, Path] = {
+    "small": ASSETS / "small_imagenet.safetensors",
+    "tiny": ASSETS / "tiny_imagenet.safetensors",
+}
 NOISE = "none"  # given as weights: random filters, on purpose
 NETWORK_OF = {  # phase -> the model folder that holds its result
     "motion": "two_stream",
@@ -61,12 +64,8 @@ def find_initial_weights(weights: str | Path | None, recipe: Recipe) -> str | Pa
         UsageError, WeightsError, EnvironmentProblem: as of `find_weights`.
     """
     if weights is None:
-        return SHIPPED_WEIGHTS if recipe.depth == "tiny" else None
-    if weights == NOISE:
-        return NOISE
-    if str(weights) in shipped_models() and not Path(weights).exists():
-        return find_model(str(weights))
-    return find_weights(weights)
+        return SHIPPED_WEIGHTS.get(recipe.depth)
+    return weights if weights == NOISE else find_weights(weights)
 
 
 def digest_of(weights: str | Path | None) -> str | None:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from stresnet.model.residual_unit import ResidualUnit
 
-# Terminals and torchrun pass Ctrl-C on, schedulers repeat SIGTERM, loader processes forward both:
-# within this time all of them are one request.
+# Terminals and torchrun pass Ctrl-C on, schedulers repeat SIGTERM: within this time all of them are
+# one request.
 ONE_REQUEST_SECONDS = 10.0
 
 
@@ -55,13 +55,6 @@ class StopRequest:
             yield
         finally:
             self._is_waiting = False
-
-    def comes_within(self, seconds: float) -> bool:
-        """Whether a stop was requested, or is while this waits."""
-        deadline = time.monotonic() + seconds
-        while not self and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return bool(self)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()

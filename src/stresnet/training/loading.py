@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from multiprocessing import active_children
-from types import FrameType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from stresnet.data.loading.dataset import ChunkDataset, Sample, SampleKey, StepSampler
+from stresnet.data.loading.dataset import ChunkDataset, SampleKey, StepSampler
 from stresnet.errors import StresnetError, TrainingError
 
 LOADER_TIMEOUT = 120.0  # seconds until a silent loader process counts as dead
@@ -62,7 +60,8 @@ class GroupDataset(Dataset[Group | StresnetError]):
     def __getitem__(self, group: tuple[int, list[SampleKey]]) -> Group | StresnetError:
         number, keys = group
         try:
-            return Group(number, keys, *stack([self.samples[key] for key in keys]))
+            rgb, flow, labels = zip(*(self.samples[key] for key in keys), strict=True)
+            return Group(number, keys, torch.stack(rgb), torch.stack(flow), torch.tensor(labels))
         except StresnetError as error:
             return error
 
@@ -87,20 +86,16 @@ def load_groups(
         batch_size=None,  # an item of the data set is a group already
         num_workers=workers,
         timeout=LOADER_TIMEOUT if workers else 0,
-        worker_init_fn=forward_signals,
+        worker_init_fn=leave_signals_to_trainer,
         generator=torch.Generator(),  # or it would draw from dropout's, when it starts
         pin_memory=pin,
     )
     others = set(active_children())
     try:
         groups = iter(loader)  # starts the processes
-        with deaths_noticed_while_waiting() if workers else nullcontext(nullcontext) as waiting:
+        with deaths_noticed_by_silence():
             try:
-                while True:
-                    with waiting():
-                        group = next(groups, None)
-                    if group is None:
-                        return
+                for group in groups:
                     if isinstance(group, StresnetError):
                         raise group
                     yield group
@@ -118,63 +113,31 @@ def load_groups(
 
 
 @contextmanager
-def deaths_noticed_while_waiting() -> Iterator[Callable[[], AbstractContextManager[None]]]:
-    """Have torch notice the death of a loader process only while a group is waited for.
+def deaths_noticed_by_silence() -> Iterator[None]:
+    """Have the death of a loader process noticed as its silence is, by the loader's timeout.
 
     torch's handler of SIGCHLD raises in whatever the main thread does at that moment, which may be
-    writing a checkpoint. Inside the block it raises within the given context only, there also for
-    processes that died before.
+    writing a checkpoint. Inside the block it rests.
     """
     if sys.platform == "win32":  # which has no such signal
-        yield nullcontext
+        yield
         return
-    notice = signal.getsignal(signal.SIGCHLD)
-    if threading.current_thread() is not threading.main_thread() or not callable(notice):
-        yield nullcontext
+    handler = signal.getsignal(signal.SIGCHLD)
+    if threading.current_thread() is not threading.main_thread() or handler is None:
+        yield
         return
-    is_waiting = False
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if is_waiting:
-            notice(number, frame)
-
-    @contextmanager
-    def waiting() -> Iterator[None]:
-        nonlocal is_waiting
-        is_waiting = True
-        try:
-            notice(signal.SIGCHLD, None)
-            yield
-        finally:
-            is_waiting = False
-
-    signal.signal(signal.SIGCHLD, handle)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        yield waiting
+        yield
     finally:
-        signal.signal(signal.SIGCHLD, notice)
+        signal.signal(signal.SIGCHLD, handler)
 
 
-def forward_signals(worker: int) -> None:
-    """Have a loader process pass SIGTERM and Ctrl-C on to its training process, which stops both.
+def leave_signals_to_trainer(worker: int) -> None:
+    """Have a loader process ignore SIGTERM and Ctrl-C, which are its training process's to answer.
 
     Schedulers signal every process of a job. A loader that ended by itself would be missing while
-    the training process still works.
+    the training process still works; that one ends it.
     """
-    if sys.platform == "win32":  # the console tells both, and `os.kill` would end the trainer
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        return
-    trainer = os.getppid()
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        if os.getppid() == trainer:
-            os.kill(trainer, number)
-
-    signal.signal(signal.SIGINT, forward)
-    signal.signal(signal.SIGTERM, forward)
-
-
-def stack(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor]:
-    """Samples -> rgb (b,T,3,H,W) uint8, flow (b,T,2L,H,W) uint8, labels (b,)."""
-    rgb, flow, labels = zip(*samples, strict=True)
-    return torch.stack(rgb), torch.stack(flow), torch.tensor(labels)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

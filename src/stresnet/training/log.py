@@ -1,4 +1,11 @@
-"""The record of a training run: log.csv, TensorBoard where it is installed, and lines with ETA."""
+"""The record of a training run: what is measured, and log.csv, TensorBoard and lines with ETA.
+
+Loss and accuracy of each stream, and of both together, are measured on what is trained on. A
+group's measures stay on the device, as one vector of sums over its videos, so that a step waits for
+the device once and not once a number:
+
+    videos, loss, one (loss, accuracy) a stream, and (loss, accuracy) of their sum where both learn
+"""
 
 from __future__ import annotations
 
@@ -6,10 +13,13 @@ import csv
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from stresnet.files import atomic_write
 
@@ -30,11 +40,9 @@ LINE_SECONDS = 10.0  # between two lines
 
 logger = logging.getLogger(__name__)
 
-LogRow = Callable[[int, Mapping[str, float]], None]
-
 
 class RunLog:
-    """Appends rows to `log.csv` and to TensorBoard's events, and logs a line now and then.
+    """Appends rows to `log.csv` and TensorBoard (if installed), and logs a line now and then.
 
     A resumed phase first drops the rows of the steps that it will do again.
     """
@@ -96,17 +104,33 @@ class RunLog:
             self._events.close()
 
 
-@contextmanager
-def running_log(
-    folder: Path, phase: str, first_step: int, total_steps: int, is_first: bool = True
-) -> Iterator[LogRow]:
-    """Give what logs a finished iteration: called with its step and its row.
+@torch.no_grad()
+def group_measures(loss: Tensor, scores: dict[str, Tensor], truth: Tensor) -> Tensor:
+    """(M,) float64 sums over the group's videos.
 
     Args:
-        is_first: False for all but the first of several processes; then nothing is logged.
+        loss: what is trained on, summed over the group's videos.
+        scores: (b,T',K) of each stream.
+        truth: (b,) class indices.
     """
-    if not is_first:
-        yield lambda step, values: None
-        return
-    with closing(RunLog(folder, phase, first_step, total_steps)) as log:
-        yield log.row
+    clips = [logits.float().mean(1) for logits in scores.values()]  # (b,K) each
+    if len(clips) > 1:
+        clips.append(torch.stack(clips).sum(0))
+    sums = [torch.full((), len(truth), device=loss.device), loss]
+    for logits in clips:
+        sums.append(cross_entropy(logits, truth, reduction="sum"))
+        sums.append((logits.argmax(1) == truth).sum())
+    return torch.stack([value.double() for value in sums])
+
+
+def number_of_measures(streams: Sequence[str]) -> int:
+    """M."""
+    return 2 + 2 * (len(streams) + (len(streams) > 1))
+
+
+def mean_measures(totals: Tensor, streams: Sequence[str]) -> dict[str, float]:
+    """Sums (M,) over all groups of a step -> means over its videos, by name."""
+    videos, *sums = totals.tolist()
+    heads = [*streams, "fused"] if len(streams) > 1 else streams
+    names = ["loss", *(f"{head}_{what}" for head in heads for what in ("loss", "accuracy"))]
+    return {name: value / videos for name, value in zip(names, sums, strict=True)}

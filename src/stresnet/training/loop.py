@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,16 +26,9 @@ from stresnet.training.checkpoint import (
     save_checkpoint,
 )
 from stresnet.training.distributed import DistributedContext
-from stresnet.training.interrupt import (
-    Interrupted,
-    PassLeft,
-    StopRequest,
-    left_early,
-    stop_requested,
-)
-from stresnet.training.loading import Group, GroupSampler, load_groups
-from stresnet.training.log import running_log
-from stresnet.training.measures import group_measures, mean_measures, number_of_measures
+from stresnet.training.interrupt import Interrupted, PassLeft, left_early, stop_requested
+from stresnet.training.loading import GroupSampler, load_groups
+from stresnet.training.log import RunLog, group_measures, mean_measures, number_of_measures
 from stresnet.training.optimizer import make_optimizer, set_rate
 from stresnet.training.recipe import Phase, Recipe
 from stresnet.training.runtime import Execution, own_random_state
@@ -86,6 +79,8 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
     # -- What learns: one stream or both ----------------------------------------------------
     learner: nn.Module = net.get_submodule(phase.name) if phase.stream else net
     learner.to(context.device).train()
+    if phase.learns == "classifier":
+        freeze_features(learner)
     average_moments(learner, recipe.running_moments)
     optimizer, scaler = make_optimizer(learner, recipe), execution.scaler(context.device)
     progress = Progress(learner, optimizer, scaler)
@@ -110,8 +105,9 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
 
     # -- Iterations -----------------------------------------------------------------------------
     saved = time.monotonic()
+    log = RunLog(run.folder, phase.name, finished, phase.iterations) if context.is_first else None
     with (
-        running_log(run.folder, phase.name, finished, phase.iterations, context.is_first) as log,
+        closing(log) if log else nullcontext(),
         own_random_state(context.device),
         stop_requested() as stop,
         left_early(learner, stop) if not execution.compiled else nullcontext(),
@@ -125,16 +121,15 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
             measures: list[Tensor] = []  # of each group, (M,) on the device
             trained_on: list[list[SampleKey]] = []
             for _ in own_groups:
-                if (group := next_group(groups, stop)) is None:
-                    break
-                number, keys, rgb, flow, truth = group  # (b,T,C,H,W) twice, (b,)
-                rgb, flow, truth = (
-                    x.to(context.device, non_blocking=on_gpu) for x in (rgb, flow, truth)
-                )
-                # Dropout is a function of seed, step and group alone: the same after a restart,
-                # and whichever process trains the group.
-                torch.manual_seed(seed_of(run.seed, step, number))
                 try:
+                    with stop.ends_waiting():
+                        number, keys, *group = next(groups)
+                    rgb, flow, truth = (  # (b,T,C,H,W) twice, (b,)
+                        x.to(context.device, non_blocking=on_gpu) for x in group
+                    )
+                    # Dropout is a function of seed, step and group alone: the same after a restart,
+                    # and whichever process trains the group.
+                    torch.manual_seed(seed_of(run.seed, step, number))
                     with execution.autocast(context.device):
                         scores = stream_scores(forward, phase, rgb, flow)  # each (b,T',K)
                     loss = group_loss(scores, truth, recipe)
@@ -170,8 +165,9 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
             else:
                 forget_moments(learner)
             optimizer.zero_grad()
-            seconds = time.monotonic() - began
-            log(step, {"learning_rate": rate, **row, "videos_per_second": phase.batch / seconds})
+            if log:
+                speed = phase.batch / (time.monotonic() - began)
+                log.row(step, {"learning_rate": rate, **row, "videos_per_second": speed})
         if not all(parameter.isfinite().all() for parameter in learner.parameters()):
             raise not_finite(run, step, float("nan"), rate, [])
         if context.is_first:
@@ -180,21 +176,13 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
             raise Interrupted(max(number or 0 for number in signals))
 
 
-def next_group(groups: Iterator[Group], stop: StopRequest) -> Group | None:
-    """Wait for a group; None where a stop is requested, also by the signal that a loader died of.
-
-    Raises:
-        StoreError, TrainingError: as of `load_groups`.
-    """
-    try:
-        with stop.ends_waiting():
-            return next(groups)
-    except PassLeft:
-        return None
-    except TrainingError:
-        if stop.comes_within(1.0):
-            return None
-        raise
+def freeze_features(learner: nn.Module) -> None:
+    """Let only the classifiers learn; the norms keep their running moments."""
+    for name, parameter in learner.named_parameters():
+        parameter.requires_grad_("classifier" in name)
+    for module in learner.modules():
+        if isinstance(module, SubBatchNorm):
+            module.eval()
 
 
 def groups_a_step(phase: Phase, processes: int) -> int:

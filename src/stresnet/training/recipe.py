@@ -18,17 +18,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from stresnet.data.loading.augmentation import CropKind
+from stresnet.data.prepare.preparation import HowPrepared
 from stresnet.errors import UsageError
+from stresnet.flow import AUTHORS, FAST
+from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.model.motion_residual import MotionResidual, ResidualScale
 from stresnet.model.stream import Depth, TemporalPoolKind
 from stresnet.model.sub_batch_norm import RunningMoments
 from stresnet.model.temporal_convolution import TemporalInit
 
 PhaseName = Literal["motion", "appearance", "st_resnet", "st_resnet_star"]
+# Iterations that a schedule of epochs becomes: small folders need steps, large ones an end.
+FEWEST, MOST = 60, 2000
+
 PHASES: tuple[PhaseName, ...] = ("motion", "appearance", "st_resnet", "st_resnet_star")
 
 
@@ -39,6 +45,8 @@ class Phase:
     Attributes:
         name: which network, which of its streams learn.
         schedule: (learning rate, iterations) one after the other.
+        unit: whether the schedule counts iterations or epochs, passes over the training videos;
+            see `Recipe.for_videos`.
         batch: videos an SGD step.
         norm_group: videos that share normalisation moments; it divides `batch` or the last
             group of a step is smaller.
@@ -47,6 +55,7 @@ class Phase:
         crop: "corners" (motion stream), "scale-jitter" (appearance and joint phases), or
             "corner-grid", the released code's form of that (D5).
         dropout: before the classifiers.
+        learns: all layers, or only the classifiers; then the norms keep their moments.
         cosine: whether each of these rates is a peak, reached after a tenth of its iterations and
             left along half a cosine towards 0, or is constant, as in the paper.
         shared_tau: whether tau is drawn once a normalisation group, as in the released code, or
@@ -66,13 +75,16 @@ class Phase:
     dropout: float = 0.0
     cosine: bool = False
     shared_tau: bool = False
+    unit: Literal["iterations", "epochs"] = "iterations"
+    learns: Literal["all", "classifier"] = "all"
 
     def __post_init__(self) -> None:
         _require_types(self)
-        if not self.schedule or not all(rate > 0 and steps >= 1 for rate, steps in self.schedule):
+        steps = [steps for rate, steps in self.schedule if rate > 0 and steps >= 0]
+        if len(steps) != len(self.schedule) or sum(steps) < 1:
             raise UsageError(
                 f"schedule of {self.name} is {self.schedule}, "
-                "expected (rate above 0, iterations from 1), one or more"
+                f"expected (rate above 0, {self.unit}), one or more"
             )
         lowest, highest = self.tau
         if not 1 <= lowest <= highest:
@@ -93,7 +105,17 @@ class Phase:
     @property
     def iterations(self) -> int:
         """Optimiser steps of the whole phase."""
+        assert self.unit == "iterations", "see Recipe.for_videos"
         return sum(steps for _, steps in self.schedule)
+
+    def for_videos(self, videos: int) -> Phase:
+        """Return the phase with epochs turned into iterations, from `FEWEST` to `MOST`."""
+        if self.unit == "iterations":
+            return self
+        epochs = sum(count for _, count in self.schedule)
+        steps = min(max(epochs * videos / self.batch, FEWEST), MOST)
+        schedule = tuple((rate, round(steps * count / epochs)) for rate, count in self.schedule)
+        return replace(self, schedule=schedule, unit="iterations")
 
     def learning_rate(self, iteration: int) -> float:
         """The rate of one iteration, counted from 0."""
@@ -138,6 +160,8 @@ class Recipe:
         temporal_convolutions: Eq. 5, in the joint phases.
         temporal_init: how temporal filters start: "average" (Eq. 5) or "identity" (ours).
         temporal_pool_kind: "max" (the paper) or "average", in ST-ResNet*.
+        short_side: of the frames that videos are prepared to, pixels.
+        flow: parameters of TV-L1: "authors" or "fast" (see `stresnet.flow`).
 
     Raises:
         UsageError: a field holds no such value.
@@ -161,9 +185,21 @@ class Recipe:
     temporal_convolutions: bool = True
     temporal_init: TemporalInit = "average"
     temporal_pool_kind: TemporalPoolKind = "max"
+    short_side: int = SHORT_SIDE
+    flow: Literal["authors", "fast"] = "authors"
 
     def __post_init__(self) -> None:
         _require_types(self)
+
+    @property
+    def preparing(self) -> HowPrepared:
+        """How its videos are prepared."""
+        parameters = {"authors": AUTHORS, "fast": FAST}[self.flow]
+        return HowPrepared(parameters=parameters, short_side=self.short_side)
+
+    def for_videos(self, videos: int) -> Recipe:
+        """Return the recipe for so many training videos, with iterations in place of epochs."""
+        return replace(self, phases=tuple(phase.for_videos(videos) for phase in self.phases))
 
     def phase(self, name: str) -> Phase:
         """The phase of that name.
@@ -179,10 +215,14 @@ class Recipe:
     def with_phases(self, *names: PhaseName, **changes: Any) -> Recipe:
         """The recipe with fields of some phases changed; of all phases, if none are named.
 
+        A new schedule counts iterations, unless `unit` is given too.
+
         Raises:
             UsageError: there is no phase of that name.
         """
         named = names or [phase.name for phase in self.phases]
+        if "schedule" in changes:
+            changes.setdefault("unit", "iterations")
         changed = {name: replace(self.phase(name), **changes) for name in named}
         return replace(self, phases=tuple(changed.get(p.name, p) for p in self.phases))
 
@@ -197,26 +237,23 @@ class Recipe:
         Raises:
             UsageError: there are fields that no recipe has.
         """
-        known = {field.name for field in fields(cls)}
-        known_of_phase = {field.name for field in fields(Phase)}
-        strange = {*values} - known
-        strange |= {name for phase in values["phases"] for name in phase} - known_of_phase
-        if strange:
+        try:
+            phases = tuple(
+                Phase(
+                    **phase
+                    | {
+                        "schedule": tuple((rate, steps) for rate, steps in phase["schedule"]),
+                        "tau": tuple(phase["tau"]),
+                    }
+                )
+                for phase in values["phases"]
+            )
+            return cls(**{**values, "phases": phases})
+        except TypeError as error:  # a field that no recipe has
             raise UsageError(
-                f"recipe {values.get('name')!r} has unknown fields: {', '.join(sorted(strange))}",
+                f"recipe {values.get('name')!r} cannot be read ({error})",
                 remedy="it was made by another version of stresnet: train into a new folder",
-            )
-        phases = tuple(
-            Phase(
-                **{
-                    **phase,
-                    "schedule": tuple((rate, steps) for rate, steps in phase["schedule"]),
-                    "tau": tuple(phase["tau"]),
-                }
-            )
-            for phase in values["phases"]
-        )
-        return cls(**{**values, "phases": phases})
+            ) from error
 
 
 def _require_types(recipe: Recipe | Phase) -> None:
@@ -225,10 +262,8 @@ def _require_types(recipe: Recipe | Phase) -> None:
         value = getattr(recipe, name)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if get_origin(kind) is Literal:
-            fits, expected = (
-                value in get_args(kind),
-                f"one of {', '.join(map(repr, get_args(kind)))}",
-            )
+            choices = get_args(kind)
+            fits, expected = value in choices, f"one of {', '.join(map(repr, choices))}"
         elif kind is int:
             fits, expected = is_number and value % 1 == 0 and value >= 1, "a whole number from 1"
         elif kind is float:

@@ -16,17 +16,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, Modality
 from stresnet.data.prepare.ensure import ensure_prepared
-from stresnet.data.splits.open import open_dataset
-from stresnet.data.splits.split import Split, VideoItem, check
-from stresnet.data.store.location import default_store, store_path
+from stresnet.data.splits.split import VideoItem
+from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
@@ -35,19 +33,16 @@ from stresnet.training.checkpoint import checkpoint_path
 from stresnet.training.distributed import distributed_context
 from stresnet.training.initialisation import (
     NETWORK_OF,
-    digest_of,
-    find_initial_weights,
     initialise,
     network,
-    require_weights,
     take_other_stream,
 )
-from stresnet.training.loop import PhaseRun, groups_a_step, train_phase
-from stresnet.training.recipes import PHASES, Phase, Recipe, recipe_named
-from stresnet.training.run_folder import read_run, require_same_run, setup_of, used_in, write_run
+from stresnet.training.loop import PhaseRun, train_phase
+from stresnet.training.plan import plan, require_trainable
+from stresnet.training.recipe import PHASES, Recipe
+from stresnet.training.run_folder import read_run, used_in, write_run
 from stresnet.training.runtime import Execution, own_random_state
 
-MODALITY_OF: dict[str | None, Modality] = {"appearance": "rgb", "motion": "flow", None: "both"}
 NAMES_SHOWN = 20  # of the classes in a message
 
 logger = logging.getLogger(__name__)
@@ -84,7 +79,7 @@ def train(
             UCF101's (section 4.1). None: `weights`.
         fold: the fold or official split whose test videos are kept out.
         lists: folder of UCF101's or HMDB51's official split files.
-        store: folder of prepared videos, filled as needed. None: `default_store(data)`.
+        store: folder of prepared videos, filled as needed. None: `default_store` for the recipe.
         skip_broken: train without the videos that cannot be prepared, instead of stopping.
         phases: some of `PHASES`, in order; each needs the one before, now or in an earlier call.
         seed: of sampling, augmentation, dropout and new filters.
@@ -97,44 +92,47 @@ def train(
         DatasetError, UsageError, WeightsError, StoreError, TrainingError, EnvironmentProblem: as
             they say; all that can be known before videos are prepared is checked before.
     """
-    arguments = {  # as run.json holds them
-        "data": absolute(data),
-        "weights": _absolute_weights(weights),
-        "motion_weights": _absolute_weights(motion_weights),
-        "fold": fold,
-        "lists": absolute(lists),
-        "skip_broken": skip_broken,
-        "phases": list(phases),
-        "seed": seed,
-        "execution": asdict(execution),
-    }
     out = Path(out)
     with distributed_context(execution.device) as context, own_random_state(context.device):
         # -- All that can be checked before hours of preparation ----------------------------------
-        execution = execution.resolved(context.device)
+        given, execution = execution, execution.resolved(context.device)
         job = plan(data, recipe=recipe, weights=weights, motion_weights=motion_weights,
                    fold=fold, lists=lists, store=store, phases=phases, seed=seed,
                    world_size=context.world_size)  # fmt: skip
-        arguments |= {"recipe": job.recipe.as_dict(), "store": absolute(job.store)}
         classes = job.split.class_names
         setup = require_trainable(job, out)
         if context.is_first:
             require_writable(out)
-            for warning in job.warnings:
-                logger.warning(warning)
             logger.info(
                 f"{len(job.split.train)} videos to train, {len(job.split.test)} kept out; "
                 f"{len(classes)} classes: {', '.join(classes[:NAMES_SHOWN])}"
                 f"{', ...' if len(classes) > NAMES_SHOWN else ''}"
             )
             logger.info(f"prepared videos: {job.store}")
+            for warning in job.warnings:
+                logger.warning(warning)
 
         # -- Videos -------------------------------------------------------------------------------
-        prepared = ensure_prepared(job.split.train, job.store) if context.is_first else None
-        trained = context.broadcast_object(prepared).kept(skip_broken=skip_broken)
+        prepared = None
+        if context.is_first:
+            prepared = ensure_prepared(job.split.train, job.store, **job.recipe.preparing)
+        trained = context.gather_objects(prepared)[0].kept(skip_broken=skip_broken)
         fingerprint = used_in(setup, trained)
         if context.is_first:
             preparation = common_preparation(trained, job.store)
+            arguments = {
+                "data": absolute(data),
+                "recipe": job.recipe.as_dict(),
+                "weights": _absolute_weights(weights),
+                "motion_weights": _absolute_weights(motion_weights),
+                "fold": fold,
+                "lists": absolute(lists),
+                "store": absolute(job.store),
+                "skip_broken": skip_broken,
+                "phases": list(phases),
+                "seed": seed,
+                "execution": asdict(given),
+            }
             write_run(out, setup, job.split, arguments, processes=context.world_size,
                       device=execution.device, precision=execution.precision)  # fmt: skip
             remove_stale_partials(checkpoint_path(out, phase) for phase in PHASES)
@@ -161,11 +159,10 @@ def train(
                     card=model_card(
                         job.recipe,
                         phase,
+                        job.split,
                         network=folder.name,
-                        class_names=classes,
                         data=Path(data).name,
                         trained=len(trained),
-                        kept_out=len(job.split.test),
                         fold=fold,
                     ),
                 )
@@ -202,92 +199,6 @@ def resume(run: str | Path, **changes: Any) -> Path:
     return train(
         arguments.pop("data"), run, recipe=recipe, execution=Execution(**execution), **arguments
     )
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """A training whose arguments make sense.
-
-    Attributes:
-        phases: to train now, in order.
-        weights: what each of the recipe's phases starts from, by its name, as found.
-        warnings: what is suspicious about the data.
-    """
-
-    recipe: Recipe
-    phases: tuple[Phase, ...]
-    split: Split
-    store: Path
-    weights: dict[str, str | Path | None]
-    seed: int
-    warnings: tuple[str, ...]
-
-    def samples(self, phase: Phase, items: Sequence[VideoItem]) -> ChunkDataset:
-        """Return a phase's training samples; a phase of one stream does not decode the other's."""
-        labelled = [
-            (store_path(self.store, item.name), self.split.class_names.index(item.label))
-            for item in items
-        ]
-        settings = ChunkSettings(
-            phase.chunks,
-            phase.tau,
-            phase.crop,
-            self.recipe.input_size,
-            MODALITY_OF[phase.stream],
-            tau_group=phase.norm_group if phase.shared_tau else 1,
-        )
-        return ChunkDataset(labelled, settings, seed=self.seed, open_video=StoredVideo)
-
-
-def plan(
-    data: str | Path,
-    *,
-    recipe: str | Recipe,
-    weights: str | Path | None,
-    motion_weights: str | Path | None,
-    fold: int | None,
-    lists: str | Path | None,
-    store: str | Path | None,
-    phases: Sequence[str] = PHASES,
-    seed: int = 0,
-    world_size: int = 1,
-) -> TrainingPlan:
-    """Check the arguments of `train`.
-
-    Raises:
-        DatasetError, UsageError, WeightsError, EnvironmentProblem: as they say.
-    """
-    recipe = recipe_named(recipe) if isinstance(recipe, str) else recipe
-    wanted = tuple(recipe.phase(name) for name in phases)
-    if not wanted:
-        raise UsageError("no phase was given", remedy=f"give some of {', '.join(PHASES)}")
-    if seed < 0:
-        raise UsageError(f"the seed is {seed}; expected 0 or more")
-    for phase in wanted:
-        groups_a_step(phase, world_size)
-    split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
-    store = Path(store) if store else default_store(data)
-    warnings = check(split, store)
-    first = find_initial_weights(weights, recipe)
-    motion = first if motion_weights is None else find_initial_weights(motion_weights, recipe)
-    found: dict[str, str | Path | None] = {
-        phase.name: motion if phase.name == "motion" else first for phase in recipe.phases
-    }
-    return TrainingPlan(recipe, wanted, split, store, found, seed, warnings)
-
-
-def require_trainable(job: TrainingPlan, out: Path) -> str:
-    """Check the first weights, and that `out` holds no other run; return what identifies this one.
-
-    Raises:
-        UsageError, WeightsError: as they say.
-    """
-    with own_random_state(torch.device("cpu")):
-        require_weights(job.recipe, job.phases, out, job.weights, job.split.class_names)
-    digests = {name: digest_of(found) for name, found in job.weights.items()}
-    setup = setup_of(job.recipe, job.seed, job.split, digests)
-    require_same_run(out, setup)
-    return setup
 
 
 def common_preparation(items: Sequence[VideoItem], store: Path) -> dict[str, Any]:

@@ -123,9 +123,8 @@ def git_commit(folder: Path) -> str | None:
         ).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".")
         git("ls-files", "--error-unmatch", Path(__file__).name)  # not a checkout of something else
-        return git("rev-parse", "HEAD") + ("+" if changed else "")
+        return git("describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+")
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import nn
 from torch.amp.grad_scaler import GradScaler
 from torch.utils.checkpoint import checkpoint
 
-from stresnet.device import Precision, resolve_precision
+from stresnet.device import resolve_precision
 from stresnet.errors import UsageError
 from stresnet.model.residual_unit import ResidualUnit
 from stresnet.model.sub_batch_norm import SubBatchNorm
@@ -41,7 +41,7 @@ class Execution:
         compiled: use `torch.compile`; the first step then takes minutes.
 
     Raises:
-        UsageError: an unknown precision, fewer than 0 workers, or `recompute` with `compiled`.
+        UsageError: fewer than 0 workers, or `recompute` with `compiled`.
     """
 
     device: str = "auto"
@@ -52,9 +52,6 @@ class Execution:
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        known = ("auto", *get_args(Precision))
-        if self.precision not in known:
-            raise UsageError(f"precision is {self.precision!r}; expected one of {', '.join(known)}")
         if self.workers < 0:
             raise UsageError(f"workers is {self.workers}; expected 0 or more")
         if self.recompute and self.compiled:
@@ -67,7 +64,7 @@ class Execution:
         """Return the same choices without an "auto", for `device`.
 
         Raises:
-            UsageError: the device does not have that precision.
+            UsageError: there is no such precision, or the device does not have it.
         """
         return replace(
             self, device=str(device), precision=resolve_precision(self.precision, device)
@@ -127,21 +124,20 @@ def recomputed(learner: nn.Module) -> Iterator[None]:
 def _first_and_second_pass(
     unit: ResidualUnit,
 ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    return nullcontext(), _moments_counted_once(unit)
+    return nullcontext(), _moments_kept(unit)
 
 
 @contextmanager
-def _moments_counted_once(unit: ResidualUnit) -> Iterator[None]:
-    """Drop what the norms of `unit` collect inside the block."""
+def _moments_kept(unit: ResidualUnit) -> Iterator[None]:
+    """Drop what the norms of `unit` collect inside the block, the second pass."""
     collected = [
-        tensor
+        (tensor, tensor.clone())
         for norm in unit.modules()
         if isinstance(norm, SubBatchNorm)
         for tensor in (norm.collected_mean, norm.collected_spread, norm.collected_groups)
     ]
-    before = [tensor.clone() for tensor in collected]
     try:
         yield
     finally:
-        for tensor, value in zip(collected, before, strict=True):
-            tensor.copy_(value)
+        for tensor, before in collected:
+            tensor.copy_(before)

@@ -16,6 +16,8 @@ from stresnet.data.splits.split import VideoItem, in_short
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError
+from stresnet.flow import AUTHORS, TVL1Parameters
+from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.progress import OnProgress, Progress, silent
 
 LINE = "\n  - "  # of a list in a message
@@ -69,6 +71,8 @@ def ensure_prepared(
     videos: Sequence[VideoItem],
     store: Path,
     *,
+    parameters: TVL1Parameters = AUTHORS,
+    short_side: int = SHORT_SIDE,
     workers: int | None = None,
     on_progress: OnProgress = silent,
 ) -> PreparedVideos:
@@ -83,6 +87,8 @@ def ensure_prepared(
     report = prepare(
         [(item.path, item.name) for item in videos],
         store,
+        parameters=parameters,
+        short_side=short_side,
         workers=workers,
         on_progress=on_progress,
     )

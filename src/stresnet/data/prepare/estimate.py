@@ -22,7 +22,8 @@ from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
 from stresnet.errors import StresnetError
-from stresnet.flow import tv_l1
+from stresnet.flow import AUTHORS, TVL1Parameters, tv_l1
+from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.workers import map_in_processes, worker_count
 
 SAMPLES = 6  # videos tried, at least one a worker
@@ -62,6 +63,8 @@ def estimate_preparation(
     videos: Sequence[tuple[Path, str]],
     out: Path,
     *,
+    parameters: TVL1Parameters = AUTHORS,
+    short_side: int = SHORT_SIDE,
     workers: int | None = None,
     shard: Shard = WHOLE,
 ) -> PreparationEstimate:
@@ -70,7 +73,7 @@ def estimate_preparation(
     Raises:
         UsageError: as of `prepare`.
     """
-    jobs = prepare_jobs(videos, out, shard=shard)
+    jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
     workers, threads = worker_count(workers, len(jobs))
     lengths: dict[str, VideoInfo] = {}
     failures: list[tuple[str, str]] = []

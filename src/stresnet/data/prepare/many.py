@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from stresnet.data.prepare.one import prepare_video
-from stresnet.data.prepare.preparation import SHORT_SIDE, preparation
+from stresnet.data.prepare.preparation import preparation
 from stresnet.data.splits.split import in_short
 from stresnet.data.store.location import default_store, store_path
 from stresnet.data.store.reader import StoredVideo
@@ -30,6 +30,7 @@ from stresnet.data.video.probe import probe
 from stresnet.errors import StoreError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import AUTHORS, TVL1Parameters
+from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import (
     DEADLINE,

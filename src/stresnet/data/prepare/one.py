@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.prepare.preparation import SHORT_SIDE, preparation
+from stresnet.data.prepare.preparation import preparation
 from stresnet.data.store.reader import Origin, StoredVideo
 from stresnet.data.store.writer import store_writer
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.decode import Frame, frames_of_array, iter_frames, library_versions
 from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
+from stresnet.flow.quantize import SHORT_SIDE, stored_scale
 from stresnet.prefetch import prefetch
 
 BLOCK = 32  # frames in memory at a time
@@ -86,6 +87,7 @@ def _write(
     made = preparation(parameters, short_side=short_side)
     libraries = {name: version(name) for name in ("stresnet", "numba", "simplejpeg")}
     libraries = library_versions() | libraries
+    scale = np.float32(stored_scale(short_side))
     last: NDArray[np.uint8] | None = None  # (1,H,W) grey, of the block before
     written = 0
     with (
@@ -98,7 +100,8 @@ def _write(
             joined = luma if last is None else np.concatenate([last, luma])
             writer.add_frames(images, [frame.time for frame in block])
             if len(joined) > 1:
-                writer.add_flow(to_bytes(tv_l1(joined, parameters=parameters, threads=threads)))
+                flow = tv_l1(joined, parameters=parameters, threads=threads)
+                writer.add_flow(to_bytes(flow * scale))
             last = luma[-1:]
             written += len(block)
             on_frames(written)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from stresnet.data.prepare.one import prepare_video
-from stresnet.data.prepare.preparation import SHORT_SIDE
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.container import printable
 from stresnet.data.video.probe import lasts_longer
 from stresnet.errors import JobError, StresnetError, VideoError
 from stresnet.flow import AUTHORS, TVL1Parameters
+from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.workers import map_in_processes, report_progress
 
 Prepared = tuple[Path, StoredVideo | VideoError | None]  # None: longer than `longest`

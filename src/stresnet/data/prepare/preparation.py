@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, TypedDict
 
 from stresnet.data.splits.split import in_short
 from stresnet.data.store.jpeg import QUALITY
@@ -20,8 +20,8 @@ from stresnet.data.video.container import printable
 from stresnet.errors import DatasetError, StoreError, UsageError, WeightsError
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.parameters import FORMER_PARAMETERS
+from stresnet.flow.quantize import SHORT_SIDE, stored_scale
 
-SHORT_SIDE = 256  # pixels; also of a network that does not record how its videos were prepared
 _NOT_IN_PIXELS = ("imported_fps",)
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ def preparation(
         "jpeg_quality": QUALITY,
         "flow": "TV-L1",
         **FLOW_FORMAT,
+        # Left out where it is 1: most stores were made before there was another.
+        **({} if short_side == SHORT_SIDE else {"flow_scale": stored_scale(short_side)}),
         **{f"tv_l1_{name}": value for name, value in asdict(parameters).items()},
         **FORMER_PARAMETERS,
     }
@@ -111,6 +113,25 @@ def flow_parameters(trained: Mapping[str, Any], *, model: str = "the model") -> 
     raise WeightsError(
         f"{model} was trained on flow that cannot be computed here: {problem}",
         remedy="use the version of stresnet that trained it, or fetch the model again",
+    )
+
+
+class HowPrepared(TypedDict):
+    """The arguments of `prepare`, `prepare_video` and `default_store` that decide the pixels."""
+
+    parameters: TVL1Parameters
+    short_side: int
+
+
+def prepared_like(trained: Mapping[str, Any], *, model: str = "the model") -> HowPrepared:
+    """Return how to prepare videos for a network, from its `preparation`.
+
+    Raises:
+        WeightsError: as of `flow_parameters` and `short_side`.
+    """
+    return HowPrepared(
+        parameters=flow_parameters(trained, model=model),
+        short_side=short_side(trained, model=model),
     )
 
 

@@ -77,12 +77,14 @@ class Evidence:
 
     Attributes:
         bound: of the flow, in pixels per frame, as its maker is said to have used.
+        scale: that flow was multiplied by before it was stored.
         errors: by reading, for each field looked at: mean difference in grey levels.
         touching: for each field, whether both its pictures go from 0 to 255.
         off_zero: for each of those in which anything stands still, whether it is far from 128.
     """
 
     bound: float = BOUND
+    scale: float = 1.0
     errors: dict[str, list[float]] = field(default_factory=dict)
     touching: list[bool] = field(default_factory=list)
     off_zero: list[bool] = field(default_factory=list)
@@ -94,7 +96,8 @@ def evidence(stored: StoredVideo) -> Evidence:
     Raises:
         StoreError: the store is missing or damaged.
     """
-    seen = Evidence(bound=stored.index.preparation.get("imported_bound", BOUND))
+    preparation = stored.index.preparation
+    seen = Evidence(preparation.get("imported_bound", BOUND), preparation.get("flow_scale", 1.0))
     # Fields 1 ... N-3, since those before and after are tried too.
     last = stored.num_frames - 3
     for index in np.unique(np.linspace(1, last, FIELDS).astype(int)) if last >= 1 else ():
@@ -144,7 +147,7 @@ def _look(
     textured = texture >= LEAST_GRADIENT
     _look_at_levels(seen, levels[1], textured & (np.abs(after - before) <= 2))
 
-    flow = to_pixels(levels)  # (3,2,H,W)
+    flow = to_pixels(levels) / seen.scale  # (3,2,H,W)
     moving = np.hypot(*flow[1]) >= LEAST_SPEED
     y, x = np.nonzero(textured & moving)
     if len(x) < LEAST_PIXELS:

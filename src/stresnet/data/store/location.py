@@ -2,6 +2,7 @@
 
 $STRESNET_STORE/KEY/CLASS/clip.avi.zip      or, without that variable, below ./store
 KEY = clips-1a2b3c4d                        the data's folder, and a hash of its whole path
+KEY = clips-1a2b3c4d-128px-fast             prepared in another way than the paper's
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import os
 from pathlib import Path, PurePosixPath
 
 from stresnet.errors import UsageError
+from stresnet.flow import AUTHORS, FAST, TVL1Parameters
+from stresnet.flow.quantize import SHORT_SIDE
 
 LONGEST_NAME = 200  # bytes; file systems take 255, and the name grows while a file is written
 VARIABLE = "STRESNET_STORE"
 
 
-def default_store(data: str | Path) -> Path:
-    """The folder of a data set's prepared videos: another one for each data set.
+def default_store(
+    data: str | Path, *, parameters: TVL1Parameters = AUTHORS, short_side: int = SHORT_SIDE
+) -> Path:
+    """The folder of a data set's prepared videos: another one for each data set and preparation.
 
     Args:
         data: a folder of videos; or a file, as a CSV list or a single video, which belongs to the
@@ -26,8 +31,12 @@ def default_store(data: str | Path) -> Path:
     root = Path(data).resolve()
     if root.is_file():
         root = root.parent
+    made = "" if short_side == SHORT_SIDE else f"-{short_side}px"
+    if parameters != AUTHORS:
+        digest = hashlib.sha256(repr(parameters).encode()).hexdigest()[:6]
+        made += "-fast" if parameters == FAST else f"-flow-{digest}"
     key = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
-    return Path(os.environ.get(VARIABLE) or "store") / f"{root.name or 'root'}-{key}"
+    return Path(os.environ.get(VARIABLE) or "store") / f"{root.name or 'root'}-{key}{made}"
 
 
 def store_path(store: Path, name: str) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 
 from stresnet.evaluation.bootstrap import COVERAGE, DRAWS, estimate
 from stresnet.evaluation.calibration import BINS, calibration_error, reliability
-from stresnet.evaluation.comparison import Comparison, Entry
+from stresnet.evaluation.comparison import ROWS, Comparison, Entry
 from stresnet.evaluation.metrics import (
     Indices,
     Scores,
@@ -21,7 +21,6 @@ from stresnet.evaluation.metrics import (
 from stresnet.evaluation.paper_numbers import benchmark_of, table_3, table_4
 from stresnet.evaluation.protocols import PAPER
 from stresnet.evaluation.report.error_analysis import confused_pairs, hardest_videos
-from stresnet.evaluation.result import ROWS
 from stresnet.evaluation.with_idt import of_table_4
 
 FORMAT = 1
@@ -60,7 +59,6 @@ def summarise(comparison: Comparison, *, seed: int = 0) -> dict[str, Any]:
         "confused_pairs": confused_pairs(*fused),
         "hardest": hardest_videos(*fused),
         "calibration": _calibration(comparison),
-        "curve": [_line(entry, "fused", seed) for entry in comparison.curve],
         "method": {
             "protocol": asdict(main.protocol),
             "device": main.results[-1].device,
@@ -80,7 +78,7 @@ def _line(entry: Entry, row: str, seed: int) -> dict[str, Any]:
         paper = table_4(benchmark).get(entry.network)
     else:
         paper = table_3(benchmark, entry.network, row)
-    estimates = estimate([result.outcome(row) for result in entry.results], seed=seed)
+    estimates = estimate(entry.results, row, seed=seed)
     accuracies: dict[str, Any] = {name: asdict(value) for name, value in estimates.items()}
     if len(entry.class_names) < BEST_FIVE_FROM:
         accuracies["top5"] = None

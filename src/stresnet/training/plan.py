@@ -1,0 +1,111 @@
+"""A training before it starts: its arguments checked, its data opened, its first weights found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, Modality
+from stresnet.data.splits.open import open_dataset
+from stresnet.data.splits.split import Split, VideoItem, check
+from stresnet.data.store.location import default_store, store_path
+from stresnet.data.store.reader import StoredVideo
+from stresnet.errors import UsageError
+from stresnet.training.initialisation import digest_of, find_initial_weights, require_weights
+from stresnet.training.loop import groups_a_step
+from stresnet.training.recipes import PHASES, Phase, Recipe, recipe_named
+from stresnet.training.run_folder import require_same_run, setup_of
+from stresnet.training.runtime import own_random_state
+
+MODALITY_OF: dict[str | None, Modality] = {"appearance": "rgb", "motion": "flow", None: "both"}
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A training whose arguments make sense.
+
+    Attributes:
+        phases: to train now, in order.
+        weights: what each of the recipe's phases starts from, by its name, as found.
+        warnings: what is suspicious about the data.
+    """
+
+    recipe: Recipe
+    phases: tuple[Phase, ...]
+    split: Split
+    store: Path
+    weights: dict[str, str | Path | None]
+    seed: int
+    warnings: tuple[str, ...]
+
+    def samples(self, phase: Phase, items: Sequence[VideoItem]) -> ChunkDataset:
+        """Return a phase's training samples; a phase of one stream does not decode the other's."""
+        labelled = [
+            (store_path(self.store, item.name), self.split.class_names.index(item.label))
+            for item in items
+        ]
+        settings = ChunkSettings(
+            phase.chunks,
+            phase.tau,
+            phase.crop,
+            self.recipe.input_size,
+            MODALITY_OF[phase.stream],
+            tau_group=phase.norm_group if phase.shared_tau else 1,
+        )
+        return ChunkDataset(labelled, settings, seed=self.seed, open_video=StoredVideo)
+
+
+def plan(
+    data: str | Path,
+    *,
+    recipe: str | Recipe = "quick",
+    weights: str | Path | None = None,
+    motion_weights: str | Path | None = None,
+    fold: int | None = None,
+    lists: str | Path | None = None,
+    store: str | Path | None = None,
+    phases: Sequence[str] = PHASES,
+    seed: int = 0,
+    world_size: int = 1,
+) -> TrainingPlan:
+    """Check arguments of `train`.
+
+    Raises:
+        DatasetError, UsageError, WeightsError, EnvironmentProblem: as they say.
+    """
+    recipe = recipe_named(recipe)
+    for name in phases:
+        recipe.phase(name)  # is there
+    if not phases:
+        raise UsageError("no phase was given", remedy=f"give some of {', '.join(PHASES)}")
+    if seed < 0:
+        raise UsageError(f"the seed is {seed}; expected 0 or more")
+    split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
+    recipe = recipe.for_videos(len(split.train))
+    wanted = tuple(recipe.phase(name) for name in phases)
+    for phase in wanted:
+        groups_a_step(phase, world_size)
+    store = Path(store) if store else default_store(data, **recipe.preparing)
+    first = find_initial_weights(weights, recipe)
+    motion = first if motion_weights is None else find_initial_weights(motion_weights, recipe)
+    found: dict[str, str | Path | None] = {
+        phase.name: motion if phase.name == "motion" else first for phase in recipe.phases
+    }
+    return TrainingPlan(recipe, wanted, split, store, found, seed, check(split, store))
+
+
+def require_trainable(job: TrainingPlan, out: Path) -> str:
+    """Check the first weights, and that `out` holds no other run; return what identifies this one.
+
+    Raises:
+        UsageError, WeightsError: as they say.
+    """
+    with own_random_state(torch.device("cpu")):
+        require_weights(job.recipe, job.phases, out, job.weights, job.split.class_names)
+    digests = {name: digest_of(found) for name, found in job.weights.items()}
+    setup = setup_of(job.recipe, job.seed, job.split, digests)
+    require_same_run(out, setup)
+    return setup
