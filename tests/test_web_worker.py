@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -151,3 +152,27 @@ def test_a_file_written_while_it_clears_up_goes_too(tmp_path, monkeypatch):
     work._read_orders(queue.Queue(), scratch)
     assert not scratch.exists()
     assert codes == [0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+@pytest.mark.parametrize(
+    ("limit", "work", "told"),
+    [
+        ("limit_memory(200_000_000)", "bytearray(400_000_000)", "there is not enough memory"),
+        ("limit_time(0.1)", "exec('while True: pass')", "SIGXCPU"),
+    ],
+)
+def test_memory_and_processor_time_of_the_worker_are_limited(limit, work, told):
+    script = (
+        "from stresnet.web.worker_main import described, limit_memory, limit_time\n"
+        f"{limit}\n"
+        "try:\n"
+        f"    {work}\n"
+        "except MemoryError as error:\n"
+        "    print(described(error)['problem'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    ended = signal.Signals(-done.returncode).name if done.returncode < 0 else ""
+    assert told in done.stdout + ended, done.stderr

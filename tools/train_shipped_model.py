@@ -113,7 +113,8 @@ def measured(comparison: Comparison, name: str) -> str:
             f"{main.class_names[each]} {count}" for each, count in zip(names, counts, strict=True)
         )
         right = int((found[own] == number).sum())
-        lines.append(f"- {label}: {right} of {int(own.sum())}" + (f"; as {wrong}" if wrong else ""))
+        others = f"; as {wrong}" if wrong else ""
+        lines.append(f"- {label}: {right} of {int(own.sum())}{others}")
     return "\n".join(lines) + "\n"
 
 

@@ -40,6 +40,14 @@ def serve(
         float,
         typer.Option(min=1, help="Longest work on a clip, in seconds.", rich_help_panel=LIMITS),
     ] = DEFAULT.work_seconds,
+    max_memory: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            help="Most memory for a clip, in GB, beside the model's (on a CPU).",
+            rich_help_panel=LIMITS,
+        ),
+    ] = DEFAULT.work_bytes / 1e9,
     keep: Annotated[
         float,
         typer.Option(min=0.1, help="Minutes to keep results for.", rich_help_panel=LIMITS),
@@ -60,6 +68,7 @@ def serve(
         upload_bytes=round(max_mb * 1e6),
         video_seconds=max_seconds,
         work_seconds=max_work,
+        work_bytes=round(max_memory * 1e9),
         keep_seconds=keep * 60,
     )
     try:

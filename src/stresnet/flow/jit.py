@@ -24,13 +24,9 @@ UNUSED = 30 * 24 * 3600  # seconds after which machine code of another installat
 def compiled(loop: Loop) -> Loop:
     """Compile `loop` at its first call, and cache the machine code in `cache_folder`.
 
-    Threads run it in parallel.
-
-    `fastmath` lets sums be reordered, and so be vectorised, and AVX-512 has estimates of inverses
-    that others lack: flow is the same from run to run on one kind of processor, and agrees to some
-    0.01 px in the mean between kinds.
+    Threads run it in parallel. There is no `fastmath`: all processors give the same bytes.
     """
-    compile_loop = partial(numba.njit, nogil=True, fastmath=True, error_model="numpy")
+    compile_loop = partial(numba.njit, nogil=True, error_model="numpy")
     folder = cache_folder()
     if folder is None:
         return cast(Loop, compile_loop()(loop))
@@ -44,7 +40,7 @@ def compiled(loop: Loop) -> Loop:
 
 def inlined(part: Loop) -> Loop:
     """Compile `part` into each compiled loop that calls it, at no cost per call."""
-    return cast(Loop, numba.njit(fastmath=True, error_model="numpy", forceinline=True)(part))
+    return cast(Loop, numba.njit(error_model="numpy", forceinline=True)(part))
 
 
 @cache

@@ -13,11 +13,10 @@ from stresnet.flow.simd import (
     Float32,
     Lanes,
     greater,
-    inverse,
-    inverse_root,
     leading,
     lesser,
     load,
+    root,
     store,
     total,
     zeros,
@@ -25,8 +24,6 @@ from stresnet.flow.simd import (
 
 # numba computes float32 with a Python float in float64, so constants are typed.
 ONE = np.float32(1)
-# Keeps the root of a gradient of 0 finite.
-TINY = np.float32(1e-20)
 
 
 @compiled
@@ -107,10 +104,6 @@ def _dual_step(fields: Float32, c: int, y: int, x: int, width: int, below: Lanes
     here = load(fields, (y, FLOW + c, x))
     across = leading(load(fields, (y, FLOW + c, x + 1)) - here, width - 1 - x)
     down = below - here
-    square = across * across + (down * down + TINY)
-    length = square * inverse_root(square)
-    # 1 / (1 + |∇u|), so that the estimates' errors vanish with |∇u|: a dual that is multiplied by
-    # a little too much in every iteration would grow.
-    shrink = ONE - length * inverse(ONE + length)
+    shrink = ONE / (ONE + root(across * across + down * down))
     store(fields, (y, DUAL_X + c, x), (load(fields, (y, DUAL_X + c, x)) + across) * shrink)
     store(fields, (y, DUAL_Y + c, x), (load(fields, (y, DUAL_Y + c, x)) + down) * shrink)

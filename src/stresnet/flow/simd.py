@@ -7,6 +7,10 @@
 LLVM turns a vector into what the processor has: one register of AVX-512, two of AVX2, four of
 NEON. Its own vectoriser gives up on loops over more than a few arrays, since they might overlap.
 
+Every operation is rounded as IEEE 754 says, in the order written: no multiply-add is fused, no
+sum reordered, no inverse estimated. So all processors give the same bytes, for up to 4 % of the
+time (docs/decisions/0002-tv-l1-kernel.md).
+
 Nothing is checked: arrays are float32 and contiguous along their last axis, and long enough for
 whole vectors there (`whole_lanes`). For compiled code only.
 """
@@ -15,13 +19,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from functools import cache
 from typing import Any, TypeAlias
 
-import numba
 import numpy as np
 import numpy.typing as npt
-from llvmlite import binding, ir  # type: ignore[import-untyped]
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
@@ -33,8 +35,6 @@ Lanes: TypeAlias = Any  # numba's, which mypy cannot see
 FLOAT, INT, LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 FLOAT_BYTES = 4
 VECTOR = ir.VectorType(FLOAT, LANES)
-# Flow and frames are finite, and sums may be taken in any order.
-FLAGS = ("fast",)
 
 
 class LanesType(types.Type):
@@ -53,15 +53,6 @@ class LanesModel(models.PrimitiveModel):
 
 
 A_VECTOR = LanesType()
-
-
-@cache
-def has_avx512() -> bool:
-    """Whether numba compiles for a processor with AVX-512, by the rules of its documentation."""
-    config: Any = numba.config  # its attributes are set as it is imported
-    if config.CPU_FEATURES is not None:  # NUMBA_CPU_FEATURES, for example "+avx2,-avx512f"
-        return "+avx512f" in config.CPU_FEATURES.split(",")
-    return bool(config.ENABLE_AVX and binding.get_host_cpu_features().get("avx512f"))
 
 
 def whole_lanes(length: int) -> int:
@@ -120,14 +111,14 @@ def _operator(symbol: Callable[[Any, Any], Any], emit: Callable[[Any, Any, Any],
     overload(symbol)(with_numba_types)
 
 
-_operator(operator.add, lambda builder, a, b: builder.fadd(a, b, flags=FLAGS))
-_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b, flags=FLAGS))
-_operator(operator.mul, lambda builder, a, b: builder.fmul(a, b, flags=FLAGS))
-_operator(operator.truediv, lambda builder, a, b: builder.fdiv(a, b, flags=FLAGS))
+_operator(operator.add, lambda builder, a, b: builder.fadd(a, b))
+_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b))
+_operator(operator.mul, lambda builder, a, b: builder.fmul(a, b))
+_operator(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))
 
 
 def _select(sign: str) -> Callable[[Any, Any, Any], Any]:
-    return lambda builder, a, b: builder.select(builder.fcmp_ordered(sign, a, b, flags=FLAGS), a, b)
+    return lambda builder, a, b: builder.select(builder.fcmp_ordered(sign, a, b), a, b)
 
 
 # The lesser or the greater of two, lane by lane.
@@ -194,53 +185,28 @@ def leading(typing: Any, vector: Any, count: Any) -> Any:
     return A_VECTOR(vector, types.int64), generate
 
 
-def _declared(builder: Any, name: str, kind: Any) -> Any:
-    return builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+@_instruction
+def root(typing: Any, vector: Any) -> Any:
+    """The square root, lane by lane."""
 
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        name, kind = f"llvm.sqrt.v{LANES}f32", ir.FunctionType(VECTOR, [VECTOR])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        return builder.call(function, values)
 
-def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
-    """LLVM's own function `name`."""
-    kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    function = _declared(builder, f"llvm.{name}.v{LANES}f32", kind)
-    return builder.call(function, arguments, fastmath=FLAGS)
-
-
-def _estimate(name: str, exactly: Callable[[Any, Any], Any]) -> Any:
-    """AVX-512's estimate to 14 bits of what `exactly(builder, vector)` computes elsewhere."""
-
-    def instruction(typing: Any, vector: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            if not has_avx512():
-                return exactly(builder, values[0])
-            mask = ir.IntType(LANES)
-            kind = ir.FunctionType(VECTOR, [VECTOR, VECTOR, mask])
-            function = _declared(builder, f"llvm.x86.avx512.{name}.ps.512", kind)
-            return builder.call(function, [values[0], VECTOR(ir.Undefined), mask(-1)])
-
-        return A_VECTOR(vector), generate
-
-    return _instruction(instruction)
-
-
-def _exact_inverse(builder: Any, vector: Any) -> Any:
-    return builder.fdiv(_constant([1.0] * LANES), vector, flags=FLAGS)
-
-
-def _exact_inverse_root(builder: Any, vector: Any) -> Any:
-    return _exact_inverse(builder, _call(builder, "sqrt", VECTOR, vector))
-
-
-# 1 / x and 1 / √x lane by lane, x > 0, with a relative error of at most 2^-14.
-inverse = _estimate("rcp14", _exact_inverse)
-inverse_root = _estimate("rsqrt14", _exact_inverse_root)
+    return A_VECTOR(vector), generate
 
 
 @_instruction
 def total(typing: Any, vector: Any) -> Any:
-    """The sum of the lanes, float32."""
+    """The sum of the lanes, float32: halves are added, then their halves, and so on."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return _call(builder, "vector.reduce.fadd", FLOAT, FLOAT(0.0), values[0])
+        (sums,) = values
+        for half in (8, 4, 2, 1):
+            turned = _shuffled(builder, sums, sums, [(i + half) % LANES for i in range(LANES)])
+            sums = builder.fadd(sums, turned)
+        return builder.extract_element(sums, INT(0))
 
     return types.float32(vector), generate
 
@@ -255,16 +221,11 @@ def quarter_sums(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
         low = [lane for start in (0, 8) for lane in (e + start for e in evens)]
         high = [lane for start in (0, 8) for lane in (o + start for o in odds)]
         # First a and b, c and d, quarter beside quarter; then the halves of both.
-        ab = builder.fadd(
-            _shuffled(builder, a, b, low), _shuffled(builder, a, b, high), flags=FLAGS
-        )
-        cd = builder.fadd(
-            _shuffled(builder, c, d, low), _shuffled(builder, c, d, high), flags=FLAGS
-        )
+        ab = builder.fadd(_shuffled(builder, a, b, low), _shuffled(builder, a, b, high))
+        cd = builder.fadd(_shuffled(builder, c, d, low), _shuffled(builder, c, d, high))
         return builder.fadd(
             _shuffled(builder, ab, cd, [*range(8), *range(16, 24)]),
             _shuffled(builder, ab, cd, [*range(8, 16), *range(24, 32)]),
-            flags=FLAGS,
         )
 
     return A_VECTOR(a, b, c, d), generate

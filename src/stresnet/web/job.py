@@ -33,6 +33,7 @@ class Limits:
         upload_seconds: that sending it may take.
         video_seconds: length of a clip.
         work_seconds: that the worker may spend on one clip.
+        work_bytes: of memory that the worker may take for one clip, beside the model's.
         keep_seconds: that a finished job's files are kept.
         jobs_waiting: of all clients together, including those being sent.
         jobs_of_client: unfinished ones of one client.
@@ -45,6 +46,7 @@ class Limits:
     upload_seconds: float = 300.0
     video_seconds: float = 60.0
     work_seconds: float = 900.0
+    work_bytes: int = 8_000_000_000
     keep_seconds: float = 1800.0
     jobs_waiting: int = 40
     jobs_of_client: int = 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -11,12 +12,17 @@ import traceback
 from pathlib import Path
 from typing import Any, Self
 
-from stresnet.errors import StresnetError
+from stresnet.errors import EnvironmentProblem, StresnetError
 from stresnet.web.fair_queue import FairQueue
 from stresnet.web.job import FILES, Job, JobView, Limits, State
 from stresnet.web.worker_client import Worker, WorkerDied, worker_command
 
 CLEARING_SECONDS = 5.0  # between two searches for jobs whose time is over
+
+
+_NO_MODEL = EnvironmentProblem(
+    "the model of this server is not what it was", remedy="tell whoever runs it to start it again"
+)
 
 
 class Busy(Exception):
@@ -38,6 +44,7 @@ class Service:
     def __init__(self, *, limits: Limits | None = None, **work: Any) -> None:
         self.limits = limits or Limits()
         self.class_names: tuple[str, ...] = ()
+        self._model: Any = None  # what the first worker said of it
         self._scratch = Path(tempfile.mkdtemp(prefix="stresnet-web-"))
         self.worker = Worker(worker_command(self._scratch, **work))
         self._jobs: dict[str, Job] = {}
@@ -165,6 +172,8 @@ class Service:
                     "folder": str(job.folder),
                     "name": job.name,
                     "max_seconds": self.limits.video_seconds,
+                    "work_seconds": self.limits.work_seconds,
+                    "work_bytes": self.limits.work_bytes,
                 },
                 seconds=self.limits.work_seconds,
                 on_news=on_news,
@@ -184,7 +193,19 @@ class Service:
     def _start_worker(self) -> None:
         if self._closed.is_set():
             raise WorkerDied("the server is about to end")
-        self.class_names = tuple(self.worker.start()["classes"])
+        try:
+            ready = self.worker.start()
+        except StresnetError as error:
+            if self._model is None or isinstance(error, WorkerDied):
+                raise
+            print(f"the model cannot be loaded again: {error}", file=sys.stderr)
+            raise _NO_MODEL from error  # without the server's paths
+        if self._model not in (None, ready):
+            self.worker.kill()
+            print("the model was changed on disk; start the server again", file=sys.stderr)
+            raise _NO_MODEL
+        self._model = ready
+        self.class_names = tuple(ready["classes"])
 
     def _tidy(self, job: Job) -> None:
         """Keep what its visitor may fetch, and nothing of a job that failed or is not wanted."""

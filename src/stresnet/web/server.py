@@ -45,8 +45,10 @@ def serve(
     """
     try:
         import uvicorn
+        from uvicorn.protocols.http.h11_impl import H11Protocol
 
         from stresnet.web.app import make_app
+        from stresnet.web.connections import Connections
     except ImportError as error:
         raise EnvironmentProblem(
             f"the web page needs {error.name}", remedy="pip install 'stresnet[web]'"
@@ -65,9 +67,15 @@ def serve(
             fast=fast,
         ) as service,
     ):
-        app = make_app(service, names={host, *names})
+        connections = Connections(make_app(service, names={host, *names}))
         # Answers that are held back must not delay the end.
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            connections,
+            http=connections.protocol(H11Protocol),  # type: ignore[arg-type]
+            ws="none",
+            log_level="warning",
+            timeout_graceful_shutdown=1,
+        )
         on_ready(f"http://{host}:{listening.getsockname()[1]}/")
         uvicorn.Server(config).run(sockets=[listening])
 

@@ -8,8 +8,10 @@ Orders come on stdin, messages go to stdout, as lines of JSON; see `worker_clien
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
+import resource
 import shutil
 import sys
 import threading
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from stresnet.errors import EnvironmentProblem, StresnetError
+from stresnet.workers import cores
 
 CLEARINGS = 10  # attempts to remove the files
 Send = Callable[[dict[str, Any]], None]
@@ -37,6 +40,7 @@ def main(arguments: dict[str, Any]) -> None:
         Path("/proc/self/oom_score_adj").write_text("800")
     try:
         # Imported only here, so that an import that fails is reported, too.
+        from stresnet.evaluation.score_cache import fingerprint
         from stresnet.memory import keep_memory
         from stresnet.prediction.recogniser import Recogniser
         from stresnet.web.recognise import recognise
@@ -51,10 +55,14 @@ def main(arguments: dict[str, Any]) -> None:
     except Exception as error:
         send({"error": described(error)})
         return
-    send({"ready": {"classes": list(recogniser.class_names)}})
+    model = fingerprint(recogniser.net, recogniser.protocol, precision=recogniser.precision)
+    send({"ready": {"classes": list(recogniser.class_names), "model": model}})
     while True:
         order = orders.get()
         try:
+            if recogniser.device == "cpu":  # a GPU's driver reserves addresses without end
+                limit_memory(order["work_bytes"])
+            limit_time(order["work_seconds"])
             result = recognise(
                 recogniser,
                 Path(order["folder"]),
@@ -67,6 +75,25 @@ def main(arguments: dict[str, Any]) -> None:
             send({"result": result})
         except Exception as error:
             send({"error": described(error)})
+
+
+def limit_memory(more: int) -> None:
+    """Let this process take so many bytes of addresses more than it has now (Linux)."""
+    with suppress(OSError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, most))
+
+
+def limit_time(seconds: float) -> None:
+    """Let this process compute for so long on all cores from now on, then end it by SIGXCPU.
+
+    The server ends it sooner, unless it is gone.
+    """
+    now = resource.getrusage(resource.RUSAGE_SELF)
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    until = now.ru_utime + now.ru_stime + seconds * cores()
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(until), most))
 
 
 def _channel() -> Send:
@@ -100,7 +127,7 @@ def _lines() -> Iterator[str]:
 
 def described(error: Exception) -> dict[str, str]:
     """Describe an error for `worker_client.raised`; an unforeseen one goes to the log in full."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch's words
         error = EnvironmentProblem(
             "there is not enough memory for this clip", remedy="send a shorter one"
         )

@@ -8,7 +8,7 @@
     ├── index.json         sizes, times, origin ("source"), how it was prepared
     └── (ZIP comment)      where offsets.bin is; SHA-256 of every byte before it
 
-`unzip` and picture viewers read it. The same video prepared twice gives the same bytes.
+`unzip` and picture viewers read it. The same video gives the same bytes, on any processor.
 Why so: docs/decisions/0003-store.md.
 """
 
