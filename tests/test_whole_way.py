@@ -13,7 +13,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from loading_scripts import script
 from making_videos import moving_texture, read_video, write_video
 from stresnet.cli import app
 from stresnet.data.prepare.ensure import PreparedVideos
@@ -210,24 +209,6 @@ def test_training_goes_on_from_a_trained_model_with_the_same_or_other_classes(
     assert torch.equal(same.motion.classifier.weight, given.motion.classifier.weight)
     assert other.motion.classifier.weight.shape[0] == 3
     assert not other.motion.classifier.weight.any()
-
-
-def test_a_trained_recogniser_is_distilled_into_a_small_one(
-    data: Path, run: Path, tmp_path: Path
-) -> None:
-    distil = script("tools/distil.py").distil
-    distil(data, run / "two_stream", tmp_path / "student", iterations=2, workers=0,
-           store=run.parent / "store")  # fmt: skip
-    student = load_model(tmp_path / "student")
-    assert student.class_names == ("left", "right")
-    assert student.preparation == load_model(run / "two_stream").preparation
-    assert student.config["input_size"] == 32
-    with pytest.raises(UsageError, match="weights were given"):
-        distil(data, run / "run.json", tmp_path / "other", iterations=1, weights=tmp_path,
-               store=run.parent / "store")  # fmt: skip
-    with pytest.raises(UsageError, match="expected a two-stream network"):
-        distil(data, run / "st_resnet", tmp_path / "other", iterations=1, workers=0,
-               store=run.parent / "store")  # fmt: skip
 
 
 def test_training_and_test_videos_are_apart(run: Path) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from multiprocessing import active_children
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from stresnet.data.loading.dataset import ChunkDataset, SampleKey, StepSampler
-from stresnet.errors import StresnetError, TrainingError
+from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, SampleKey, StepSampler
+from stresnet.data.loading.sampling import FLOWS
+from stresnet.errors import EnvironmentProblem, StresnetError, TrainingError
 
+SHARED = Path("/dev/shm")  # where groups lie on their way from a loader process
+PREFETCHED = 2  # groups ready for each process
 LOADER_TIMEOUT = 120.0  # seconds until a silent loader process counts as dead
 
 
@@ -77,14 +82,18 @@ def load_groups(
         pin: in page-locked memory, from which a GPU copies faster.
 
     Raises:
+        EnvironmentProblem: the memory that processes share is too small.
         StoreError: a prepared video is damaged.
         TrainingError: a loader process died, or was silent for `LOADER_TIMEOUT`.
     """
+    if workers:
+        require_shared_memory(samples.settings, sampler.group, workers)
     loader: DataLoader[Group | StresnetError] = DataLoader(
         GroupDataset(samples),
         sampler=sampler,
         batch_size=None,  # an item of the data set is a group already
         num_workers=workers,
+        prefetch_factor=PREFETCHED if workers else None,
         timeout=LOADER_TIMEOUT if workers else 0,
         worker_init_fn=leave_signals_to_trainer,
         generator=torch.Generator(),  # or it would draw from dropout's, when it starts
@@ -110,6 +119,26 @@ def load_groups(
             f"a loader process died or hung ({error})",
             remedy="free memory or repair the disk, then run the same command; or use --workers 0",
         ) from error
+
+
+def require_shared_memory(settings: ChunkSettings, group: int, workers: int) -> None:
+    """Check that the groups which loader processes hand over fit into /dev/shm (Linux).
+
+    Raises:
+        EnvironmentProblem: they do not; containers often have 64 MB of it.
+    """
+    if not SHARED.is_dir():
+        return
+    channels = {"rgb": 3, "flow": 2 * FLOWS, "both": 3 + 2 * FLOWS}[settings.modality]
+    of_group = group * settings.chunks * channels * settings.size**2
+    needed = of_group * (workers * PREFETCHED + 1)
+    free = shutil.disk_usage(SHARED).free
+    if free < needed:
+        raise EnvironmentProblem(
+            f"{SHARED} has {free / 1e6:.0f} MB free, and {workers} loader processes need "
+            f"{needed / 1e6:.0f} MB of it",
+            remedy="in a container, give it more (docker run --shm-size=4g), or use --workers 0",
+        )
 
 
 @contextmanager

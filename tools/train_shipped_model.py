@@ -1,0 +1,122 @@
+"""Make a model that ships, from a folder of clips to its card.
+
+python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--network two_stream] [--folds 1,2,3]
+
+1. for each fold of FOLDS_CSV (columns path, label, source, fold): train by the recipe `quick` with
+   that fold kept out, and evaluate the networks on it
+2. train on all clips
+3. write OUT/model: the network in float16, and a card with the accuracies of step 1
+
+Safe to interrupt: the same command resumes. The model goes to src/stresnet/assets/models/NAME.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+from pathlib import Path
+
+import numpy as np
+
+import stresnet
+from stresnet.evaluation.comparison import Comparison
+from stresnet.training.recipe import PHASES
+from stresnet.training.run import NETWORK_OF
+
+
+def main() -> None:
+    """Train, evaluate, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, metavar="FOLDS_CSV")
+    parser.add_argument("name", help="of the model")
+    parser.add_argument("out", type=Path)
+    parser.add_argument(
+        "--network", default="st_resnet_star", choices=sorted({*NETWORK_OF.values()})
+    )
+    parser.add_argument("--folds", help="some of the folds, as 1,2; default: all")
+    parser.add_argument("--store", type=Path)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    with options.data.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    folds = sorted({int(row["fold"]) for row in rows})
+    if options.folds:
+        folds = [int(number) for number in options.folds.split(",")]
+    phases = [phase for phase in PHASES if PHASES.index(phase) <= last_phase(options.network)]
+    for fold in folds:
+        stresnet.train(
+            options.data, options.out / f"fold{fold}", fold=fold, phases=phases, store=options.store
+        )
+    comparison = stresnet.evaluate(
+        options.out / "fold{fold}" / options.network,
+        options.data,
+        fold=folds,
+        out=options.out / "report",
+        store=options.store,
+        precision="fp32",
+    )
+
+    # The list of all clips lies beside the other, so that videos keep the names of their stores.
+    everything = options.data.with_name(f".{options.name}-all.csv")
+    with everything.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("path", "label", "split"))
+        table.writerows((row["path"], row["label"], "train") for row in rows)
+    try:
+        trained = stresnet.train(
+            everything, options.out / "all", phases=phases, store=options.store
+        )
+    finally:
+        everything.unlink()
+    net = stresnet.load_model(trained)
+    net.save_pretrained(
+        options.out / "model",
+        class_names=net.class_names,
+        preparation=net.preparation,
+        card=net.card + measured(comparison, options.name),
+        half=True,
+    )
+
+
+def last_phase(network: str) -> int:
+    """The place in `PHASES` of the last phase that makes this network."""
+    return max(PHASES.index(phase) for phase, made in NETWORK_OF.items() if made == network)
+
+
+def measured(comparison: Comparison, name: str) -> str:
+    """The card's part on accuracy: each fold, and who is taken for whom."""
+    main = comparison.main
+    lines = [
+        "",
+        f"This network, `{name}`, was trained on all clips. Siblings, each with one fold kept out:",
+        "",
+        "| kept out | appearance | motion | both |",
+        "|---|---|---|---|",
+    ]
+    for fold, result in zip(comparison.folds, main.results, strict=True):
+        of_rows = (f"{100 * result.accuracy(row):.1f} %" for row in main.rows)
+        lines.append(f"| fold {fold} ({len(result.names)} clips) | {' | '.join(of_rows)} |")
+    of_rows = (f"{100 * main.accuracy(row):.1f} %" for row in main.rows)
+    lines += [
+        f"| mean | {' | '.join(of_rows)} |",
+        "",
+        "Of all kept-out clips, by both streams:",
+        "",
+    ]
+    found = main.scores().argmax(1)
+    for number, label in enumerate(main.class_names):
+        own = main.truth == number
+        names, counts = np.unique(found[own & (found != number)], return_counts=True)
+        wrong = ", ".join(
+            f"{main.class_names[each]} {count}" for each, count in zip(names, counts, strict=True)
+        )
+        right = int((found[own] == number).sum())
+        others = f"; as {wrong}" if wrong else ""
+        lines.append(f"- {label}: {right} of {int(own.sum())}{others}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
