@@ -77,7 +77,7 @@ docs: setup-dev
 pictures: setup-dev
 	$(BIN)/python tools/pictures/diagrams.py
 	$(BIN)/python tools/pictures/clips.py
-	$(BIN)/python tools/pictures/screens.py
+	$(BIN)/python tools/pictures/screens.py build/pages
 
 lint: setup-dev
 	$(BIN)/ruff check .
