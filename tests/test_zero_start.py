@@ -61,7 +61,7 @@ def test_what_was_learnt_stays_in_the_next_phase(run: Path) -> None:
 
 def test_factors_have_a_rate_of_their_own_and_do_not_decay(run: Path) -> None:
     net = started(ZERO, run)
-    optimizer = make_optimizer(net, ZERO)
+    optimizer = make_optimizer(net, ZERO, ZERO.phase("st_resnet"))
     set_rate(optimizer, 1e-3)
     factors = {id(connection.scale) for connection in net.connections}
     found = [g for g in optimizer.param_groups if factors & {id(p) for p in g["params"]}]

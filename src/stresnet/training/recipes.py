@@ -130,10 +130,10 @@ RELEASED_CODE = replace(
 # - videos at half the size, flow by FAST: a seventh of the paper's preparation;
 # - the first half of ImageNet's ResNet-50, which ships, in both streams; AdamW, since a few hundred
 #   iterations of SGD leave it underfitted; mean losses, groups as large as the batch;
-# - of the appearance stream alone only the classifier learns: the whole stream learns a few hundred
-#   clips by heart;
-# - the joint networks start where the two streams stand: identity temporal filters, factors of the
-#   motion residuals from 0.
+# - of the appearance stream alone only the last stage learns, slowly: the whole stream learns a few
+#   hundred clips by heart;
+# - the joint networks start where the two streams stand (identity temporal filters, factors of the
+#   motion residuals from 0) and move slowly, with fixed norms.
 #   stresnet train FOLDER
 # Cost and accuracy: docs/results.md.
 # --------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ QUICK = Recipe(
     optimizer="adamw",
     weight_decay=0.02,
     residual_scale="channel",
-    scale_rate=30.0,
+    scale_rate=100.0,
     temporal_init="identity",
     phases=(
         Phase(
@@ -163,9 +163,11 @@ QUICK = Recipe(
         ),
         Phase(
             name="appearance",
-            schedule=((3e-3, 8),),
+            schedule=((1e-3, 8),),
             unit="epochs",
-            learns="classifier",
+            learns="last stage",
+            fixed_norms=True,
+            appearance_rate=0.1,
             cosine=True,
             batch=16,
             norm_group=16,
@@ -176,8 +178,10 @@ QUICK = Recipe(
         ),
         Phase(
             name="st_resnet",
-            schedule=((3e-4, 2),),
+            schedule=((1e-4, 1),),
             unit="epochs",
+            fixed_norms=True,
+            appearance_rate=0.1,
             cosine=True,
             batch=8,
             norm_group=8,
@@ -188,8 +192,10 @@ QUICK = Recipe(
         ),
         Phase(
             name="st_resnet_star",
-            schedule=((1e-4, 1),),
+            schedule=((3e-5, 1),),
             unit="epochs",
+            fixed_norms=True,
+            appearance_rate=0.1,
             cosine=True,
             batch=8,
             norm_group=4,
