@@ -13,9 +13,7 @@ from stresnet.training.recipe import Recipe
 from stresnet.training.recipes import QUICK
 
 CLASSES = ("jump", "run", "sit")
-ZERO = replace(
-    QUICK, input_size=32, residual_scale="channel", scale_rate=10.0, temporal_init="identity"
-)
+ZERO = replace(QUICK, depth="tiny", input_size=32, scale_rate=10.0)
 
 
 @pytest.fixture
