@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check install
 
 DATA ?= folds.csv
 PYTHONS ?= $(PYTHON)
-.PHONY: setup setup-dev demo test test-fast test-slow coverage bench bench-flow bench-inference bench-training bench-idt bench-timeline bench-ablations docs \
+.PHONY: setup setup-dev demo test test-fast test-slow coverage fuzz bench bench-flow bench-inference bench-training bench-idt bench-timeline bench-ablations docs \
 	pictures lint format lock wheel wheel-oldest clean
 
 setup: $(VENV)/ready
@@ -44,6 +44,10 @@ test-fast: setup-dev
 test-slow: setup-dev
 	$(BIN)/pytest -m slow
 
+# Damaged videos, and damaged files of every other kind; hours. Figures: docs/reliability.md
+fuzz: setup-dev
+	$(BIN)/python tools/fuzz.py --videos 10000 --others 10000
+
 bench: bench-flow bench-inference bench-training bench-idt
 
 bench-flow: setup-dev
@@ -77,7 +81,7 @@ docs: setup-dev
 pictures: setup-dev
 	$(BIN)/python tools/pictures/diagrams.py
 	$(BIN)/python tools/pictures/clips.py
-	$(BIN)/python tools/pictures/screens.py
+	$(BIN)/python tools/pictures/screens.py build/pages
 
 lint: setup-dev
 	$(BIN)/ruff check .

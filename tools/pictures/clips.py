@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 import stresnet
-from stresnet.data.video.decode import read_video
+from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.encode import video_writer
 from stresnet.drawing import APPEARANCE, MOTION, WHITE, Colour, Picture, draw_text, resized
 from stresnet.evaluation.metrics import softmax
@@ -38,12 +38,17 @@ GAP, LEFT, PLOT, STRIP = 6, 96, 130, 30  # px
 
 def frames_of(clip: str) -> Picture:
     """(N,H,W,3) of a clip that ships, all of one size."""
-    return np.stack([resized(each, HEIGHT, WIDTH) for each in read_video(CLIPS / clip).frames])
+    return np.stack([resized(each, HEIGHT, WIDTH) for each in decoded(CLIPS / clip)])
+
+
+def decoded(video: Path, short_side: int = 256) -> Picture:
+    """(N,H,W,3) of a video file."""
+    return np.stack([frame.image for frame in iter_frames(video, short_side=short_side)])
 
 
 def draw_recognised(video: Path, timeline: stresnet.Timeline) -> None:
     """Frames, their flow, what each stream says at each moment, and the segments."""
-    frames = read_video(video, short_side=HEIGHT).frames
+    frames = decoded(video, HEIGHT)
     height, width = THUMB
     inner = COLUMNS * width + (COLUMNS - 1) * GAP
     page = np.empty((2 * (height + GAP) + PLOT + STRIP + 5 * GAP, LEFT + inner + GAP, 3), np.uint8)
@@ -115,7 +120,7 @@ def draw_flow() -> None:
 def draw_annotated(video: Path, timeline: stresnet.Timeline, scratch: Path) -> None:
     """One frame of what `stresnet predict --annotate` writes."""
     stresnet.annotate(timeline, video, scratch / "annotated.mp4")
-    frame = read_video(scratch / "annotated.mp4", short_side=480).frames[3 * FPS]
+    frame = decoded(scratch / "annotated.mp4", 480)[3 * FPS]
     Image.fromarray(frame).save(PICTURES / "annotated.webp", quality=82, method=6)
 
 

@@ -240,7 +240,7 @@ class Recipe:
         """Return the recipe that gave `as_dict`, also after JSON, which has no tuples.
 
         Raises:
-            UsageError: there are fields that no recipe has.
+            UsageError: there are fields that no recipe has, or values that fit none.
         """
         try:
             phases = tuple(
@@ -254,9 +254,9 @@ class Recipe:
                 for phase in values["phases"]
             )
             return cls(**{**values, "phases": phases})
-        except TypeError as error:  # a field that no recipe has
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise UsageError(
-                f"recipe {values.get('name')!r} cannot be read ({error})",
+                f"the recipe cannot be read ({type(error).__name__}: {error})",
                 remedy="it was made by another version of stresnet: train into a new folder",
             ) from error
 

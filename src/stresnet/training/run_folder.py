@@ -107,7 +107,7 @@ def read_run(out: Path) -> dict[str, Any]:
         raise UsageError(
             f"{out}: holds no run", remedy="give the --out folder of an earlier `stresnet train`"
         ) from error
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path}: cannot be read ({error})", remedy="train into another folder"
         ) from error
