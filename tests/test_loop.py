@@ -419,7 +419,7 @@ def test_biases_and_gains_may_learn_twice_as_fast_and_do_not_decay() -> None:
     set_rate(make_optimizer(net, RECIPE, PHASE), 1e-2)
 
 
-def test_the_appearance_stream_may_learn_slowly_and_its_last_stage_alone() -> None:
+def test_the_appearance_stream_may_learn_slowly_and_its_classifier_alone() -> None:
     net = make_net()
     phase = replace(PHASE, name="st_resnet", appearance_rate=0.1)
     optimizer = make_optimizer(net, RECIPE, phase)
@@ -432,9 +432,9 @@ def test_the_appearance_stream_may_learn_slowly_and_its_last_stage_alone() -> No
     assert rates[id(net.appearance.conv1.weight)] == pytest.approx(1e-3)
     assert rates[id(net.appearance.classifier.weight)] == rates[id(net.motion.conv1.weight)] == 1e-2
 
-    freeze(net.appearance, replace(PHASE, learns="last stage", fixed_norms=True))
+    freeze(net.appearance, replace(PHASE, learns="classifier", fixed_norms=True))
     learning = {name for name, p in net.appearance.named_parameters() if p.requires_grad}
-    assert {name.split(".")[0] for name in learning} == {"conv5_x", "classifier"}
+    assert {name.split(".")[0] for name in learning} == {"classifier"}
     assert not net.appearance.bn1.training and net.motion.bn1.training
 
 

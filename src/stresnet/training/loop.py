@@ -18,7 +18,6 @@ from torch.nn.functional import cross_entropy
 from stresnet.data.loading.dataset import ChunkDataset, SampleKey, StepSampler
 from stresnet.errors import TrainingError, UsageError
 from stresnet.model import STResNet, commit_running_moments
-from stresnet.model.stream import Stream
 from stresnet.model.sub_batch_norm import SubBatchNorm, average_moments
 from stresnet.training.checkpoint import (
     Progress,
@@ -178,12 +177,9 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
 
 def freeze(learner: nn.Module, phase: Phase) -> None:
     """Let only the layers learn that the phase names, and fix the norms where it says so."""
-    streams = [module for module in learner.modules() if isinstance(module, Stream)]
-    if phase.learns == "last stage":
-        learner.requires_grad_(False)
-        for stream in streams:
-            for part in (list(stream.stages)[-1], stream.classifier):
-                part.requires_grad_(True)
+    if phase.learns == "classifier":
+        for name, parameter in learner.named_parameters():
+            parameter.requires_grad_("classifier" in name)
     if phase.fixed_norms:
         for module in learner.modules():
             if isinstance(module, SubBatchNorm):

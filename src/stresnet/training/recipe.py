@@ -55,7 +55,7 @@ class Phase:
         crop: "corners" (motion stream), "scale-jitter" (appearance and joint phases), or
             "corner-grid", the released code's form of that (D5).
         dropout: before the classifiers.
-        learns: all layers, or only the last stage and the classifiers.
+        learns: all layers, or only the classifiers.
         fixed_norms: whether the norms keep their running moments, as in testing.
         appearance_rate: learning rate of the appearance stream's layers before its classifier, as a
             multiple of the others'.
@@ -79,7 +79,7 @@ class Phase:
     cosine: bool = False
     shared_tau: bool = False
     unit: Literal["iterations", "epochs"] = "iterations"
-    learns: Literal["all", "last stage"] = "all"
+    learns: Literal["all", "classifier"] = "all"
     fixed_norms: bool = False
     appearance_rate: float = 1.0
 

@@ -130,8 +130,8 @@ RELEASED_CODE = replace(
 # - videos at half the size, flow by FAST: a seventh of the paper's preparation;
 # - the first half of ImageNet's ResNet-50, which ships, in both streams; AdamW, since a few hundred
 #   iterations of SGD leave it underfitted; mean losses, groups as large as the batch;
-# - of the appearance stream alone only the last stage learns, slowly: the whole stream learns a few
-#   hundred clips by heart;
+# - of the appearance stream alone only the classifier learns: the whole stream learns a few hundred
+#   clips by heart;
 # - the joint networks start where the two streams stand (identity temporal filters, factors of the
 #   motion residuals from 0) and move slowly, with fixed norms.
 #   stresnet train FOLDER
@@ -163,11 +163,10 @@ QUICK = Recipe(
         ),
         Phase(
             name="appearance",
-            schedule=((1e-3, 8),),
+            schedule=((3e-3, 8),),
             unit="epochs",
-            learns="last stage",
+            learns="classifier",
             fixed_norms=True,
-            appearance_rate=0.1,
             cosine=True,
             batch=16,
             norm_group=16,
