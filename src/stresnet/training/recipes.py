@@ -207,7 +207,7 @@ QUICK = Recipe(
 )
 
 # --------------------------------------------------------------------------------------------
-# The same with the paper's whole ResNet-50 (docs/log.md has its motion stream): 1.7 times as long.
+# The same with the paper's whole ResNet-50. docs/log.md has its motion stream; the rest has not run.
 #   stresnet train FOLDER --recipe quick-resnet50 --weights RESNET50
 # --------------------------------------------------------------------------------------------
 QUICK_RESNET50 = replace(QUICK, name="quick-resnet50", depth=50)
