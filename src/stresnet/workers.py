@@ -294,7 +294,7 @@ def _outcomes(
 @contextmanager
 def _blocked(number: signal.Signals) -> Iterator[None]:
     """Hold a signal back from this thread, and for ever from processes that it starts here."""
-    if not hasattr(signal, "pthread_sigmask"):  # not on POSIX
+    if sys.platform == "win32":
         yield
         return
     former = signal.pthread_sigmask(signal.SIG_BLOCK, [number])
