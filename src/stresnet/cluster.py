@@ -109,7 +109,7 @@ def _require_answer(address: str) -> None:
     host, _, port = place.rpartition(":")
     if "://" in place or not host or not port.isdecimal():
         raise UsageError(
-            f"{place!r} is no address of a Ray cluster",
+            f"{place!r} is not the address of a Ray cluster",
             remedy="give auto, local or HOST:PORT of its head, and run this on one of its machines",
         )
     try:
