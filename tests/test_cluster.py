@@ -158,7 +158,7 @@ def test_a_killed_driver_leaves_what_is_done_and_one_machine_goes_on(
     out = tmp_path / "out"
     command = [sys.executable, "-m", "stresnet", "prepare", str(videos), "--store", str(out)]
     driver = subprocess.Popen([*command, "--ray", two_nodes.address])
-    until = time.monotonic() + 120
+    until = time.monotonic() + 400
     while not list(out.glob("*.zip")) and time.monotonic() < until:
         time.sleep(0.05)
     driver.send_signal(signal.SIGKILL)
