@@ -108,7 +108,7 @@ def step_bytes(recipe: Recipe, phase: Phase, execution: Execution) -> int:
         for parameter in learner.parameters():  # `Module.to` does not work without content
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        optimizer = make_optimizer(learner, recipe)
+        optimizer = make_optimizer(learner, recipe, phase)
         set_rate(optimizer, phase.learning_rate(0))
         for parameter in learner.parameters():  # as the groups before this one leave them
             parameter.grad = torch.zeros_like(parameter)

@@ -85,7 +85,11 @@ def moving_store(
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below `folder`, hidden ones too, but not what is known of this very disk."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != FILE)
+    files = (
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in (FILE, ".stresnet")
+    )
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

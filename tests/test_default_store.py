@@ -6,6 +6,7 @@ prepare clips -> train clips -> evaluate clips: each video is decoded once.
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,11 @@ from stresnet.evaluation.protocols import CENTRE_CROP
 from stresnet.model import STResNet
 from stresnet.training.estimate import estimate_training
 from stresnet.training.plan import plan
+from stresnet.training.recipes import QUICK
 from stresnet.workers import JobReport
-from toy_training import RECIPE
+from toy_training import RECIPE as TOY
+
+RECIPE = replace(TOY, short_side=QUICK.short_side, flow=QUICK.flow)
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +66,8 @@ def test_prepare_then_train_then_evaluate_decode_each_video_once(
 
     net = STResNet(2, "tiny", input_size=32).eval()
     net.class_names = ("left", "right")
+    stored = StoredVideo(next(Path("store").rglob("*.zip")))
+    net.preparation = dict(stored.index.preparation)
     with torch.no_grad():
         result = evaluate(net, clips, protocols=CENTRE_CROP)
     assert not result.failures
@@ -76,7 +82,9 @@ def test_two_data_sets_with_equal_file_names_never_share_a_place(
         write_clips(Path(parent, "clips"), seed=10 * number)
         assert CliRunner().invoke(app, ["prepare", f"{parent}/clips"]).exit_code == 0
     first, second = (
-        StoredVideo(store_path(default_store(Path(parent, "clips")), "left/0.mp4"))
+        StoredVideo(
+            store_path(default_store(Path(parent, "clips"), **QUICK.preparing), "left/0.mp4")
+        )
         for parent in ("a", "b")
     )
     assert first.path != second.path

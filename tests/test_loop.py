@@ -25,7 +25,7 @@ from stresnet.training.checkpoint import Progress, load_checkpoint, save_checkpo
 from stresnet.training.initialisation import SHIPPED_WEIGHTS
 from stresnet.training.interrupt import Interrupted
 from stresnet.training.log import RunLog
-from stresnet.training.loop import group_loss, optimizer_step
+from stresnet.training.loop import freeze, group_loss, optimizer_step
 from stresnet.training.optimizer import make_optimizer, set_rate
 from stresnet.training.recipes import RELEASED_CODE
 from stresnet.training.runtime import Execution
@@ -402,7 +402,7 @@ def test_the_released_code_s_recipe_differs_where_the_code_does() -> None:
 def test_biases_and_gains_may_learn_twice_as_fast_and_do_not_decay() -> None:
     recipe = replace(RECIPE, double_rates=True, weight_decay=0.1)
     net = make_net()
-    optimizer = make_optimizer(net, recipe)
+    optimizer = make_optimizer(net, recipe, PHASE)
     set_rate(optimizer, 1e-2)
     found = {
         id(parameter): (group["lr"], group["weight_decay"])
@@ -416,7 +416,26 @@ def test_biases_and_gains_may_learn_twice_as_fast_and_do_not_decay() -> None:
     assert found[id(net.motion.classifier.weight)] == (1e-2, 0.1)
     assert found[id(net.motion.classifier.bias)] == (2e-2, 0.0)
     assert len(found) == len(list(net.parameters()))
-    set_rate(make_optimizer(net, RECIPE), 1e-2)
+    set_rate(make_optimizer(net, RECIPE, PHASE), 1e-2)
+
+
+def test_the_appearance_stream_may_learn_slowly_and_its_classifier_alone() -> None:
+    net = make_net()
+    phase = replace(PHASE, name="st_resnet", appearance_rate=0.1)
+    optimizer = make_optimizer(net, RECIPE, phase)
+    set_rate(optimizer, 1e-2)
+    rates = {
+        id(parameter): group["lr"]
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    assert rates[id(net.appearance.conv1.weight)] == pytest.approx(1e-3)
+    assert rates[id(net.appearance.classifier.weight)] == rates[id(net.motion.conv1.weight)] == 1e-2
+
+    freeze(net.appearance, replace(PHASE, learns="classifier", fixed_norms=True))
+    learning = {name for name, p in net.appearance.named_parameters() if p.requires_grad}
+    assert {name.split(".")[0] for name in learning} == {"classifier"}
+    assert not net.appearance.bn1.training and net.motion.bn1.training
 
 
 def test_losses_of_streams_are_summed_and_chunks_summed_or_averaged() -> None:

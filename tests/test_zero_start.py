@@ -13,9 +13,7 @@ from stresnet.training.recipe import Recipe
 from stresnet.training.recipes import QUICK
 
 CLASSES = ("jump", "run", "sit")
-ZERO = replace(
-    QUICK, input_size=32, residual_scale="channel", scale_rate=10.0, temporal_init="identity"
-)
+ZERO = replace(QUICK, depth="tiny", input_size=32, scale_rate=10.0)
 
 
 @pytest.fixture
@@ -61,7 +59,7 @@ def test_what_was_learnt_stays_in_the_next_phase(run: Path) -> None:
 
 def test_factors_have_a_rate_of_their_own_and_do_not_decay(run: Path) -> None:
     net = started(ZERO, run)
-    optimizer = make_optimizer(net, ZERO)
+    optimizer = make_optimizer(net, ZERO, ZERO.phase("st_resnet"))
     set_rate(optimizer, 1e-3)
     factors = {id(connection.scale) for connection in net.connections}
     found = [g for g in optimizer.param_groups if factors & {id(p) for p in g["params"]}]

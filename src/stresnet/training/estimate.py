@@ -157,7 +157,7 @@ def train_on_noise(
         wait(device)
     seconds = (time.perf_counter() - began) / timed
     weights = sum(p.numel() * p.element_size() for p in learner.parameters())
-    moments = len(make_optimizer(learner, recipe).defaults.get("betas", (0,)))  # 2 in AdamW
+    moments = len(make_optimizer(learner, recipe, phase).defaults.get("betas", (0,)))  # 2 in AdamW
     activations = (kept - weights) * phase.norm_group // timed
     return seconds, weights * (2 + moments) + max(activations, 0)
 

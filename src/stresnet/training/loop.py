@@ -79,10 +79,9 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
     # -- What learns: one stream or both ----------------------------------------------------
     learner: nn.Module = net.get_submodule(phase.name) if phase.stream else net
     learner.to(context.device).train()
-    if phase.learns == "classifier":
-        freeze_features(learner)
+    freeze(learner, phase)
     average_moments(learner, recipe.running_moments)
-    optimizer, scaler = make_optimizer(learner, recipe), execution.scaler(context.device)
+    optimizer, scaler = make_optimizer(learner, recipe, phase), execution.scaler(context.device)
     progress = Progress(learner, optimizer, scaler)
     finished = 0
     if run.checkpoint.exists():
@@ -176,13 +175,15 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
             raise Interrupted(max(number or 0 for number in signals))
 
 
-def freeze_features(learner: nn.Module) -> None:
-    """Let only the classifiers learn; the norms keep their running moments."""
-    for name, parameter in learner.named_parameters():
-        parameter.requires_grad_("classifier" in name)
-    for module in learner.modules():
-        if isinstance(module, SubBatchNorm):
-            module.eval()
+def freeze(learner: nn.Module, phase: Phase) -> None:
+    """Let only the layers learn that the phase names, and fix the norms where it says so."""
+    if phase.learns == "classifier":
+        for name, parameter in learner.named_parameters():
+            parameter.requires_grad_("classifier" in name)
+    if phase.fixed_norms:
+        for module in learner.modules():
+            if isinstance(module, SubBatchNorm):
+                module.eval()
 
 
 def groups_a_step(phase: Phase, processes: int) -> int:

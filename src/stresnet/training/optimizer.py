@@ -9,12 +9,12 @@ from torch import nn
 
 from stresnet.model.motion_residual import MotionConnection
 from stresnet.model.sub_batch_norm import SubBatchNorm
-from stresnet.training.recipe import Recipe
+from stresnet.training.recipe import Phase, Recipe
 
 
-def make_optimizer(learner: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(learner: nn.Module, recipe: Recipe, phase: Phase) -> torch.optim.Optimizer:
     """SGD or AdamW over `parameter_groups`; `set_rate` sets its rate at each iteration."""
-    groups = parameter_groups(learner, recipe)
+    groups = parameter_groups(learner, recipe, phase)
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=0.0)
     return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum)
@@ -26,27 +26,30 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group["multiplier"]
 
 
-def parameter_groups(learner: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+def parameter_groups(learner: nn.Module, recipe: Recipe, phase: Phase) -> list[dict[str, Any]]:
     """Filters decay, biases and normalisation do not (authors' setLrWd.m).
 
     With `recipe.double_rates`, biases and BatchNorm's gains learn twice as fast, as there;
     BatchNorm's own biases do not. Factors of motion residuals do not decay and have a rate of their
-    own.
+    own; so has the appearance stream up to its classifier.
     """
     factors = {id(m.scale) for m in learner.modules() if isinstance(m, MotionConnection)}
-    slow = {id(m.bias) for m in learner.modules() if isinstance(m, SubBatchNorm)}
-    learning = [p for p in learner.parameters() if p.requires_grad]
-    scales = [p for p in learning if id(p) in factors]
-    learning = [p for p in learning if id(p) not in factors]
-    filters = [p for p in learning if p.ndim > 1]
-    fast = [p for p in learning if p.ndim <= 1 and id(p) not in slow]
-    shifts = [p for p in learning if id(p) in slow]
-    double = 2.0 if recipe.double_rates else 1.0
-    groups: list[dict[str, Any]] = [
-        {"params": filters, "weight_decay": recipe.weight_decay, "multiplier": 1.0},
-        {"params": fast, "weight_decay": 0.0, "multiplier": double},
-        {"params": shifts, "weight_decay": 0.0, "multiplier": 1.0},
+    shifts = {id(m.bias) for m in learner.modules() if isinstance(m, SubBatchNorm)}
+    appearance = "" if phase.stream == "appearance" else "appearance."
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in learner.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+        rate = 1.0
+        if id(parameter) in factors:
+            decay, rate = 0.0, recipe.scale_rate
+        elif parameter.ndim == 1 and recipe.double_rates and id(parameter) not in shifts:
+            rate = 2.0
+        if phase.stream != "motion" and name.startswith(appearance) and "classifier" not in name:
+            rate *= phase.appearance_rate
+        groups.setdefault((decay, rate), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "multiplier": rate}
+        for (decay, rate), parameters in groups.items()
     ]
-    if scales:
-        groups.append({"params": scales, "weight_decay": 0.0, "multiplier": recipe.scale_rate})
-    return groups

@@ -55,7 +55,10 @@ class Phase:
         crop: "corners" (motion stream), "scale-jitter" (appearance and joint phases), or
             "corner-grid", the released code's form of that (D5).
         dropout: before the classifiers.
-        learns: all layers, or only the classifiers; then the norms keep their moments.
+        learns: all layers, or only the classifiers.
+        fixed_norms: whether the norms keep their running moments, as in testing.
+        appearance_rate: learning rate of the appearance stream's layers before its classifier, as a
+            multiple of the others'.
         cosine: whether each of these rates is a peak, reached after a tenth of its iterations and
             left along half a cosine towards 0, or is constant, as in the paper.
         shared_tau: whether tau is drawn once a normalisation group, as in the released code, or
@@ -77,6 +80,8 @@ class Phase:
     shared_tau: bool = False
     unit: Literal["iterations", "epochs"] = "iterations"
     learns: Literal["all", "classifier"] = "all"
+    fixed_norms: bool = False
+    appearance_rate: float = 1.0
 
     def __post_init__(self) -> None:
         _require_types(self)

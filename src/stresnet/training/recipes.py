@@ -132,8 +132,8 @@ RELEASED_CODE = replace(
 #   iterations of SGD leave it underfitted; mean losses, groups as large as the batch;
 # - of the appearance stream alone only the classifier learns: the whole stream learns a few hundred
 #   clips by heart;
-# - the joint networks start where the two streams stand: identity temporal filters, factors of the
-#   motion residuals from 0.
+# - the joint networks start where the two streams stand (identity temporal filters, factors of the
+#   motion residuals from 0) and move slowly, with fixed norms.
 #   stresnet train FOLDER
 # Cost and accuracy: docs/results.md.
 # --------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ QUICK = Recipe(
     optimizer="adamw",
     weight_decay=0.02,
     residual_scale="channel",
-    scale_rate=30.0,
+    scale_rate=100.0,
     temporal_init="identity",
     phases=(
         Phase(
@@ -166,6 +166,7 @@ QUICK = Recipe(
             schedule=((3e-3, 8),),
             unit="epochs",
             learns="classifier",
+            fixed_norms=True,
             cosine=True,
             batch=16,
             norm_group=16,
@@ -176,8 +177,10 @@ QUICK = Recipe(
         ),
         Phase(
             name="st_resnet",
-            schedule=((3e-4, 2),),
+            schedule=((1e-4, 1),),
             unit="epochs",
+            fixed_norms=True,
+            appearance_rate=0.1,
             cosine=True,
             batch=8,
             norm_group=8,
@@ -188,8 +191,10 @@ QUICK = Recipe(
         ),
         Phase(
             name="st_resnet_star",
-            schedule=((1e-4, 1),),
+            schedule=((3e-5, 1),),
             unit="epochs",
+            fixed_norms=True,
+            appearance_rate=0.1,
             cosine=True,
             batch=8,
             norm_group=4,
@@ -202,7 +207,7 @@ QUICK = Recipe(
 )
 
 # --------------------------------------------------------------------------------------------
-# The same with the paper's whole ResNet-50 (docs/log.md has its motion stream): 1.7 times as long.
+# The same with the paper's whole ResNet-50. docs/log.md has its motion stream; the rest has not run.
 #   stresnet train FOLDER --recipe quick-resnet50 --weights RESNET50
 # --------------------------------------------------------------------------------------------
 QUICK_RESNET50 = replace(QUICK, name="quick-resnet50", depth=50)
