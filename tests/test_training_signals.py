@@ -67,6 +67,8 @@ def send(process: subprocess.Popen[str], whom: str, number: signal.Signals) -> N
         os.killpg(process.pid, number)
         time.sleep(0.1)
         os.killpg(process.pid, number)
+    elif whom == "loader":
+        os.kill(loaders(process.pid)[0], number)
     else:
         os.kill(process.pid, number)
 
@@ -79,7 +81,7 @@ def stopped_well(process: subprocess.Popen[str], out: Path, number: signal.Signa
 
 
 @pytest.mark.parametrize(
-    ("whom", "number"), [("group twice", signal.SIGTERM), ("main", signal.SIGINT)]
+    ("whom", "number"), [("group twice", signal.SIGTERM), ("loader", signal.SIGTERM)]
 )
 def test_a_signal_ends_training_with_a_checkpoint(
     tmp_path: Path, whom: str, number: signal.Signals
@@ -89,21 +91,6 @@ def test_a_signal_ends_training_with_a_checkpoint(
         stopped_well(process, tmp_path / "run", number)
 
 
-def test_a_signal_to_a_loader_process_alone_costs_nothing(tmp_path: Path) -> None:
-    with training(tmp_path) as process:
-        alive = loaders(process.pid)
-        os.kill(alive[0], signal.SIGTERM)
-        log = tmp_path / "run" / "log.csv"
-        before = len(log.read_text().splitlines())
-        deadline = time.monotonic() + 60
-        while len(log.read_text().splitlines()) < before + 5:
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.2)
-        assert loaders(process.pid) == alive
-        process.terminate()
-        stopped_well(process, tmp_path / "run", signal.SIGTERM)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_a_signal_at_a_random_moment(tmp_path: Path, seed: int) -> None:
@@ -111,5 +98,5 @@ def test_a_signal_at_a_random_moment(tmp_path: Path, seed: int) -> None:
     number = draw.choice([signal.SIGTERM, signal.SIGINT])
     with training(tmp_path) as process:
         time.sleep(draw.uniform(0, 2))
-        send(process, draw.choice(["main", "group", "group twice"]), number)
+        send(process, draw.choice(["main", "loader", "group", "group twice"]), number)
         stopped_well(process, tmp_path / "run", number)

@@ -12,6 +12,7 @@ import pytest
 from making_videos import MJPEG, moving_texture, read_video, write_video
 from stresnet.data.video.decode import mean_step
 from stresnet.data.video.probe import lasts_longer, probe
+from stresnet.errors import VideoError
 
 CLIP = moving_texture(30, 64, 80)
 
@@ -127,3 +128,13 @@ def test_slow_pictures_are_not_pauses() -> None:
     assert mean_step(np.array([0.0, 3, 6, 9, 12])) == 3
     assert mean_step(np.array([0.0, 1, 2, 30])) == 1
     assert mean_step(np.array([7.0])) == 0
+
+
+def test_a_file_without_its_head_is_no_video(tmp_path: Path) -> None:
+    """FFmpeg takes the tail of an AVI for a bare MPEG-4 stream, which is not on the list."""
+    whole = write_video(tmp_path / "a.avi", CLIP).read_bytes()
+    for left in (0.9, 0.5):
+        path = tmp_path / "tail.avi"
+        path.write_bytes(whole[int(len(whole) * (1 - left)) :])
+        with pytest.raises(VideoError, match="not a video, or its start is damaged"):
+            read_video(path)

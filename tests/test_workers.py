@@ -69,7 +69,7 @@ def wait_for(path: Path) -> None:
 
 
 def test_nothing_to_do_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers_module, "_Worker", None)
+    monkeypatch.setattr(workers_module, "Worker", None)
     assert list(map_in_processes(mark, {}, workers=2)) == []
 
 
@@ -232,3 +232,24 @@ def test_cells_are_never_formulas(tmp_path: Path) -> None:
     assert cells == ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "'\rx", 'a,"b"\nc', "\\udcff", "plain"]
     write_failures(path, [])
     assert not path.exists()
+
+
+def process_of(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+def test_a_spare_process_does_the_next_calls_jobs() -> None:
+    spare: list[workers_module.Worker] = []
+
+    def where(number: int) -> object:
+        ((_, outcome),) = map_in_processes(process_of, {0: number}, workers=1, spare=spare)
+        return outcome
+
+    first = where(1)
+    assert where(2) == first
+    assert isinstance(where(3), JobError)
+    assert not spare
+    assert where(4) != first
+    workers_module._stop(spare)

@@ -6,7 +6,7 @@
 
 `concurrent.futures` gives up all its jobs when one worker dies, and here one may: decoders crash
 or loop on damaged files, and the system kills what takes too much memory. Another engine than
-processes, as a cluster's, needs no more than to yield the same pairs.
+processes, as `stresnet.cluster`, needs no more than to yield the same pairs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from stresnet.errors import EnvironmentProblem, JobError, StresnetError, UsageError
 from stresnet.files import atomic_write, inert_cell
@@ -152,6 +152,24 @@ def write_failures(path: Path, failures: Sequence[tuple[str, str]]) -> None:
         table.writerows((inert_cell(name), inert_cell(reason)) for name, reason in failures)
 
 
+# --- engines --------------------------------------------------------------------------------------
+
+
+class Engine(Protocol):
+    """What runs jobs: `map_in_processes`, or one that does the same elsewhere."""
+
+    def __call__(
+        self,
+        function: Callable[[Job], Result],
+        jobs: Mapping[Name, Job],
+        *,
+        workers: int | None = None,
+        deadline: float | None = DEADLINE,
+        on_progress: OnProgress = silent,
+    ) -> Generator[tuple[Name, Result | StresnetError], None, None]:
+        """See `map_in_processes`."""
+
+
 # --- worker processes ---------------------------------------------------------------------------
 
 
@@ -162,6 +180,7 @@ def map_in_processes(
     workers: int | None = None,
     deadline: float | None = DEADLINE,
     on_progress: OnProgress = silent,
+    spare: list[Worker] | None = None,
 ) -> Generator[tuple[Name, Result | StresnetError], None, None]:
     """Yield the name of each job with its result or its error, in the order of completion.
 
@@ -175,12 +194,14 @@ def map_in_processes(
         deadline: seconds that a job may take; each `report_progress` starts them again. After that
             its process is killed, and the job fails. None: for ever.
         on_progress: gets the jobs finished, with the shares (0 to 1) that running jobs report.
+        spare: idle processes that earlier calls with this function left here; this one uses them,
+            and leaves its own. None: processes end with the call.
 
     Raises:
         UsageError: `workers` is less than 1.
     """
     workers, _ = worker_count(workers, len(jobs))
-    outcomes = _outcomes(function, jobs, workers, deadline, on_progress)
+    outcomes = _outcomes(function, jobs, workers, deadline, on_progress, spare)
     next(outcomes)  # to where the first jobs have started
     return outcomes
 
@@ -202,8 +223,8 @@ class _Share:
     of_job: float
 
 
-class _Worker:
-    """A process, and the line to it."""
+class Worker:
+    """A worker process, and the line to it."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         context = multiprocessing.get_context("spawn")  # forks break threads, ours and libraries'
@@ -227,18 +248,19 @@ def _outcomes(
     workers: int,
     deadline: float | None,
     on_progress: OnProgress,
+    spare: list[Worker] | None,
 ) -> Generator[Any, None, None]:
     """As `map_in_processes`, after a first None."""
     waiting = deque(jobs)
-    idle: list[_Worker] = []
-    busy: dict[_Worker, Name] = {}
+    idle: list[Worker] = [] if spare is None else spare
+    busy: dict[Worker, Name] = {}
     died: set[Name] = set()  # jobs whose first process did
     shares: dict[Name, float] = {}
     finished = 0
 
     def refill() -> None:
         while waiting and len(busy) < workers:
-            worker = idle.pop() if idle else _Worker(function)
+            worker = idle.pop() if idle else Worker(function)
             busy[worker] = waiting.popleft()
             worker.give(jobs[busy[worker]])
 
@@ -288,13 +310,13 @@ def _outcomes(
                     yield name, outcome
             refill()
     finally:
-        _stop([*idle, *busy])
+        _stop([*idle, *busy] if spare is None else [*busy])
 
 
 @contextmanager
 def _blocked(number: signal.Signals) -> Iterator[None]:
     """Hold a signal back from this thread, and for ever from processes that it starts here."""
-    if not hasattr(signal, "pthread_sigmask"):  # not on POSIX
+    if sys.platform == "win32":
         yield
         return
     former = signal.pthread_sigmask(signal.SIG_BLOCK, [number])
@@ -311,7 +333,7 @@ def _pass_on(exit_code: int | None) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _stop(workers: Sequence[_Worker], *, seconds: float = STOP_SECONDS) -> None:
+def _stop(workers: Sequence[Worker], *, seconds: float = STOP_SECONDS) -> None:
     """End workers within `seconds`; kill those that do not answer, as in a decoder that hangs."""
     processes = [worker.process for worker in workers]
     try:

@@ -13,7 +13,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from stresnet.cli.app import say, say_failures
-from stresnet.cli.options import Data, Device, Fold, Lists, Precision, Seed, Store, Workers, numbers
+from stresnet.cli.options import (
+    Data,
+    Device,
+    Fold,
+    Lists,
+    Precision,
+    Ray,
+    Seed,
+    Store,
+    Workers,
+    numbers,
+)
 from stresnet.cli.progress import progress
 from stresnet.errors import UsageError
 
@@ -63,15 +74,17 @@ def evaluate(
     device: Device = "auto",
     precision: Precision = "auto",
     workers: Workers = None,
+    ray: Ray = None,
 ) -> None:
     """Evaluate models on the test videos, per stream and fused. Rerun to resume."""
+    from stresnet.cluster import engine_at
     from stresnet.evaluation.evaluate import evaluate
     from stresnet.evaluation.protocols import protocols_named
     from stresnet.evaluation.report import console_table, write_report
 
     if fold is not None and folds is not None:
         raise UsageError("--fold and --folds are both given", remedy="give one of them")
-    with progress("evaluate") as on_progress:
+    with engine_at(ray, out) as engine, progress("evaluate") as on_progress:
         comparison = evaluate(
             models,
             data,
@@ -86,6 +99,7 @@ def evaluate(
             device=device,
             precision=precision,
             workers=workers,
+            engine=engine if ray else None,
             on_progress=on_progress,
         )
     Console().print(console_table(write_report(comparison, out)))

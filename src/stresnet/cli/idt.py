@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from stresnet.cli.app import say, say_failures
-from stresnet.cli.options import Data, Fold, Lists, Seed, Videos, Workers
+from stresnet.cli.options import Data, Fold, Lists, Ray, Seed, Videos, Workers
 from stresnet.cli.progress import progress
 
 
@@ -18,18 +18,21 @@ def extract(
     out: Annotated[Path, typer.Option(help="Folder for the trajectories.")] = Path("idt/features"),
     short_side: Annotated[int, typer.Option(min=32, help="Of the frames, px.")] = 240,
     workers: Workers = None,
+    ray: Ray = None,
 ) -> None:
     """Follow points through videos and describe them. Rerun to resume."""
     from stresnet.cli.prepare import say_report
+    from stresnet.cluster import engine_at
     from stresnet.data.video.inputs import find_videos
     from stresnet.idt.extract import extract
 
-    with progress("extract") as on_progress:
+    with engine_at(ray, out) as engine, progress("extract") as on_progress:
         report = extract(
             find_videos(videos),
             out,
             short_side=short_side,
             workers=workers,
+            engine=engine,
             on_progress=on_progress,
         )
     say_report(report, "extracted", out)

@@ -83,6 +83,15 @@ Workers = Annotated[
     int | None,
     typer.Option(help="Worker processes. [default: one per core]", show_default=False),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Work on a Ray cluster: auto (one that runs here, or $RAY_ADDRESS), HOST:PORT of its "
+        "head, or local (one for this run). [default: processes on this machine]",
+        show_default=False,
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stresnet.cli.app import logger, say
-from stresnet.cli.options import Device, Fast, Model, Precision, Threads
+from stresnet.cli.options import Device, Fast, Model, Precision, Ray, Threads, Workers
 from stresnet.cli.progress import ItemProgress, progress
 from stresnet.errors import StresnetError, UsageError, VideoError
 
@@ -93,10 +93,19 @@ def predict(
             rich_help_panel=FILES,
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write lines of JSON into this folder; rerun to resume.",
+            rich_help_panel=FILES,
+        ),
+    ] = None,
     fast: Fast = False,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
+    workers: Workers = None,
+    ray: Ray = None,
     allow_network: Annotated[
         bool, typer.Option("--allow-network", help="Allow rtsp:// addresses to be opened.")
     ] = False,
@@ -129,6 +138,36 @@ def predict(
             )
         _watch(model, cameras[0].address, settings, as_json or as_jsonl, network)
         raise typer.Exit
+    if out is not None:
+        from stresnet.cli.prepare import say_report
+        from stresnet.cluster import engine_at
+        from stresnet.prediction.many import RecogniseOne, recognise_many
+
+        if outs or as_json or as_jsonl or as_csv or threads is not None:
+            raise UsageError("--out is a form of its own", remedy="leave the others out")
+        one = RecogniseOne(
+            model,
+            timeline=timeline,
+            settings=settings,
+            top_k=top_k,
+            flow=FAST if fast else None,
+            protocol="quick" if fast else "paper",
+            device=device,
+            precision=precision,
+        )
+        with engine_at(ray, out) as engine, progress("predict") as on_progress:
+            report = recognise_many(
+                one,
+                [video.path for video in videos],
+                out,
+                workers=workers,
+                engine=engine,
+                on_progress=on_progress,
+            )
+        say_report(report, "recognised", out)
+        raise typer.Exit(1 if report.failures else 0)
+    if ray is not None or workers is not None:
+        raise UsageError("--ray and --workers write into a folder", remedy="name it with --out")
     names = [video.name for video in videos]
     paths = [output_paths(out, names, ending) for ending, out in outs.items()]
     for out, of_out in zip(outs.values(), paths, strict=True):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stresnet.cli.app import FAILURES_SHOWN, say, say_failures
-from stresnet.cli.options import DryRun, Threads, Videos, Workers
+from stresnet.cli.options import DryRun, Ray, Threads, Videos, Workers
 from stresnet.cli.progress import progress
 from stresnet.data.formats.layouts import Layout
 
@@ -51,8 +51,10 @@ def prepare(
         typer.Option("--verify", help="Read every byte, also of files that look unchanged."),
     ] = False,
     dry_run: DryRun = False,
+    ray: Ray = None,
 ) -> None:
     """Decode videos and compute their TV-L1 optical flow into a store. Rerun to resume."""
+    from stresnet.cluster import engine_at
     from stresnet.data.formats.layouts import layout_names
     from stresnet.data.formats.write import export
     from stresnet.data.prepare import estimate, many
@@ -75,7 +77,7 @@ def prepare(
             say(f"and as much again in {layout_folder(out, format)}")
         raise typer.Exit(1 if expected.failures else 0)
 
-    with progress("prepare") as on_progress:
+    with engine_at(ray, out) as engine, progress("prepare") as on_progress:
         report = many.prepare(
             found,
             out,
@@ -83,6 +85,7 @@ def prepare(
             workers=workers,
             shard=part,
             verify=verify,
+            engine=engine,
             on_progress=on_progress,
         )
     say_report(report, "prepared", out, part.failures_file)
@@ -91,9 +94,16 @@ def prepare(
         folder = layout_folder(out, format)
         usable = {*report.done, *report.skipped}
         names = [name for name in names if name in usable]
-        with progress(format.value) as on_progress:
+        with engine_at(ray, folder) as engine, progress(format.value) as on_progress:
             report = export(
-                names, out, folder, format, workers=workers, shard=part, on_progress=on_progress
+                names,
+                out,
+                folder,
+                format,
+                workers=workers,
+                shard=part,
+                engine=engine,
+                on_progress=on_progress,
             )
         say_report(report, "written", folder, part.failures_file)
         failed = failed or bool(report.failures)
@@ -130,8 +140,10 @@ def import_(
         ),
     ] = None,
     workers: Workers = None,
+    ray: Ray = None,
 ) -> None:
     """Import frames and flow that another tool has written, and check them. Rerun to resume."""
+    from stresnet.cluster import engine_at
     from stresnet.data.formats.read import find_pictures, import_pictures
     from stresnet.data.store.flow_check import check_stores
     from stresnet.data.store.location import default_store, store_path
@@ -141,7 +153,7 @@ def import_(
     found = find_pictures(folder)
     say(f"{len(found)} videos in the layout {found[0].layout}")
     names = [name for _, name in find_videos(videos)] if videos else []
-    with progress("import") as on_progress:
+    with engine_at(ray, out) as engine, progress("import") as on_progress:
         report = import_pictures(
             found,
             out,
@@ -149,6 +161,7 @@ def import_(
             fps=fps,
             videos=names,
             workers=workers,
+            engine=engine,
             on_progress=on_progress,
         )
     say_report(report, "imported", out)
@@ -156,8 +169,8 @@ def import_(
     if videos and (strange := sorted({*imported} - {*names})):
         say(f"{len(strange)} have no video of their name in {videos}: {', '.join(strange[:5])}")
     stores = [(store_path(out, name), name) for name in imported]
-    with progress("check") as on_progress:
-        checked = check_stores(stores, workers=workers, on_progress=on_progress)
+    with engine_at(ray, out) as engine, progress("check") as on_progress:
+        checked = check_stores(stores, workers=workers, engine=engine, on_progress=on_progress)
     say_findings(checked)
     raise typer.Exit(0 if checked.all_well and not report.failures else 1)
 
@@ -167,12 +180,15 @@ def check(
         Path, typer.Argument(metavar="STORE", help="A prepared video, or a folder of them.")
     ],
     workers: Workers = None,
+    ray: Ray = None,
 ) -> None:
     """Check prepared videos: every bit, and whether the flow fits the frames."""
+    from stresnet.cluster import engine_at
     from stresnet.data.store.flow_check import check_stores
 
-    with progress("check") as on_progress:
-        report = check_stores(store, workers=workers, on_progress=on_progress)
+    folder = store.parent if store.is_file() else store
+    with engine_at(ray, folder) as engine, progress("check") as on_progress:
+        report = check_stores(store, workers=workers, engine=engine, on_progress=on_progress)
     say_warnings(report.warnings)
     say_failures(report.failures, "no list; check parts of the store")
     say_findings(report)

@@ -16,7 +16,7 @@ from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.preparation import prepared_like, require_same_preparation
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.store.location import default_store
-from stresnet.errors import DatasetError
+from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.calibration import calibrate
 from stresnet.evaluation.comparison import Calibration, Comparison, Entry, EvaluationResult
 from stresnet.evaluation.models import FOLD, Fold, Network, find_models, in_folds, network_kind
@@ -27,6 +27,7 @@ from stresnet.evaluation.with_idt import add_idt
 from stresnet.files import require_writable
 from stresnet.model import STResNet
 from stresnet.progress import OnProgress, silent
+from stresnet.workers import Engine, map_in_processes
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ def evaluate(
     device: str = "auto",
     precision: str = "auto",
     workers: int | None = None,
+    engine: Engine | None = None,
     on_progress: OnProgress = silent,
 ) -> Comparison:
     """Score one or several networks on the test videos of one or several folds.
@@ -67,6 +69,8 @@ def evaluate(
         device: "auto", "cpu", "cuda" or "cuda:N"; a network that is given stays where it is.
         precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
         workers: processes that prepare videos; None is one for each processor core.
+        engine: what prepares and scores the videos, as a cluster (`stresnet.cluster`); None: worker
+            processes prepare them, and this process scores them.
         on_progress: called after each video that is prepared or scored; each network, protocol and
             fold counts from 1 again.
 
@@ -81,6 +85,10 @@ def evaluate(
         [fold] if fold is None or isinstance(fold, int) else list(dict.fromkeys(fold)) or [None]
     )
     protocols = [protocols] if isinstance(protocols, Protocol) else list(dict.fromkeys(protocols))
+    if engine is not None and isinstance(models, STResNet):
+        raise UsageError(
+            "a network in memory cannot be sent to a cluster", remedy="save it; give its folder"
+        )
     found = find_models(models, folds)
     main = found.labels[-1]
     of_idt = [read_scores(path) for path in in_folds(str(with_idt), folds)] if with_idt else []
@@ -112,7 +120,12 @@ def evaluate(
         preparing = prepared_like(nets[main].preparation, model=main)
         folder = given or default_store(data, **preparing)
         videos = ensure_prepared(
-            split.test, folder, **preparing, workers=workers, on_progress=on_progress
+            split.test,
+            folder,
+            **preparing,
+            workers=workers,
+            engine=engine or map_in_processes,
+            on_progress=on_progress,
         )
         for label, net in nets.items():
             stored = (video for _, video in videos.usable())
@@ -126,6 +139,8 @@ def evaluate(
                     protocol=protocol,
                     precision=precision,
                     cache=cache(label, protocol, each),
+                    engine=engine,
+                    model=found.name(label, each),
                     on_progress=on_progress,
                 )
                 results.setdefault((label, protocol), []).append(result)

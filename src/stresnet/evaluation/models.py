@@ -39,6 +39,11 @@ class Models:
         source = self.sources[label, fold]
         return source if isinstance(source, STResNet) else load_model(source, device=device)
 
+    def name(self, label: str, fold: Fold) -> str:
+        """What `load_model` takes; empty for a network that was given."""
+        source = self.sources[label, fold]
+        return "" if isinstance(source, STResNet) else source
+
     def warning(self, label: str, fold: Fold, tested: Sequence[VideoItem]) -> str:
         """Return a warning if the network's run records that it was trained on tested videos."""
         source = self.sources[label, fold]

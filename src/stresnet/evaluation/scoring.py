@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from stresnet.data.prepare.ensure import PreparedVideos
-from stresnet.data.splits.split import VideoItem, in_short
+from stresnet.data.splits.split import in_short
 from stresnet.data.store.reader import StoredVideo
 from stresnet.device import resolve_precision
-from stresnet.errors import DatasetError, StoreError
+from stresnet.errors import DatasetError, EnvironmentProblem, StoreError, StresnetError
 from stresnet.evaluation.comparison import ROWS, EvaluationResult
-from stresnet.evaluation.fully_convolutional import score_video
+from stresnet.evaluation.fully_convolutional import VideoScores, score_video
 from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.evaluation.score_cache import ScoreCache, Scored, fingerprint
-from stresnet.model import STResNet
+from stresnet.model import STResNet, load_model
 from stresnet.progress import OnProgress, Progress, silent
+from stresnet.workers import Engine
 
 
 def score_videos(
@@ -29,6 +32,8 @@ def score_videos(
     protocol: Protocol = PAPER,
     precision: str = "auto",
     cache: Path | None = None,
+    engine: Engine | None = None,
+    model: str = "",
     on_progress: OnProgress = silent,
 ) -> EvaluationResult:
     """Score prepared videos whose labels the network knows.
@@ -36,6 +41,8 @@ def score_videos(
     Args:
         precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
         cache: an .npz that keeps the scores of finished videos; a later call reuses them.
+        engine: what scores the videos, one at a time in each of its processes; None: here.
+        model: what the engine's processes load: `net`, as `load_model` takes it.
         on_progress: called after each video.
 
     Raises:
@@ -45,21 +52,40 @@ def score_videos(
     precision = resolve_precision(precision, net.device)
     known = ScoreCache(cache, fingerprint(net, protocol, precision=precision), net.class_names)
     failures = dict(videos.failures)
-    scored: list[Scored] = []
-    sources: list[str] = []
+    labels = {item.name: net.class_names.index(item.label) for item in videos.items}
+    seals: dict[str, str] = {}
+    found: dict[str, Scored] = {}
+    to_do: dict[str, StoredVideo] = {}
+    for item, stored in videos.usable():
+        try:
+            seals[item.name] = stored.seal
+        except StoreError as error:
+            failures[item.name] = str(error)
+            continue
+        if kept := known.get(item.name, seals[item.name]):
+            # Its label may have been corrected since.
+            found[item.name] = replace(kept, label=labels[item.name])
+        else:
+            to_do[item.name] = stored
+    one = ScoreOne(model, net.device.type, precision, protocol)
+    outcomes = _here(one, net, to_do) if engine is None else engine(one, to_do)
     try:
-        for item, stored in videos.usable():
-            try:
-                found = _score(net, item, stored, known, protocol, precision)
-            except StoreError as error:
-                failures[item.name] = str(error)
-                continue
-            scored.append(found)
-            sources.append(item.source_key)
-            on_progress(Progress(len(scored), len(videos.items) - len(failures), item.name))
+        with closing(outcomes):
+            for name, outcome in outcomes:
+                if isinstance(outcome, EnvironmentProblem):
+                    raise outcome
+                if isinstance(outcome, StresnetError):
+                    failures[name] = str(outcome)
+                    continue
+                scores, seconds = outcome
+                found[name] = Scored(name, labels[name], seals[name], seconds, scores)
+                known.add(found[name])
+                on_progress(Progress(len(found), len(videos.items) - len(failures), name))
     except BaseException:
         known.write()
         raise
+    items = [item for item in videos.items if item.name in found]
+    scored = [found[item.name] for item in items]
     known.write(scored)
     if not scored:
         reasons = in_short([f"{name}: {reason}" for name, reason in failures.items()], "; ")
@@ -70,29 +96,48 @@ def score_videos(
         truth=np.array([video.label for video in scored], dtype=np.int64),
         scores={row: np.stack([getattr(video.scores, row) for video in scored]) for row in ROWS},
         failures=failures,
-        sources=tuple(sources),
+        sources=tuple(item.source_key for item in items),
         seconds=np.array([video.seconds for video in scored]),
         device=net.device.type,
         precision=precision,
     )
 
 
-def _score(
-    net: STResNet,
-    item: VideoItem,
-    stored: StoredVideo,
-    known: ScoreCache,
-    protocol: Protocol,
-    precision: str,
-) -> Scored:
-    label, seal = net.class_names.index(item.label), stored.seal
-    if found := known.get(item.name, seal):
-        return replace(found, label=label)  # which may have been corrected since
-    began = time.perf_counter()
-    scores = score_video(net, stored, precision=precision, protocol=protocol)
-    found = Scored(item.name, label, seal, time.perf_counter() - began, scores)
-    known.add(found)
-    return found
+@dataclass(frozen=True)
+class ScoreOne:
+    """Score one video in a process that may be elsewhere, and keeps the network for the next."""
+
+    model: str
+    device: str
+    precision: str
+    protocol: Protocol
+
+    def __call__(self, stored: StoredVideo) -> tuple[VideoScores, float]:
+        """The scores, and the seconds they took."""
+        return self.with_network(kept_model(self.model, self.device), stored)
+
+    def with_network(self, net: STResNet, stored: StoredVideo) -> tuple[VideoScores, float]:
+        """The same with a network that is here."""
+        began = time.perf_counter()
+        scores = score_video(net, stored, precision=self.precision, protocol=self.protocol)
+        return scores, time.perf_counter() - began
+
+
+@lru_cache(maxsize=1)
+def kept_model(model: str, device: str) -> STResNet:
+    """Load a model once in a process."""
+    return load_model(model, device=device)
+
+
+def _here(
+    one: ScoreOne, net: STResNet, jobs: Mapping[str, StoredVideo]
+) -> Generator[tuple[str, tuple[VideoScores, float] | StresnetError], None, None]:
+    """As an engine, in this process."""
+    for name, stored in jobs.items():
+        try:
+            yield name, one.with_network(net, stored)
+        except StoreError as error:
+            yield name, error
 
 
 def require_known(labels: Iterable[str], net: STResNet, data: str) -> None:

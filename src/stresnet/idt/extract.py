@@ -23,7 +23,7 @@ from stresnet.idt.layout import LENGTH, PATCH, Grey
 from stresnet.idt.libraries import optional
 from stresnet.idt.trajectories import iter_trajectories
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Done, JobReport, job_report, map_in_processes
+from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes
 
 cv2 = optional("cv2")
 
@@ -37,6 +37,7 @@ def extract(
     *,
     short_side: int = SHORT_SIDE,
     workers: int | None = None,
+    engine: Engine = map_in_processes,
     on_progress: OnProgress = silent,
 ) -> JobReport:
     """Extract the trajectories of many videos in worker processes, to `feature_path(out, name)`.
@@ -47,6 +48,7 @@ def extract(
         videos: files, each with its name: a relative path with `/`.
         short_side: of the frames, in pixels.
         workers: videos at a time; None is one for each processor core.
+        engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).
 
     Raises:
         UsageError: two videos have one name, a name leads out of `out`, or a number is too small.
@@ -61,7 +63,7 @@ def extract(
         jobs[name] = ExtractJob(video, feature_path(out, name), short_side)
     require_writable(out)
     remove_stale_partials(job.features for job in jobs.values())
-    outcomes = map_in_processes(extract_unless_done, jobs, workers=workers, on_progress=on_progress)
+    outcomes = engine(extract_unless_done, jobs, workers=workers, on_progress=on_progress)
     return job_report(outcomes, out / "failures.csv")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from multiprocessing import active_children
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 import torch
@@ -95,7 +97,7 @@ def load_groups(
         num_workers=workers,
         prefetch_factor=PREFETCHED if workers else None,
         timeout=LOADER_TIMEOUT if workers else 0,
-        worker_init_fn=leave_signals_to_trainer,
+        worker_init_fn=forward_signals,
         generator=torch.Generator(),  # or it would draw from dropout's, when it starts
         pin_memory=pin,
     )
@@ -162,11 +164,17 @@ def deaths_noticed_by_silence() -> Iterator[None]:
         signal.signal(signal.SIGCHLD, handler)
 
 
-def leave_signals_to_trainer(worker: int) -> None:
-    """Have a loader process ignore SIGTERM and Ctrl-C, which are its training process's to answer.
+def forward_signals(worker: int) -> None:
+    """Have a loader process pass SIGTERM and Ctrl-C on to its training process, which stops both.
 
     Schedulers signal every process of a job. A loader that ended by itself would be missing while
-    the training process still works; that one ends it.
+    the training process still works.
     """
+    trainer = os.getppid()
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        if sys.platform != "win32" and os.getppid() == trainer:  # there, `kill` ends it at once
+            os.kill(trainer, number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, forward)

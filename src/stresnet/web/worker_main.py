@@ -11,7 +11,6 @@ import json
 import math
 import os
 import queue
-import resource
 import shutil
 import sys
 import threading
@@ -79,6 +78,10 @@ def main(arguments: dict[str, Any]) -> None:
 
 def limit_memory(more: int) -> None:
     """Let this process take so many bytes of addresses more than it has now (Linux)."""
+    if sys.platform == "win32":
+        return
+    import resource
+
     with suppress(OSError):
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         _, most = resource.getrlimit(resource.RLIMIT_AS)
@@ -90,6 +93,10 @@ def limit_time(seconds: float) -> None:
 
     The server ends it sooner, unless it is gone.
     """
+    if sys.platform == "win32":
+        return
+    import resource
+
     now = resource.getrusage(resource.RUSAGE_SELF)
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     until = now.ru_utime + now.ru_stime + seconds * cores()

@@ -31,7 +31,7 @@ from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import to_bytes
 from stresnet.flow.quantize import BOUND
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Done, JobReport, job_report, map_in_processes
+from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes
 
 FRAME = re.compile(r"(?:img_|frame)(\d+)\.jpe?g")
 FLOW_X = re.compile(r"(?:flow_x_|x_|frame)(\d+)\.jpe?g")
@@ -104,6 +104,7 @@ def import_pictures(
     fps: float = 25.0,
     videos: Iterable[str] = (),
     workers: int | None = None,
+    engine: Engine = map_in_processes,
     on_progress: OnProgress = silent,
 ) -> JobReport:
     """Write prepared videos from pictures. Safe to interrupt: the same call resumes.
@@ -129,7 +130,7 @@ def import_pictures(
     }
     require_writable(out)
     remove_stale_partials(store for _, store in jobs.values())
-    outcomes = map_in_processes(
+    outcomes = engine(
         partial(_import_unless_done, bound, fps), jobs, workers=workers, on_progress=on_progress
     )
     return job_report(outcomes, out / "failures.csv")

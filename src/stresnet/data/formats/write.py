@@ -24,7 +24,7 @@ from stresnet.data.store.reader import INDEX, StoredVideo
 from stresnet.errors import UsageError
 from stresnet.files import atomic_directory, atomic_write, remove_stale_partials, require_writable
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Done, JobReport, job_report, map_in_processes
+from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes
 
 
 def export(
@@ -35,6 +35,7 @@ def export(
     *,
     workers: int | None = None,
     shard: Shard = WHOLE,
+    engine: Engine = map_in_processes,
     on_progress: OnProgress = silent,
 ) -> JobReport:
     """Write prepared videos in another layout, each whole or not at all.
@@ -46,6 +47,7 @@ def export(
         videos: names of all videos, of other shards too.
         store: folder that `prepare` filled.
         shard: the part of the videos to write.
+        engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).
 
     Raises:
         UsageError: names clash in this layout, or `layout` is the store's own.
@@ -61,7 +63,7 @@ def export(
     }
     require_writable(out)
     remove_stale_partials(target for job in jobs.values() for target in (*job.targets, job.mark))
-    outcomes = map_in_processes(_export_unless_done, jobs, workers=workers, on_progress=on_progress)
+    outcomes = engine(_export_unless_done, jobs, workers=workers, on_progress=on_progress)
     return job_report(outcomes, out / shard.failures_file)
 
 

@@ -19,6 +19,7 @@ from stresnet.errors import DatasetError
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.progress import OnProgress, Progress, silent
+from stresnet.workers import Engine, map_in_processes
 
 LINE = "\n  - "  # of a list in a message
 
@@ -74,9 +75,12 @@ def ensure_prepared(
     parameters: TVL1Parameters = AUTHORS,
     short_side: int = SHORT_SIDE,
     workers: int | None = None,
+    engine: Engine = map_in_processes,
     on_progress: OnProgress = silent,
 ) -> PreparedVideos:
     """Prepare what is not prepared yet, and warn of what was lost in damaged videos.
+
+    Args: as of `prepare`.
 
     Raises:
         UsageError: `workers` is less than 1.
@@ -90,6 +94,7 @@ def ensure_prepared(
         parameters=parameters,
         short_side=short_side,
         workers=workers,
+        engine=engine,
         on_progress=on_progress,
     )
     if report.done:

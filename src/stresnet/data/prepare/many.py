@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from stresnet.data.prepare.one import prepare_video
@@ -35,6 +35,7 @@ from stresnet.progress import OnProgress, silent
 from stresnet.workers import (
     DEADLINE,
     Done,
+    Engine,
     JobReport,
     job_report,
     map_in_processes,
@@ -97,6 +98,7 @@ def prepare(
     shard: Shard = WHOLE,
     deadline: float | None = DEADLINE,
     verify: bool = False,
+    engine: Engine = map_in_processes,
     on_progress: OnProgress = silent,
 ) -> JobReport:
     """Prepare many videos in worker processes, each at `store_path(out, name)`.
@@ -114,6 +116,7 @@ def prepare(
         shard: the part of the videos to prepare; its failures go to a file of its own.
         deadline: seconds without a decoded frame after which a video counts as hung, and fails.
         verify: read every byte of videos and stores, also where they look unchanged.
+        engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).
         on_progress: gets the number of videos finished, with the shares of those being prepared.
 
     Raises:
@@ -136,7 +139,7 @@ def prepare(
         require_writable(out)
         remove_stale_partials(job.store for job in to_do.values())
     found: dict[str, Verified] = {}
-    outcomes = map_in_processes(
+    outcomes = engine(
         partial(prepare_unless_done, threads=threads),
         to_do,
         workers=workers,
@@ -175,6 +178,12 @@ def known_done(jobs: Iterable[PrepareJob], out: Path) -> dict[str, Verified]:
     }
 
 
+@cache
+def _preparation_digest(parameters: TVL1Parameters, short_side: int) -> str:
+    content = json.dumps(preparation(parameters, short_side=short_side))
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class PrepareJob:
     """A video, where it shall go, and how."""
@@ -188,8 +197,7 @@ class PrepareJob:
     @property
     def preparation_digest(self) -> str:
         """Equal for jobs whose results may be mixed."""
-        content = json.dumps(preparation(self.parameters, short_side=self.short_side))
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        return _preparation_digest(self.parameters, self.short_side)
 
     def is_done(self) -> bool:
         """Whether the store exists, is intact, and was prepared this way from this video.

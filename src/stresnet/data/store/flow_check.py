@@ -26,7 +26,7 @@ from stresnet.errors import DatasetError, StresnetError
 from stresnet.flow import grey, to_pixels
 from stresnet.flow.quantize import BOUND
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import map_in_processes
+from stresnet.workers import Engine, map_in_processes
 
 FIELDS = 12  # looked at in a video
 PIXELS = 4000  # looked at in a field
@@ -224,12 +224,14 @@ def check_stores(
     stores: str | Path | list[tuple[Path, str]],
     *,
     workers: int | None = None,
+    engine: Engine = map_in_processes,
     on_progress: OnProgress = silent,
 ) -> CheckReport:
     """Check prepared videos: every byte, and the flow.
 
     Args:
         stores: a prepared video, or a folder of them; or each as (path, name).
+        engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).
 
     Raises:
         DatasetError: there is no such folder, or no prepared video in it.
@@ -239,7 +241,7 @@ def check_stores(
         stores = find_stores(Path(stores))
     failures: list[tuple[str, str]] = []
     warnings: list[tuple[str, str]] = []
-    outcomes = map_in_processes(
+    outcomes = engine(
         _checked, {name: path for path, name in stores}, workers=workers, on_progress=on_progress
     )
     by_finding: dict[str, list[str]] = defaultdict(list)

@@ -1,0 +1,130 @@
+"""Many videos -> lines of JSON in a folder, by worker processes or a cluster; resumable.
+
+OUT/part-00000.jsonl    a line a video, as `predict --jsonl` prints it; a new part every minute
+OUT/settings.json       what was asked for: another run with other settings is refused
+OUT/failures.csv        the videos that could not be recognised
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from stresnet.errors import UsageError
+from stresnet.evaluation.scoring import kept_model
+from stresnet.files import atomic_write, require_writable
+from stresnet.flow import TVL1Parameters
+from stresnet.prediction.recognise import DEFAULT_SETTINGS, recognise_each
+from stresnet.prediction.result import Timeline, TimelineSettings
+from stresnet.progress import OnProgress, silent
+from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes
+
+SETTINGS = "settings.json"
+PARTS = "part-*.jsonl"
+SAVE_SECONDS = 60.0  # between two parts: what a kill can cost
+
+
+@dataclass(frozen=True)
+class RecogniseOne:
+    """Recognise one video in a process that may be elsewhere; arguments as of `recognise_each`."""
+
+    model: str
+    timeline: bool | None = None
+    settings: TimelineSettings = DEFAULT_SETTINGS
+    top_k: int = 5
+    flow: TVL1Parameters | None = None
+    protocol: str = "paper"
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __call__(self, video: Path) -> Done:
+        """Return the video's line of JSON.
+
+        Raises:
+            VideoError: the file cannot be decoded.
+        """
+        ((_, found),) = recognise_each(
+            kept_model(self.model, self.device),
+            [video],
+            timeline=self.timeline,
+            settings=self.settings,
+            top_k=self.top_k,
+            flow=self.flow,
+            protocol=self.protocol,
+            precision=self.precision,
+            threads=1,
+            workers=0,
+        )
+        if isinstance(found, Exception):
+            raise found
+        if isinstance(found, Timeline):
+            return Done(value=found.as_dict(top_k=self.top_k))
+        return Done(value=found.as_dict())
+
+
+def recognise_many(
+    one: RecogniseOne,
+    videos: Sequence[Path],
+    out: Path,
+    *,
+    workers: int | None = None,
+    engine: Engine = map_in_processes,
+    on_progress: OnProgress = silent,
+) -> JobReport:
+    """Recognise videos into a folder. Safe to interrupt: the same call resumes.
+
+    Args:
+        workers: videos at a time; None is one for each processor core.
+        engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).
+
+    Raises:
+        UsageError: `out` holds results with other settings.
+        EnvironmentProblem: the disk is full, or `out` cannot be written.
+    """
+    require_writable(out)
+    settings = json.dumps(asdict(one), indent=1) + "\n"
+    if not (out / SETTINGS).exists():
+        with atomic_write(out / SETTINGS) as partial:
+            partial.write_text(settings)
+    elif (out / SETTINGS).read_text() != settings:
+        raise UsageError(
+            f"{out}: holds results with other settings (see {SETTINGS})",
+            remedy="choose another folder",
+        )
+    parts = sorted(out.glob(PARTS))
+    lines = (line for part in parts for line in part.read_text().splitlines())
+    known = {json.loads(line)["source"] for line in lines}
+    numbers = count(int(parts[-1].stem.removeprefix("part-")) + 1 if parts else 0)
+    fresh: list[dict[str, Any]] = []
+    saved = time.monotonic()
+
+    def save() -> None:
+        nonlocal saved
+        saved = time.monotonic()
+        if fresh:
+            with atomic_write(out / f"part-{next(numbers):05d}.jsonl") as partial:
+                partial.write_text("".join(json.dumps(each) + "\n" for each in fresh))
+            fresh.clear()
+
+    def keep(name: str, done: Done) -> None:
+        fresh.append(done.value)
+        if time.monotonic() - saved > SAVE_SECONDS:
+            save()
+
+    jobs = {str(video): video for video in videos if str(video) not in known}
+    outcomes = engine(one, jobs, workers=workers, on_progress=on_progress)
+    try:
+        report = job_report(outcomes, out / "failures.csv", on_done=keep)
+    finally:
+        save()
+    return JobReport(
+        report.done,
+        tuple(sorted({str(video) for video in videos} & known)),
+        report.failures,
+        report.warnings,
+    )
