@@ -102,6 +102,7 @@ def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
         count: int,
         deadline: float | None,
         on_progress: OnProgress,
+        spare: object = None,
     ) -> Iterator[tuple[Any, Any] | None]:
         yield None
         for finished, (name, job) in enumerate(jobs.items()):

@@ -69,7 +69,12 @@ def test_imported_videos_are_trained_and_evaluated(world: Path) -> None:
 
 def test_options_of_the_command_line_reach_training(monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, object] = {}
-    monkeypatch.setattr("stresnet.training.run.train", lambda *_, **options: given.update(options))
+
+    def train(*_: object, **options: object) -> Path:
+        given.update(options)
+        return Path("runs/data/st_resnet_star")
+
+    monkeypatch.setattr("stresnet.training.run.train", train)
     for words, expected in (
         ([], {"execution": Execution(), "motion_weights": None}),
         (

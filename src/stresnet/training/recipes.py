@@ -207,7 +207,7 @@ QUICK = Recipe(
 )
 
 # --------------------------------------------------------------------------------------------
-# The same with the paper's whole ResNet-50. docs/log.md has its motion stream; the rest has not run.
+# The same with the paper's whole ResNet-50; of this, only the motion stream has run (docs/log.md).
 #   stresnet train FOLDER --recipe quick-resnet50 --weights RESNET50
 # --------------------------------------------------------------------------------------------
 QUICK_RESNET50 = replace(QUICK, name="quick-resnet50", depth=50)
