@@ -53,6 +53,7 @@ def main() -> None:
         code = _report_unforeseen(error)
     if (unwritten := flush_stdout()) is not None:
         code = _report_unforeseen(unwritten)
+    stop.rest()
     gc.freeze()  # what is alive dies with the process: looking through torch takes 0.2 s
     sys.exit(code)
 

@@ -45,6 +45,15 @@ class Stop:
                 signal.signal(number, self._on_signal)
         sys.unraisablehook = self._on_unraisable
 
+    def rest(self) -> None:
+        """Ignore signals from now on, if one has been obeyed.
+
+        While Python ends, it handles none itself: a second one would end the process by the signal.
+        """
+        if self.number is not None:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
+
     @property
     def exit_code(self) -> int:
         return 128 + (self.number or 0)

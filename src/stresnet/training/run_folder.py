@@ -101,7 +101,8 @@ def read_run(out: Path) -> dict[str, Any]:
     path = out / RUN
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if "fingerprint" not in content or "execution" not in content.get("arguments", {}):
+        known = {*content, *content.get("arguments", {})}
+        if not {"fingerprint", "data", "recipe", "execution"} <= known:
             raise ValueError("made by another version of stresnet")
     except FileNotFoundError as error:
         raise UsageError(
