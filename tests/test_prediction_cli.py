@@ -64,6 +64,22 @@ def test_short_and_long_videos_of_a_folder_and_one_that_is_broken(world: Path) -
     assert "long.mp4, seconds: 14 of 14" in told.stderr
 
 
+def test_parts_in_a_folder_are_what_is_printed_and_resume(world: Path, tmp_path: Path) -> None:
+    videos, out = world / "videos", tmp_path / "scores"
+    asked = ["predict", str(world / "model"), str(videos), "--fast", "--stride", "4"]
+    result = CliRunner().invoke(app, [*asked, "--out", str(out), "--workers", "1"])
+    assert result.exit_code == 1  # the broken one
+    assert "broken" in (out / "failures.csv").read_text()
+    printed = CliRunner().invoke(app, [*asked, "--jsonl"]).stdout.splitlines()
+    assert sorted((out / "part-00000.jsonl").read_text().splitlines()) == sorted(printed)
+    again = CliRunner().invoke(app, [*asked, "--out", str(out), "--workers", "1"])
+    assert "0 recognised, 2 already there, 1 failed" in again.stderr
+    assert not (out / "part-00001.jsonl").exists()
+    other = CliRunner().invoke(app, [*asked, "--out", str(out), "--top-k", "1"])
+    assert other.exit_code == 2
+    assert "other settings" in other.stderr
+
+
 def test_tables_for_people_and_for_programs(world: Path) -> None:
     short = world / "videos" / "sub" / "short.mp4"
     whole = run(world, short)
