@@ -25,7 +25,6 @@ from making_stores import moved, without_processes
 from making_videos import write_video
 from stresnet.cli import app
 from stresnet.data.loading.dataset import InMemoryVideo
-from stresnet.data.prepare import prefetched
 from stresnet.data.prepare.many import WORKERS_A_GPU, workers_for
 from stresnet.data.prepare.one import preparation, prepare_video
 from stresnet.data.video.decode import frames_of_array
@@ -161,7 +160,7 @@ def test_the_command_line_hands_its_device_on(
 
     for module in ("data.prepare.one", "prediction.encoded_frames", "flow_video"):
         monkeypatch.setattr(f"stresnet.{module}.tv_l1", spied)
-    without_processes(monkeypatch, workers, prefetched)
+    without_processes(monkeypatch)
     folder = tmp_path / "videos"
     folder.mkdir()
     shutil.copy(clip, folder)
@@ -255,7 +254,7 @@ def test_workers_take_the_cards_in_turn(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_worker_processes_have_numbers() -> None:
-    found = dict(workers.map_in_processes(number_after_all, [1, 2, 3], workers=2))
+    found = dict(workers.map_in_processes(number_after_all, {1: 1, 2: 2, 3: 3}, workers=2))
     assert set(found.values()) == {0, 1}
     assert workers.worker_number() == 0
 
