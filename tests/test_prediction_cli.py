@@ -108,7 +108,10 @@ def test_files_of_one_video_and_of_several(world: Path, tmp_path: Path) -> None:
     assert (tmp_path / "B.VTT").read_text() == (tmp_path / "a.vtt").read_text()
     several = run(world, short, long, "--srt", tmp_path / "new", "--window", "4", "--stride", "9")
     assert several.exit_code == 0, several.stderr
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["long.srt", "short.srt"]
+    assert sorted(path.name for path in (tmp_path / "new").glob("*.srt")) == [
+        "long.srt",
+        "short.srt",
+    ]
 
 
 def test_a_background_is_not_reported(world: Path) -> None:

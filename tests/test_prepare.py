@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import stresnet.data.prepare.many as prepare_module
 import stresnet.data.prepare.one as prepare_video_module
 from making_stores import contents
 from making_videos import moving_texture, read_video, write_video
@@ -24,6 +23,7 @@ from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import EnvironmentProblem, StoreError, UsageError, VideoError
 from stresnet.flow import TVL1Parameters, to_pixels
+from stresnet.flow.quantize import stored_scale
 from stresnet.progress import Progress
 
 QUICK = TVL1Parameters(scales=2, warps=2, iterations=10)
@@ -45,7 +45,7 @@ def test_frames_flow_and_facts_are_stored(tmp_path):
     decoded = read_video(video, short_side=64)
     assert np.abs(stored.frames(range(6)).astype(int) - decoded.frames).mean() < 3
     np.testing.assert_array_equal(stored.times, decoded.times)
-    flow = to_pixels(stored.flow(range(5)))[..., 8:-8, 8:-8]
+    flow = to_pixels(stored.flow(range(5)))[..., 8:-8, 8:-8] / stored_scale(64)
     assert np.median(flow[:, 0]) == pytest.approx(3, abs=0.3)  # to the right
     assert np.median(flow[:, 1]) == pytest.approx(0, abs=0.3)
     assert stored.index.origin.name == "clip.mp4"
@@ -253,10 +253,9 @@ def test_ending_the_run_ends_its_workers_and_leaves_nothing_half(tmp_path):
 # --- what a full disk and killed runs do --------------------------------------------------------
 
 
-def test_a_full_disk_stops_the_run(tmp_path, monkeypatch):
+def test_a_full_disk_stops_the_run(tmp_path):
     def full(function, jobs, **options):
         yield next(iter(jobs)), EnvironmentProblem("the disk is full")
 
-    monkeypatch.setattr(prepare_module, "map_in_processes", full)
     with pytest.raises(EnvironmentProblem, match="disk is full"):
-        prepare([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "out")
+        prepare([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "out", engine=full)
