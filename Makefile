@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check install
 
 DATA ?= folds.csv
 PYTHONS ?= $(PYTHON)
-.PHONY: setup setup-dev demo test test-fast test-slow coverage fuzz bench bench-flow bench-inference bench-training bench-idt bench-timeline bench-ablations docs \
+.PHONY: setup setup-dev demo test test-fast test-slow test-gpu bench-gpu coverage fuzz bench bench-flow bench-inference bench-training bench-idt bench-timeline bench-ablations docs \
 	pictures lint format lock wheel wheel-oldest clean
 
 setup: $(VENV)/ready
@@ -47,6 +47,13 @@ test-slow: setup-dev
 # Damaged videos, and damaged files of every other kind; hours. Figures: docs/reliability.md
 fuzz: setup-dev
 	$(BIN)/python tools/fuzz.py --videos 10000 --others 10000
+
+# On a machine with a GPU: what nothing else can test. Then: make bench-gpu
+test-gpu: setup-dev
+	$(BIN)/pytest -m gpu
+
+bench-gpu: setup-dev
+	$(BIN)/python benchmarks/gpu.py
 
 bench: bench-flow bench-inference bench-training bench-idt
 

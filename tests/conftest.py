@@ -38,6 +38,12 @@ LAWS = {
 }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What is not about a GPU is tested on the processor, also where there is one."""
+    if config.option.markexpr != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in LAWS:

@@ -103,7 +103,7 @@ def test_two_opencvs_are_in_each_others_way(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_gpu_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stresnet.device.resolve_device", lambda name: torch.device("cpu"))
+    monkeypatch.setattr(environment, "resolve_device", lambda name: torch.device("cpu"))
     monkeypatch.setattr(environment.shutil, "which", lambda name: None)
     assert only(environment.network()).state is State.FINE
     monkeypatch.setattr(environment.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
@@ -114,19 +114,19 @@ def test_a_gpu_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_flow_that_is_not_cached_wrong_or_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stresnet.flow.jit.cache_folder", lambda: None)
-    monkeypatch.setattr(environment, "flow_error", lambda: 0.01)
+    monkeypatch.setattr(environment, "flow_error", lambda device: 0.01)
     finding = only(environment.optical_flow())
     assert finding.state is State.LIMITED
     assert "NUMBA_CACHE_DIR" in finding.remedy
 
     monkeypatch.setattr("stresnet.flow.jit.cache_folder", lambda: Path("folder"))
     assert "cached in folder" in only(environment.optical_flow()).says
-    monkeypatch.setattr(environment, "flow_error", lambda: 3.0)
+    monkeypatch.setattr(environment, "flow_error", lambda device: 3.0)
     finding = only(environment.optical_flow())
     assert finding.state is State.BROKEN
     assert "misses a motion of 3 px by 3.00 px" in finding.says
 
-    monkeypatch.setattr(environment, "flow_error", lambda: 1 / 0)
+    monkeypatch.setattr(environment, "flow_error", lambda device: 1 / 0)
     finding = only(environment.optical_flow())
     assert finding.state is State.BROKEN
     assert "ZeroDivisionError" in finding.says
@@ -136,8 +136,13 @@ def test_flow_that_is_not_cached_wrong_or_fails(monkeypatch: pytest.MonkeyPatch)
 def test_the_flow_that_is_tried_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     still = np.zeros((1, 2, 48, 64), np.float32)
-    monkeypatch.setattr("stresnet.flow.tv_l1", lambda frames: (seen.append(frames), still)[1])
-    assert environment.flow_error() == environment.SHIFT
+
+    def flow(frames: np.ndarray, *, device: str) -> np.ndarray:
+        seen.append(frames)
+        return still
+
+    monkeypatch.setattr("stresnet.flow.tv_l1", flow)
+    assert environment.flow_error("cpu") == environment.SHIFT
     (before, after) = seen[0]
     np.testing.assert_array_equal(before[:, :-3], after[:, 3:])
 

@@ -112,7 +112,8 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 table = csv.writer(file)
                 table.writerow(("path", "label", "split"))
                 for video, index in zip(X, indices, strict=True):
-                    table.writerow((listed(video, store, preparing), names[index], "train"))
+                    path = listed(video, store, preparing, self.device)
+                    table.writerow((path, names[index], "train"))
             trained = train(
                 videos,
                 self.out or Path(folder) / "run",
@@ -171,7 +172,12 @@ def class_names(classes: NDArray[Any]) -> list[str]:
     return names
 
 
-def listed(video: str | Path | NDArray[np.uint8], store: Path, preparing: HowPrepared) -> str:
+def listed(
+    video: str | Path | NDArray[np.uint8],
+    store: Path,
+    preparing: HowPrepared,
+    device: str = "auto",
+) -> str:
     """Return what a list calls a video; frames, which no file holds, are prepared at once.
 
     Raises:
@@ -184,5 +190,5 @@ def listed(video: str | Path | NDArray[np.uint8], store: Path, preparing: HowPre
     shape = "x".join(map(str, frames.shape))
     name = f"arrays/{hashlib.sha256(frames.tobytes()).hexdigest()}-{shape}"
     if not store_path(store, name).exists():
-        prepare_frames(frames, store_path(store, name), fps=FPS, **preparing)
+        prepare_frames(frames, store_path(store, name), fps=FPS, **preparing, device=device)
     return name

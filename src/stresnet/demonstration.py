@@ -67,6 +67,7 @@ def demo(
                 Path(scratch, f"{video.stem}.zip"),
                 **prepared_like(recogniser.net.preparation),
                 threads=threads,
+                device=recogniser.device,
             )
             prediction = recogniser.ranking(stored, video.name)
             clips.append(

@@ -9,7 +9,11 @@ Every verb and every function that takes one of the two takes both words from he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from stresnet.errors import EnvironmentProblem, UsageError
@@ -52,6 +56,66 @@ def resolve_device(device: str | torch.device = "auto", *, rank: int = 0) -> tor
     if resolved.type not in ("cpu", "meta"):
         raise UsageError(f"device is {name!r}; expected auto, cpu, cuda or cuda:N")
     return resolved
+
+
+def gpu(device: str | torch.device = "auto", *, worker: int = 0) -> torch.device | None:
+    """Return the GPU that a name stands for, None where that is the processor.
+
+    As `resolve_device`, but torch, a second of imports, is asked only where there may be a GPU.
+
+    Args:
+        worker: number of this process among those that share the work; "auto" and "cuda" spread
+            them over the GPUs in turn.
+
+    Raises: as of `resolve_device`.
+    """
+    if str(device) == "cpu" or (str(device) == "auto" and not _may_have_gpu()):
+        return None
+    import torch
+
+    found = resolve_device(device, rank=worker % max(torch.cuda.device_count(), 1))
+    return None if found.type == "cpu" else found
+
+
+def _may_have_gpu() -> bool:
+    """False where it is certain that torch will find none; on Linux a GPU is a file in /dev."""
+    if "torch" in sys.modules or sys.platform != "linux":
+        return True
+    return any(any(Path("/dev").glob(name)) for name in ("nvidia[0-9]*", "nvhost*", "dxg", "kfd"))
+
+
+@contextmanager
+def gpu_errors(device: torch.device, work: str, *, lower: str) -> Iterator[None]:
+    """Tell what a GPU's driver and torch report as what it is.
+
+    Args:
+        work: what the GPU was asked to do.
+        lower: what to lower, so that it needs less memory.
+
+    Raises:
+        EnvironmentProblem: the GPU is out of memory, busy, or gone.
+    """
+    import torch
+
+    try:
+        yield
+    except RuntimeError as error:  # torch's errors of devices are of this kind
+        reason = str(error).strip().partition("\n")[0]
+        if isinstance(error, torch.OutOfMemoryError) or "out of memory" in reason:
+            raise EnvironmentProblem(
+                f"{device}: out of memory for {work}",
+                remedy=f"end other programs on the device, or choose {lower} or --device cpu",
+            ) from error
+        if device.type == "cpu" or not _OF_A_GPU.search(reason):
+            raise
+        raise EnvironmentProblem(
+            f"{device}: busy, or gone, when it was given {work} ({reason})",
+            remedy="look at nvidia-smi: what runs on it, and whether it is listed; then start "
+            "again, or choose --device cpu",
+        ) from error
+
+
+_OF_A_GPU = re.compile("CUDA|CUBLAS|CUDNN|NVML|NCCL|HIP", re.IGNORECASE)
 
 
 def resolve_precision(precision: str, device: torch.device) -> Precision:

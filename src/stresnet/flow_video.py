@@ -17,6 +17,7 @@ from stresnet.files import atomic_directory
 from stresnet.flow import grey, tv_l1, write_flo
 from stresnet.flow.colour import to_colour
 
+PAIRS = 16  # of frames, at a time
 FULL_COLOUR_PX = 8.0  # px per frame at which a colour is full
 
 
@@ -28,6 +29,7 @@ def flow_view(
     max_px: float = FULL_COLOUR_PX,
     short_side: int = 256,
     threads: int = 1,
+    device: str = "auto",
 ) -> int:
     """Compute the flow of a video and write it; return the number of flow fields.
 
@@ -38,6 +40,7 @@ def flow_view(
         max_px: pixels per frame at which a colour is full; the same for the whole video.
         short_side: of the frames, in pixels.
         threads: for the optical flow; the result does not depend on it.
+        device: where the optical flow is computed (see `stresnet.device`).
 
     Raises:
         VideoError: the video cannot be decoded, or has a single frame.
@@ -54,7 +57,7 @@ def flow_view(
     with ExitStack() as stack:
         writer = stack.enter_context(video_writer(view)) if view else None
         folder = stack.enter_context(atomic_directory(flo, ending=".flo")) if flo else None
-        for frame, field in _frames_with_flow(video, short_side, threads):
+        for frame, field in _frames_with_flow(video, short_side, threads, device):
             if writer is not None:
                 colour = to_colour(field, max_px)
                 writer.add(np.concatenate([frame.image, colour], axis=1), frame.time)
@@ -70,19 +73,21 @@ def flow_view(
 
 
 def _frames_with_flow(
-    video: Path, short_side: int, threads: int
+    video: Path, short_side: int, threads: int, device: str
 ) -> Iterator[tuple[Frame, NDArray[np.float32]]]:
     """Each frame but the last, with the flow (2,H,W) from it to the next."""
     block: list[Frame] = []
     for frame in iter_frames(video, short_side=short_side):
         block.append(frame)
-        if len(block) > threads:  # as many pairs as there are threads
-            yield from _flow_of(block, threads)
+        if len(block) > max(threads, PAIRS):
+            yield from _flow_of(block, threads, device)
             block = block[-1:]
     if len(block) > 1:
-        yield from _flow_of(block, threads)
+        yield from _flow_of(block, threads, device)
 
 
-def _flow_of(block: list[Frame], threads: int) -> Iterator[tuple[Frame, NDArray[np.float32]]]:
+def _flow_of(
+    block: list[Frame], threads: int, device: str
+) -> Iterator[tuple[Frame, NDArray[np.float32]]]:
     luma = grey(np.stack([frame.image for frame in block]))
-    yield from zip(block[:-1], tv_l1(luma, threads=threads), strict=True)
+    yield from zip(block[:-1], tv_l1(luma, threads=threads, device=device), strict=True)

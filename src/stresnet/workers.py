@@ -215,6 +215,12 @@ def report_progress(share: float) -> None:
         _home.send(_Share(share))
 
 
+def worker_number() -> int:
+    """The number of this worker process among its parent's, from 0; 0 in any other process."""
+    return _number
+
+
+_number = 0
 _home: Line | None = None  # in a worker process: the line to its parent
 
 
@@ -226,10 +232,11 @@ class _Share:
 class Worker:
     """A worker process, and the line to it."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any], number: int = 0) -> None:
         context = multiprocessing.get_context("spawn")  # forks break threads, ours and libraries'
         self.line, its_end = context.Pipe()
-        self.process = context.Process(target=_work, args=(its_end, function), daemon=True)
+        self.number = number
+        self.process = context.Process(target=_work, args=(its_end, function, number), daemon=True)
         resource_tracker.ensure_running()  # here, since it lets all signals through
         with _blocked(signal.SIGINT):  # Ctrl-C is for the parent, from the worker's first moment
             self.process.start()
@@ -260,7 +267,9 @@ def _outcomes(
 
     def refill() -> None:
         while waiting and len(busy) < workers:
-            worker = idle.pop() if idle else Worker(function)
+            taken = {worker.number for worker in busy}
+            number = next(n for n in range(workers) if n not in taken)
+            worker = idle.pop() if idle else Worker(function, number)
             busy[worker] = waiting.popleft()
             worker.give(jobs[busy[worker]])
 
@@ -352,13 +361,13 @@ def _await(processes: Sequence[SpawnProcess], seconds: float) -> None:
         process.join(max(until - time.monotonic(), 0.0))
 
 
-def _work(line: Line, function: Callable[[Any], Any]) -> None:
+def _work(line: Line, function: Callable[[Any], Any], number: int) -> None:
     """What a worker process does, until it is ended."""
-    global _home
+    global _home, _number
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    _home = line
+    _home, _number = line, number
     with suppress(EOFError, ConnectionError):  # the parent is dead
         while True:
             job = line.recv()

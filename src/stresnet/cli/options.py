@@ -69,7 +69,8 @@ Weights = Annotated[
 Device = Annotated[
     str,
     typer.Option(
-        help="Where the network runs: auto (the first GPU, else the processor), cpu, cuda, cuda:N."
+        help="Where network and optical flow run: auto (a GPU, else the processor), cpu, cuda, "
+        "cuda:N."
     ),
 ]
 Precision = Annotated[
@@ -81,7 +82,9 @@ Precision = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(help="Worker processes. [default: one per core]", show_default=False),
+    typer.Option(
+        help="Worker processes. [default: one per core; four per GPU]", show_default=False
+    ),
 ]
 Ray = Annotated[
     str | None,

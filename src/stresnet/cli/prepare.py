@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stresnet.cli.app import FAILURES_SHOWN, say, say_failures
-from stresnet.cli.options import DryRun, Ray, Threads, Videos, Workers
+from stresnet.cli.options import Device, DryRun, Ray, Threads, Videos, Workers
 from stresnet.cli.progress import progress
 from stresnet.data.formats.layouts import Layout
 
@@ -36,6 +36,7 @@ def prepare(
         str, typer.Option(help="Prepare as this recipe of `train` needs it (size, flow).")
     ] = "quick",
     workers: Workers = None,
+    device: Device = "auto",
     shard: Annotated[
         str, typer.Option(metavar="I/N", help="Only the I-th of N parts, for a job array.")
     ] = "1/1",
@@ -70,7 +71,7 @@ def prepare(
     layout_names(names if format is not Layout.STORE else (), format)  # clashes, before the work
     if dry_run:
         expected = estimate.estimate_preparation(
-            found, out, **preparing, workers=workers, shard=part
+            found, out, **preparing, workers=workers, device=device, shard=part
         )
         say_preparation(expected, out)
         if format is not Layout.STORE:
@@ -83,6 +84,7 @@ def prepare(
             out,
             **preparing,
             workers=workers,
+            device=device,
             shard=part,
             verify=verify,
             engine=engine,
@@ -211,13 +213,16 @@ def flow(
     max_px: Annotated[
         float, typer.Option(help="Pixels per frame at which a colour is full.")
     ] = 8.0,
+    device: Device = "auto",
     threads: Threads = None,
 ) -> None:
     """Compute a video's TV-L1 flow, to look at it or to use it elsewhere."""
     from stresnet.flow_video import flow_view
     from stresnet.workers import cores
 
-    fields = flow_view(video, view=view, flo=flo, max_px=max_px, threads=threads or cores())
+    fields = flow_view(
+        video, view=view, flo=flo, max_px=max_px, threads=threads or cores(), device=device
+    )
     for written in (view, flo):
         if written is not None:
             say(f"{fields} flow fields: {written}")

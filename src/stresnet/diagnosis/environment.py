@@ -14,8 +14,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import distributions, version
 from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from stresnet.device import gpu, resolve_device, resolve_precision
+
+if TYPE_CHECKING:
+    import torch
 
 SHOWN = ("stresnet", "torch", "numpy", "av", "numba")
 # CVE-2026-8461: a crafted video runs code. By release series, the first release without it.
@@ -106,7 +112,7 @@ def optical_flow() -> Iterator[Finding]:
     topic, folder = "optical flow", cache_folder()
     fix = f"delete {folder}; if that does not help: pip install --force-reinstall numba llvmlite"
     try:
-        error = flow_error()
+        error = flow_error("cpu")
     except Exception as reason:  # of the compiler, or because cached machine code is damaged
         problem = f"TV-L1 fails ({type(reason).__name__}: {reason})"
         yield Finding(topic, State.BROKEN, problem, fix)
@@ -123,16 +129,24 @@ def optical_flow() -> Iterator[Finding]:
         )
     else:
         yield Finding(topic, State.FINE, f"TV-L1 works; its machine code is cached in {folder}")
+    if gpu() is not None and (error := flow_error("cuda")) > GOOD_FLOW:
+        yield Finding(
+            topic,
+            State.LIMITED,
+            f"TV-L1 on the GPU misses a motion of {SHIFT} px by {error:.2f} px",
+            "reinstall torch, or its driver; until then, choose --device cpu",
+        )
 
 
-def flow_error() -> float:
+def flow_error(device: str) -> float:
     """Return how far TV-L1 is off, in px, on a texture that moves by `SHIFT` px."""
     from stresnet.flow import tv_l1
 
     row, column = np.mgrid[:48, : 64 + SHIFT]
     texture = 128 + 60 * np.sin(row / 3) * np.cos(column / 4) + 40 * np.sin(column / 7 + row / 5)
     wide = texture.astype(np.uint8)
-    flow = tv_l1(np.stack([wide[:, SHIFT:], wide[:, :-SHIFT]]))  # (1,2,48,64)
+    frames = np.stack([wide[:, SHIFT:], wide[:, :-SHIFT]])
+    flow = tv_l1(frames, device=device)  # (1,2,48,64)
     return float(np.abs(np.median(flow[0], axis=(1, 2)) - (SHIFT, 0)).max())
 
 
@@ -140,7 +154,6 @@ def network() -> Iterator[Finding]:
     """Run a small network on the device that "auto" stands for."""
     import torch
 
-    from stresnet.device import resolve_device
     from stresnet.inference import frozen
     from stresnet.model import STResNet
 
@@ -150,7 +163,7 @@ def network() -> Iterator[Finding]:
         streams = tested(
             torch.rand(1, 2, 3, 32, 32, device=device), torch.rand(1, 2, 20, 32, 32, device=device)
         )
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
+    name = card(device) if device.type == "cuda" else "the processor"
     runs = f"runs on {name} ({device}, {tested.precision}, torch {torch.__version__})"
     if not all(bool(scores.isfinite().all()) for scores in streams):
         yield Finding(
@@ -166,6 +179,19 @@ def network() -> Iterator[Finding]:
         )
     else:
         yield Finding("network", State.FINE, runs)
+
+
+def card(device: torch.device) -> str:
+    """Name a GPU, and what decides how it is used."""
+    import torch
+
+    about = torch.cuda.get_device_properties(device)
+    free, total = torch.cuda.mem_get_info(device)
+    native = "native" if resolve_precision("auto", device) == "bf16" else "no"
+    return (
+        f"{about.name}: compute capability {about.major}.{about.minor}, {free / 2**30:.1f} of "
+        f"{total / 2**30:.1f} GiB free, {native} bf16, built for CUDA {torch.version.cuda},"
+    )
 
 
 def opencv() -> Iterator[Finding]:

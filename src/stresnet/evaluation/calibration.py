@@ -143,6 +143,7 @@ def calibrate(
         store,
         **prepared_like(net.preparation),
         workers=workers,
+        device=str(net.device),
         on_progress=on_progress,
     )
     result = score_videos(

@@ -124,6 +124,7 @@ def evaluate(
             folder,
             **preparing,
             workers=workers,
+            device=device,
             engine=engine or map_in_processes,
             on_progress=on_progress,
         )

@@ -11,16 +11,20 @@ Evaluation, prediction and validation during training all come through `score_vi
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from stresnet.data.loading.dataset import FramesAndFlow
-from stresnet.errors import EnvironmentProblem
+from stresnet.data.loading.dataset import Chunks, FramesAndFlow
+from stresnet.device import gpu_errors
 from stresnet.evaluation.protocols import PAPER, Protocol, views
-from stresnet.inference import frozen
+from stresnet.inference import InferenceNetwork, frozen
 from stresnet.model import STResNet
 
 
@@ -43,6 +47,9 @@ def score_video(
 ) -> VideoScores:
     """Score one video on the network's device; a network in training is tested and trains on.
 
+    On a GPU all passes, as the video and its mirror image, are one batch, on a processor one after
+    the other.
+
     Args:
         precision: as of `stresnet.device`. In bfloat16 scores differ by up to 10 % of the greatest
             (docs/inference.md).
@@ -50,19 +57,29 @@ def score_video(
     Raises:
         UsageError: the protocol has too few chunks for the network's pool over time.
         StoreError: the video is damaged.
-        EnvironmentProblem: the device ran out of memory.
+        EnvironmentProblem: the device is out of memory, busy or gone.
     """
-    passes = []
-    try:
+    passes: list[Tensor] = []
+    work = f"{protocol.chunks} chunks of a video of {video.width}x{video.height} pixels"
+    with gpu_errors(net.device, work, lower="--precision bf16"):
         tested = frozen(net, precision=precision)
-        for view in views(video, protocol, size=net.config["input_size"]):
-            streams = tested(view.rgb[None].to(tested.device), view.flow[None].to(tested.device))
-            passes.append(torch.stack([scores.mean((0, 1)) for scores in streams]))  # of (1,T',K)
-    except torch.OutOfMemoryError as error:
-        raise EnvironmentProblem(
-            f"{net.device}: out of memory for {protocol.chunks} chunks of a video of "
-            f"{video.width}x{video.height} pixels",
-            remedy="end other programs on the device, or choose --precision bf16 or --device cpu",
-        ) from error
-    appearance, motion = torch.stack(passes).mean(0).cpu().numpy()
+        seen = views(video, protocol, size=net.config["input_size"])
+        at_once = 1 if net.device.type == "cpu" else sys.maxsize
+        while batch := list(islice(seen, at_once)):
+            passes += _passes(tested, batch)
+        appearance, motion = torch.stack(passes).mean(0).cpu().numpy()
     return VideoScores(appearance, motion)
+
+
+def _passes(tested: InferenceNetwork, batch: Sequence[Chunks]) -> list[Tensor]:
+    """Score views of one size, (2,K) each; without memory for all, half of them at a time."""
+    try:
+        rgb = torch.stack([view.rgb for view in batch]).to(tested.device)
+        flow = torch.stack([view.flow for view in batch]).to(tested.device)
+        streams = [scores.mean(1) for scores in tested(rgb, flow)]  # of (B,T',K)
+        return list(torch.stack(streams, 1))
+    except torch.OutOfMemoryError:
+        if len(batch) == 1:
+            raise
+    half = len(batch) // 2
+    return [*_passes(tested, batch[:half]), *_passes(tested, batch[half:])]

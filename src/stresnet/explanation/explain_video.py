@@ -108,5 +108,5 @@ def _prepared(
         frames = iter_frames(Path(video), short_side=side, on_warning=warnings.append)
     else:
         name, frames = "array", frames_of_array(as_array(video), fps=fps, short_side=side)
-    encoded = list(encode_frames(frames, flow=flow, threads=threads))
+    encoded = list(encode_frames(frames, flow=flow, threads=threads, device=str(net.device)))
     return name, EncodedVideo(encoded, warnings)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stresnet.device import resolve_device
+from stresnet.device import gpu_errors
 from stresnet.flow.parameters import AT_ONCE, FLAT, HASTE, PARTS, TVL1Parameters
 from stresnet.flow.pyramid import cubic_weights, level_sizes, linear_taps
 
@@ -36,17 +36,29 @@ class DataTerm(NamedTuple):
 
 
 def flow_on_device(
-    frames: npt.NDArray[np.uint8], p: TVL1Parameters, device: str
+    frames: npt.NDArray[np.uint8], p: TVL1Parameters, device: torch.device
 ) -> npt.NDArray[np.float32]:
-    """(N, H, W) uint8 -> (N-1, 2, H, W) float32 flow, pixels per frame; see `tv_l1`."""
-    # A copy, because torch would warn of frames that are read-only.
-    on_device = torch.tensor(frames, device=resolve_device(device))
+    """(N, H, W) uint8 -> (N-1, 2, H, W) float32 flow, pixels per frame; see `tv_l1`.
+
+    A device without room for all pairs at once gets half of them, and again half.
+    """
     flow = np.empty((len(frames) - 1, 2, *frames.shape[1:]), np.float32)
-    pairs = max(1, PIXELS_AT_ONCE // frames[0].size)
-    with torch.inference_mode():
-        for start in range(0, len(flow), pairs):
-            chunk = on_device[start : start + pairs + 1]
-            flow[start : start + pairs] = flow_of_video(chunk, p).cpu().numpy()
+    pairs, done = max(1, PIXELS_AT_ONCE // frames[0].size), 0
+    height, width = frames.shape[1:]
+    what = f"the flow of two frames of {width}x{height} pixels"
+    with torch.inference_mode(), gpu_errors(device, what, lower="smaller frames"):
+        while done < len(flow):
+            pairs = min(pairs, len(flow) - done)
+            try:
+                # A copy, because torch would warn of frames that are read-only.
+                chunk = torch.tensor(frames[done : done + pairs + 1]).to(device)
+                flow[done : done + pairs] = flow_of_video(chunk, p).cpu().numpy()
+            except torch.OutOfMemoryError:
+                if pairs == 1:
+                    raise
+                pairs = (pairs + 1) // 2
+            else:
+                done += pairs
     return flow
 
 

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stresnet.device import resolve_device
+from stresnet.device import gpu_errors, resolve_device
 from stresnet.errors import UsageError, WeightsError
 from stresnet.model.hub import push_folder
 from stresnet.model.lookup import find_model
@@ -212,7 +212,7 @@ class STResNet(nn.Module):
             WeightsError: there is no such model, a file of it is missing or damaged, or its tensors
                 are not the network's.
             EnvironmentProblem: huggingface_hub is not installed, the hub cannot be reached, or this
-                machine has no such device.
+                machine has no such device, or it is out of memory, busy or gone.
             UsageError: `revision` was given for a folder, or there is no device of such a name.
         """
         on = resolve_device(device)
@@ -234,7 +234,8 @@ class STResNet(nn.Module):
         fit(net, stored.state, source=folder / WEIGHTS)
         net.class_names, net.preparation = tuple(stored.class_names), stored.preparation
         net.card = stored.card
-        return net.to(on).eval()
+        with gpu_errors(on, "the network", lower="a smaller model"):
+            return net.to(on).eval()
 
     def save_pretrained(
         self,

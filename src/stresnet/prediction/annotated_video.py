@@ -87,7 +87,7 @@ def _with_inset(frames: Iterator[Frame]) -> Iterator[tuple[Frame, Picture]]:
     before = _small(first.image)
     for frame in frames:
         now = _small(frame.image)
-        flow = tv_l1(grey(np.stack([before, now])), parameters=FAST)[0]
+        flow = tv_l1(grey(np.stack([before, now])), parameters=FAST, device="cpu")[0]
         inset = to_colour(flow, COLOUR_PX)
         yield last, inset
         last, before = frame, now

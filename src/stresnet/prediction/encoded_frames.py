@@ -42,6 +42,7 @@ def encode_frames(
     *,
     flow: TVL1Parameters = AUTHORS,
     threads: int | None = None,
+    device: str = "auto",
     at_once: int = 16,
     steps: Callable[[Picture, Picture], int] | None = None,
 ) -> Iterator[EncodedFrame]:
@@ -49,6 +50,7 @@ def encode_frames(
 
     Args:
         threads: for the optical flow; None is one for each core. The result does not depend on it.
+        device: where the optical flow is computed (see `stresnet.device`).
         at_once: frames in memory at a time, at least 1.
         steps: how many frames apart two frames are; flow is divided by it. None: 1.
     """
@@ -58,7 +60,7 @@ def encode_frames(
     while block := list(islice(rest, at_once)):
         luma = grey(np.stack([frame.image for frame in block]))
         joined = luma if luma_of_last is None else np.concatenate([luma_of_last, luma])
-        fields = tv_l1(joined, parameters=flow, threads=threads)  # (n,2,H,W)
+        fields = tv_l1(joined, parameters=flow, device=device, threads=threads)  # (n,2,H,W)
         fields *= stored_scale(min(fields.shape[2:]))
         if steps is not None:
             pairs = pairwise(block if last is None else [last, *block])

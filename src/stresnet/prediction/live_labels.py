@@ -110,7 +110,8 @@ def live(
         )
     recogniser = Recogniser(model, device=device, precision=precision, protocol=protocol)
     _warm_up(recogniser, flow)
-    with _Stages(frames, flow, worker_count(threads, sys.maxsize)[0]) as stages:
+    flow_threads = worker_count(threads, sys.maxsize)[0]
+    with _Stages(frames, flow, flow_threads, recogniser.device) as stages:
         recent: deque[tuple[float, VideoScores]] = deque()
         label = ""
         for clip in stages.clips(window, stride):
@@ -145,8 +146,11 @@ class _NumberedFrame(Frame):
 class _Stages:
     """The two threads before the network; inside `with` they run."""
 
-    def __init__(self, frames: Iterable[Frame], flow: TVL1Parameters, flow_threads: int) -> None:
-        self._frames, self._flow, self._flow_threads = frames, flow, flow_threads
+    def __init__(
+        self, frames: Iterable[Frame], flow: TVL1Parameters, flow_threads: int, device: str
+    ) -> None:
+        self._frames, self._flow = frames, flow
+        self._flow_threads, self._device = flow_threads, device
         self._seen: LatestQueue[_NumberedFrame] = LatestQueue(WAITING_FRAMES)
         self._encoded: LatestQueue[EncodedFrame] = LatestQueue(MAX_FRAMES_OF_WINDOW)
         self._zero: float | None = None  # the clock at the time 0 of the frames
@@ -214,6 +218,7 @@ class _Stages:
                 self._seen,
                 flow=self._flow,
                 threads=self._flow_threads,
+                device=self._device,
                 at_once=1,
                 steps=lambda before, after: after.number - before.number,
             ):
@@ -236,7 +241,9 @@ def _ending(queue: LatestQueue[Any]) -> Iterator[None]:
 def _warm_up(recogniser: Recogniser, flow: TVL1Parameters) -> None:
     """Load and compile what the first answer needs, before the camera's frames grow old."""
     frames = (Frame(np.zeros((256, 256, 3), np.uint8), time) for time in (0.0, 1.0))
-    recogniser.scores(EncodedVideo(list(encode_frames(frames, flow=flow))))
+    recogniser.scores(
+        EncodedVideo(list(encode_frames(frames, flow=flow, device=recogniser.device)))
+    )
 
 
 def _rate(clip: Sequence[EncodedFrame]) -> float:

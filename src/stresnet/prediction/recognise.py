@@ -83,7 +83,8 @@ def recognise_each(
         fps: frames per second of frames that are given.
         flow: how the optical flow is computed; None: as in the model's training. `FAST` is faster.
         protocol: what the network sees of a video or a window: a `Protocol`, or its name.
-        device, precision: see `stresnet.device`. A network that is on another device is copied.
+        device, precision: see `stresnet.device`, for network and optical flow. A network that is on
+            another device is copied.
         threads: CPU threads for the optical flow; None is one for each core.
         workers: 1 prepares videos in another process, so that a file that crashes the decoder costs
             only itself (from a script, call it under `if __name__ == "__main__":`); 0 prepares
@@ -101,6 +102,10 @@ def recognise_each(
     threads, _ = worker_count(threads, sys.maxsize)
     guess = (flow or AUTHORS, SHORT_SIDE)  # how most models' videos were prepared
     inputs = list(inputs)
+    # The flow's device, before the network is loaded: a network that is given stays where it is.
+    flow_on = device
+    if device == "auto" and not isinstance(model, str | Path):
+        flow_on = str(model.device)
     files = [Path(each) for each in inputs if isinstance(each, str | Path) and not timeline]
     longest = LONG if timeline is None else math.inf
 
@@ -110,6 +115,7 @@ def recognise_each(
             flow=flow,
             short_side=side,
             threads=threads,
+            device=flow_on,
             longest=longest,
             isolated=workers > 0,
         )
@@ -145,12 +151,13 @@ def recognise_each(
                 parameters=flow,
                 short_side=side,
                 threads=threads,
+                device=flow_on,
             )
 
         def in_time(video: Video) -> Timeline:
             warnings: list[str] = []
             return recogniser.timeline(
-                _windows(video, settings, fps, flow, side, threads, warnings),
+                _windows(video, settings, fps, flow, side, threads, flow_on, warnings),
                 _name(video),
                 settings,
                 seconds=0.0 if on_progress is silent else _seconds(video, fps),
@@ -282,6 +289,7 @@ def _windows(
     flow: TVL1Parameters,
     side: int,
     threads: int,
+    device: str,
     warnings: list[str],
 ) -> Iterator[Window]:
     """Cut a video into windows; its warnings are complete after the last one."""
@@ -297,7 +305,9 @@ def _windows(
         )
     else:
         frames = frames_of_array(as_array(video), fps=fps, short_side=side)
-    return windows_of_frames(frames, length=length, stride=stride, flow=flow, threads=threads)
+    return windows_of_frames(
+        frames, length=length, stride=stride, flow=flow, threads=threads, device=device
+    )
 
 
 def _seconds(video: Video, fps: float) -> float:

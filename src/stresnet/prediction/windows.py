@@ -64,13 +64,15 @@ def windows_of_frames(
     stride: float,
     flow: TVL1Parameters = AUTHORS,
     threads: int | None = None,
+    device: str = "auto",
 ) -> Iterator[Window]:
     """Yield the windows of scaled frames, each as soon as it is complete; see `sliding`.
 
     Raises:
         VideoError: too many frames in a window.
     """
-    timed = ((frame.time, frame) for frame in encode_frames(frames, flow=flow, threads=threads))
+    encoded = encode_frames(frames, flow=flow, threads=threads, device=device)
+    timed = ((frame.time, frame) for frame in encoded)
     for start, end, part in sliding(timed, length, stride):
         yield Window(start, end, EncodedVideo(part))
 

@@ -146,7 +146,9 @@ def reproduce(job: Job) -> dict[str, Any]:
     warn_of_other_tasks(job, first.split.class_names)
     logger.info("prepare: the videos of all splits")
     preparing = first.recipe.preparing
-    prepared = ensure_prepared(videos_of(plans.values()), first.store, **preparing)
+    prepared = ensure_prepared(
+        videos_of(plans.values()), first.store, **preparing, device=job.execution.device
+    )
     prepared.kept(skip_broken=job.skip_broken)
     for split in job.splits:
         logger.info(f"train: split {split}")
@@ -209,6 +211,8 @@ def estimate_reproduction(job: Job) -> tuple[PreparationEstimate, list[PhaseEsti
     first = plans[job.splits[0]]
     videos = [(item.path, item.name) for item in videos_of(plans.values())]
     return (
-        estimate_preparation(videos, first.store, **first.recipe.preparing),
+        estimate_preparation(
+            videos, first.store, **first.recipe.preparing, device=job.execution.device
+        ),
         estimate_training(first, job.execution),
     )

@@ -26,6 +26,7 @@ from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
+from stresnet.device import gpu_errors
 from stresnet.errors import DatasetError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.training.card import model_card
@@ -92,7 +93,7 @@ def train(
         DatasetError, UsageError, WeightsError, StoreError, TrainingError, EnvironmentProblem: as
             they say; all that can be known before videos are prepared is checked before.
     """
-    out = Path(out)
+    out, flow_on = Path(out), execution.device
     with distributed_context(execution.device) as context, own_random_state(context.device):
         # -- All that can be checked before hours of preparation ----------------------------------
         given, execution = execution, execution.resolved(context.device)
@@ -115,7 +116,9 @@ def train(
         # -- Videos -------------------------------------------------------------------------------
         prepared = None
         if context.is_first:
-            prepared = ensure_prepared(job.split.train, job.store, **job.recipe.preparing)
+            prepared = ensure_prepared(
+                job.split.train, job.store, **job.recipe.preparing, device=flow_on
+            )
         trained = context.gather_objects(prepared)[0].kept(skip_broken=skip_broken)
         fingerprint = used_in(setup, trained)
         if context.is_first:
@@ -146,10 +149,10 @@ def train(
             if context.is_first:
                 logger.info(f"{phase.name}: {phase.iterations} iterations of {phase.batch} videos")
             dataset = job.samples(phase, trained)
-            train_phase(
-                net,
-                PhaseRun(job.recipe, phase, dataset, out, fingerprint, seed, context, execution),
-            )
+            run = PhaseRun(job.recipe, phase, dataset, out, fingerprint, seed, context, execution)
+            group = f"a step of {phase.norm_group} videos at a time"
+            with gpu_errors(context.device, group, lower="--recompute"):
+                train_phase(net, run)
             folder = out / NETWORK_OF[phase.name]
             if context.is_first:
                 net.save_pretrained(

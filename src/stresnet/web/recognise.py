@@ -151,6 +151,7 @@ def _prepared(
         parameters=FAST if fast else recogniser.flow,
         short_side=recogniser.short_side,
         threads=threads,
+        device=recogniser.device,
         on_frames=on_frames,
     )
     require_short(stored.duration)

@@ -75,6 +75,7 @@ def ensure_prepared(
     parameters: TVL1Parameters = AUTHORS,
     short_side: int = SHORT_SIDE,
     workers: int | None = None,
+    device: str = "auto",
     engine: Engine = map_in_processes,
     on_progress: OnProgress = silent,
 ) -> PreparedVideos:
@@ -94,6 +95,7 @@ def ensure_prepared(
         parameters=parameters,
         short_side=short_side,
         workers=workers,
+        device=device,
         engine=engine,
         on_progress=on_progress,
     )

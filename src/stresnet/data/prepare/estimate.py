@@ -17,14 +17,21 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.prepare.many import WHOLE, PrepareJob, Shard, known_done, prepare_jobs
+from stresnet.data.prepare.many import (
+    WHOLE,
+    PrepareJob,
+    Shard,
+    known_done,
+    prepare_jobs,
+    workers_for,
+)
 from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
 from stresnet.errors import StresnetError
 from stresnet.flow import AUTHORS, TVL1Parameters, tv_l1
 from stresnet.flow.quantize import SHORT_SIDE
-from stresnet.workers import map_in_processes, worker_count
+from stresnet.workers import map_in_processes
 
 SAMPLES = 6  # videos tried, at least one a worker
 SAMPLE_FRAMES = 9
@@ -66,6 +73,7 @@ def estimate_preparation(
     parameters: TVL1Parameters = AUTHORS,
     short_side: int = SHORT_SIDE,
     workers: int | None = None,
+    device: str = "auto",
     shard: Shard = WHOLE,
 ) -> PreparationEstimate:
     """Estimate what `prepare` will take; nothing is written to `out`.
@@ -74,7 +82,7 @@ def estimate_preparation(
         UsageError: as of `prepare`.
     """
     jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
-    workers, threads = worker_count(workers, len(jobs))
+    workers, threads = workers_for(device, workers, len(jobs))
     lengths: dict[str, VideoInfo] = {}
     failures: list[tuple[str, str]] = []
     known = known_done(jobs, out)
@@ -88,7 +96,7 @@ def estimate_preparation(
     pixels = sum(length.frames * length.pixels for length in lengths.values())
     frames = sum(length.frames for length in lengths.values())
     to_do = [unknown[name] for name in sorted(lengths)]
-    seconds_per_pixel, bytes_per_pixel = _rates(to_do, workers, threads)
+    seconds_per_pixel, bytes_per_pixel = _rates(to_do, workers, threads, device)
     hours = pixels * seconds_per_pixel / workers / 3600
     return PreparationEstimate(
         videos=len(jobs),
@@ -106,7 +114,9 @@ def _length_unless_done(job: PrepareJob) -> VideoInfo | None:
     return None if job.is_done() else probe(job.video, short_side=job.short_side)
 
 
-def _rates(jobs: Sequence[PrepareJob], workers: int, threads: int) -> tuple[float, float]:
+def _rates(
+    jobs: Sequence[PrepareJob], workers: int, threads: int, device: str
+) -> tuple[float, float]:
     """(seconds, bytes) for a pixel of a frame, by trying videos spread over the list."""
     wanted = min(max(SAMPLES, workers), len(jobs))
     tried = [jobs[i * len(jobs) // wanted] for i in range(wanted)]
@@ -115,7 +125,7 @@ def _rates(jobs: Sequence[PrepareJob], workers: int, threads: int) -> tuple[floa
             number: replace(job, store=Path(scratch) / f"{number}.zip")
             for number, job in enumerate(tried)
         }
-        outcomes = list(map_in_processes(partial(_try, threads), samples, workers=workers))
+        outcomes = list(map_in_processes(partial(_try, threads, device), samples, workers=workers))
     measured = [outcome for _, outcome in outcomes if not isinstance(outcome, StresnetError)]
     if not measured:
         return 0.0, 0.0
@@ -123,9 +133,10 @@ def _rates(jobs: Sequence[PrepareJob], workers: int, threads: int) -> tuple[floa
     return float(seconds / pixels), float(size / pixels)
 
 
-def _try(threads: int, job: PrepareJob) -> tuple[int, float, int]:
+def _try(threads: int, device: str, job: PrepareJob) -> tuple[int, float, int]:
     """(pixels, seconds, bytes) of the first frames of a video; seconds by the clock on the wall."""
-    tv_l1(np.zeros((2, 16, 16), np.uint8))  # compiled, or loaded, before the clock starts
+    # Compiled, or loaded, before the clock starts.
+    tv_l1(np.zeros((2, 16, 16), np.uint8), device=device)
     started = time.perf_counter()
     frames = iter_frames(job.video, short_side=job.short_side)
     images = np.stack([frame.image for frame in islice(frames, SAMPLE_FRAMES)])
@@ -136,6 +147,7 @@ def _try(threads: int, job: PrepareJob) -> tuple[int, float, int]:
         parameters=job.parameters,
         short_side=job.short_side,
         threads=threads,
+        device=device,
     )
     seconds = time.perf_counter() - started
     return images[..., 0].size, seconds, stored.path.stat().st_size

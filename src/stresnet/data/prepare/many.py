@@ -27,6 +27,7 @@ from stresnet.data.store.verified import Look, Verified, read_verified, record_v
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.inputs import find_videos
 from stresnet.data.video.probe import probe
+from stresnet.device import gpu
 from stresnet.errors import StoreError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import AUTHORS, TVL1Parameters
@@ -37,6 +38,7 @@ from stresnet.workers import (
     Done,
     Engine,
     JobReport,
+    cores,
     job_report,
     map_in_processes,
     report_progress,
@@ -86,6 +88,8 @@ class Shard:
 
 
 WHOLE = Shard(1, 1)
+# Each decodes, writes JPEGs, and takes up to 3 GB of the GPU's memory; not measured on a GPU.
+WORKERS_A_GPU = 4
 
 
 def prepare(
@@ -96,6 +100,7 @@ def prepare(
     parameters: TVL1Parameters = AUTHORS,
     short_side: int = SHORT_SIDE,
     shard: Shard = WHOLE,
+    device: str = "auto",
     deadline: float | None = DEADLINE,
     verify: bool = False,
     engine: Engine = map_in_processes,
@@ -112,8 +117,11 @@ def prepare(
         videos: a video, or a folder of them; or files, each with its name, a relative path with
             `/`. Alone, a file is called by its file name.
         out: None is the folder's own store (see `default_store`).
-        workers: videos at a time; None is one for each processor core.
+        workers: videos at a time; None is one for each processor core, on GPUs at most
+            `WORKERS_A_GPU` for each.
         shard: the part of the videos to prepare; its failures go to a file of its own.
+        device: where the optical flow is computed (see `stresnet.device`); "auto" and "cuda" take
+            all GPUs.
         deadline: seconds without a decoded frame after which a video counts as hung, and fails.
         verify: read every byte of videos and stores, also where they look unchanged.
         engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).
@@ -123,7 +131,8 @@ def prepare(
         DatasetError: there is no such folder, or no video in it.
         UsageError: a name occurs twice or leads out of `out`, `workers` is less than 1, or `out` is
             missing for a list of files.
-        EnvironmentProblem: the disk is full, or `out` cannot be written.
+        EnvironmentProblem: the disk is full, `out` cannot be written, or the device is not there,
+            out of memory, busy or gone.
     """
     if isinstance(videos, str | Path):
         out = default_store(videos) if out is None else out
@@ -134,13 +143,13 @@ def prepare(
     jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
     known = {} if verify else known_done(jobs, out)
     to_do = {job.name: job for job in jobs if job.name not in known}
-    workers, threads = worker_count(workers, len(to_do))
+    workers, threads = workers_for(device, workers, len(to_do))
     if to_do:
         require_writable(out)
         remove_stale_partials(job.store for job in to_do.values())
     found: dict[str, Verified] = {}
     outcomes = engine(
-        partial(prepare_unless_done, threads=threads),
+        partial(prepare_unless_done, threads=threads, device=device),
         to_do,
         workers=workers,
         deadline=deadline,
@@ -162,6 +171,16 @@ def prepare(
         skipped=tuple(sorted([*known, *report.skipped])),
         warnings=tuple(sorted([*warnings, *report.warnings])),
     )
+
+
+def workers_for(device: str, wanted: int | None, jobs: int) -> tuple[int, int]:
+    """As `worker_count`, for flow on that device."""
+    if wanted is None and gpu(device) is not None:
+        import torch
+
+        gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 1
+        wanted = min(cores(), WORKERS_A_GPU * gpus)
+    return worker_count(wanted, jobs)
 
 
 def known_done(jobs: Iterable[PrepareJob], out: Path) -> dict[str, Verified]:
@@ -245,7 +264,7 @@ def prepare_jobs(
     return [job for job in jobs if shard.holds(job.name)]
 
 
-def prepare_unless_done(job: PrepareJob, *, threads: int = 1) -> Done:
+def prepare_unless_done(job: PrepareJob, *, threads: int = 1, device: str = "auto") -> Done:
     """Prepare one video, unless that was done before: what a worker or a cluster runs."""
     source, store = Look.of(job.video), Look.of(job.store)  # before they are read
     if skipped := job.is_done():
@@ -258,6 +277,7 @@ def prepare_unless_done(job: PrepareJob, *, threads: int = 1) -> Done:
             parameters=job.parameters,
             short_side=job.short_side,
             threads=threads,
+            device=device,
             on_frames=lambda done: report_progress(min(done / frames, 0.99) if frames else 0.0),
         )
         store = Look.of(job.store)

@@ -31,6 +31,7 @@ def prepared_ahead(
     flow: TVL1Parameters = AUTHORS,
     short_side: int = SHORT_SIDE,
     threads: int = 1,
+    device: str = "auto",
     longest: float = math.inf,
     isolated: bool = False,
 ) -> Iterator[Iterator[Prepared]]:
@@ -42,13 +43,13 @@ def prepared_ahead(
     Args:
         flow: how the optical flow is computed.
         short_side: of the frames, in pixels.
-        threads: for the optical flow.
+        threads, device: for the optical flow.
         longest: seconds; a longer video is not prepared and comes as None.
         isolated: in a process of its own, where the next video is prepared while the consumer is
             busy, and a decoder that crashes or hangs costs one video; from a script, only under
             `if __name__ == "__main__":`. Otherwise here, each when it is asked for.
     """
-    prepare = partial(_prepare, flow, short_side, threads, longest)
+    prepare = partial(_prepare, flow, short_side, threads, device, longest)
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
         jobs = {
             number: (video, Path(scratch, f"{number}.zip")) for number, video in enumerate(videos)
@@ -61,7 +62,7 @@ def prepared_ahead(
 
 
 def _prepare(
-    flow: TVL1Parameters, short_side: int, threads: int, longest: float, job: _Job
+    flow: TVL1Parameters, short_side: int, threads: int, device: str, longest: float, job: _Job
 ) -> bool:
     """Prepare a video, unless it is too long; return whether it is prepared."""
     video, store = job
@@ -73,6 +74,7 @@ def _prepare(
         parameters=flow,
         short_side=short_side,
         threads=threads,
+        device=device,
         on_frames=lambda frames: report_progress(0.0),
     )
     return True
