@@ -49,11 +49,13 @@ def main() -> None:
         code = stop.exit_code if stop.number is not None and end.code == 1 else end.code
         if isinstance(end.__context__, BrokenPipeError):  # click and rich end silently
             code = _report_unforeseen(end.__context__)
+    except KeyboardInterrupt:  # before click takes care of it
+        code = stop.exit_code
     except OSError as error:  # of --help and --version, which are not verbs
         code = _report_unforeseen(error)
     if (unwritten := flush_stdout()) is not None:
         code = _report_unforeseen(unwritten)
-    stop.rest()
+    stop.end(code)
     gc.freeze()  # what is alive dies with the process: looking through torch takes 0.2 s
     sys.exit(code)
 

@@ -45,14 +45,16 @@ class Stop:
                 signal.signal(number, self._on_signal)
         sys.unraisablehook = self._on_unraisable
 
-    def rest(self) -> None:
-        """Ignore signals from now on, if one has been obeyed.
+    def end(self, code: Any) -> None:
+        """End the process, if a signal has been obeyed: everything is unwound.
 
-        While Python ends, it handles none itself: a second one would end the process by the signal.
+        While Python ends by itself, a second signal would end it by that signal, and nothing limits
+        the time that libraries take.
         """
         if self.number is not None:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_IGN)
+            if sys.stderr is not None:
+                sys.stderr.flush()
+            os._exit(code if isinstance(code, int) else self.exit_code)
 
     @property
     def exit_code(self) -> int:
