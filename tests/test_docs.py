@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from making_videos import read_video, write_video
 from reading_docs import DOCS, ROOT, Block, blocks, calls, code_in_lines, pages, words
 from stresnet.cli import app
+from stresnet.data.annotations.elan import to_elan
 from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.model import STResNet
 from stresnet.training.recipes import QUICK, RECIPES
@@ -114,6 +115,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "new").mkdir()
     for clip in ("fight/b.mp4", "noFight/d.mp4"):
         shutil.copy(root / "clips" / clip, root / "new")
+    marked = [(0.0, 1.0, "fight", None), (1.5, 2.5, "wave", None)]
+    for part, day in (("train", "day1"), ("train", "day2"), ("test", "day3")):
+        video = root / "recordings" / part / f"{day}.mp4"
+        video.parent.mkdir(parents=True, exist_ok=True)
+        write_video(video, frames.repeat(2, axis=0), fps=8)
+        video.with_suffix(".eaf").write_text(to_elan(marked, video), encoding="utf-8")
     for name, pool in (("two_stream", None), ("st_resnet", None), ("st_resnet_star", "pool5")):
         torch.manual_seed(0)
         net = STResNet(2, "tiny", input_size=32, temporal_pool=pool)  # type: ignore[arg-type]

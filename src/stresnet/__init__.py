@@ -13,6 +13,7 @@ from stresnet.lazy import lazy_names
 if TYPE_CHECKING:
     from stresnet import errors, flow
     from stresnet.classifier import STResNetClassifier as STResNetClassifier
+    from stresnet.data.annotations.segments import read_segments as annotations
     from stresnet.data.prepare.many import prepare
     from stresnet.data.store.flow_check import check_stores as check
     from stresnet.data.store.reader import StoredVideo
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     )
     from stresnet.progress import Progress
     from stresnet.reproduction import reproduce
+    from stresnet.timelines.evaluate import TimelineEvaluation, evaluate_timelines
     from stresnet.training.recipe import Recipe
     from stresnet.training.run import train
     from stresnet.training.runtime import Execution
@@ -63,13 +65,16 @@ __all__ = [
     "Segment",
     "StoredVideo",
     "Timeline",
+    "TimelineEvaluation",
     "TimelineSettings",
     "annotate",
+    "annotations",
     "check",
     "demo",
     "doctor",
     "errors",
     "evaluate",
+    "evaluate_timelines",
     "explain",
     "export",
     "flow",
@@ -101,11 +106,14 @@ if not TYPE_CHECKING:
             "STResNet": "stresnet.model",
             "STResNetClassifier": "stresnet.classifier",
             "StoredVideo": "stresnet.data.store.reader",
+            "TimelineEvaluation": "stresnet.timelines.evaluate",
+            "annotations": "stresnet.data.annotations.segments:read_segments",
             "check": "stresnet.data.store.flow_check:check_stores",
             "demo": "stresnet.demonstration",
             "doctor": "stresnet.diagnosis",
             "errors": "stresnet.errors",
             "evaluate": "stresnet.evaluation.evaluate",
+            "evaluate_timelines": "stresnet.timelines.evaluate",
             "explain": "stresnet.explanation",
             "export": "stresnet.exporting:export_model",
             "flow": "stresnet.flow",

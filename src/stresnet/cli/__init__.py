@@ -5,6 +5,7 @@ Exit codes: 0 all done; 1 some items failed, and each is named; 2 usage; 3 envir
 that nobody foresaw; 130 interrupted; 143 terminated.
 """
 
+from stresnet.cli.annotations import annotations
 from stresnet.cli.app import app, main, register, register_group
 from stresnet.cli.doctor import doctor
 from stresnet.cli.evaluate import evaluate, fuse
@@ -22,6 +23,7 @@ __all__ = ["app", "main"]
 register(
     prepare,
     import_,
+    annotations,
     check,
     flow,
     train,

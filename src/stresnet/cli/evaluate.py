@@ -18,6 +18,7 @@ from stresnet.cli.options import (
     Device,
     Fold,
     Lists,
+    Overlap,
     Precision,
     Ray,
     Seed,
@@ -71,19 +72,60 @@ def evaluate(
             "{fold} in the path for several folds.",
         ),
     ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="Of annotated recordings: class whose segments are not reported. [default: the "
+            "model's own]",
+            show_default=False,
+        ),
+    ] = None,
+    overlap: Overlap = None,
     device: Device = "auto",
     precision: Precision = "auto",
     workers: Workers = None,
     ray: Ray = None,
 ) -> None:
-    """Evaluate models on the test videos, per stream and fused. Rerun to resume."""
+    """Evaluate models on the test videos, per stream and fused. Rerun to resume.
+
+    Annotated recordings are judged as timelines: one model, one fold, one protocol.
+    """
     from stresnet.cluster import engine_at
+    from stresnet.data.splits.open import holds_recordings
     from stresnet.evaluation.evaluate import evaluate
     from stresnet.evaluation.protocols import protocols_named
     from stresnet.evaluation.report import console_table, write_report
+    from stresnet.timelines.evaluate import evaluate_timelines
+    from stresnet.timelines.report import console_table as timeline_table
+    from stresnet.timelines.report import write_timeline_report
 
     if fold is not None and folds is not None:
         raise UsageError("--fold and --folds are both given", remedy="give one of them")
+    if holds_recordings(data):
+        if len(models) > 1 or folds or lists or calibrate or with_idt or ray:
+            raise UsageError(
+                f"{data}: annotated recordings are judged as timelines, of one model and one fold",
+                remedy="leave --folds, --lists, --calibrate, --with-idt and --ray out",
+            )
+        with progress("evaluate") as on_progress:
+            evaluation = evaluate_timelines(
+                models[0],
+                data,
+                fold=fold,
+                seed=seed,
+                background=background,
+                overlap=overlap,
+                store=store,
+                protocol=protocols,
+                device=device,
+                precision=precision,
+                workers=workers,
+                on_progress=on_progress,
+            )
+        Console().print(timeline_table(write_timeline_report(evaluation, out)))
+        say(f"look at {out / 'index.html'}")
+        say_failures(list(evaluation.failures.items()), str(out / "report.json"))
+        raise typer.Exit(1 if evaluation.failures else 0)
     with engine_at(ray, out) as engine, progress("evaluate") as on_progress:
         comparison = evaluate(
             models,

@@ -19,8 +19,8 @@ Model = Annotated[
 ]
 DATA = typer.Argument(
     metavar="DATA",
-    help="Folder per class, UCF101 or HMDB51 folder, or CSV with columns path, label "
-    "[, source, fold or split].",
+    help="Folder per class, UCF101 or HMDB51 folder, CSV with columns path, label "
+    "[, start, end, source, fold or split], or recordings with an annotation file.",
     show_default=False,
 )
 Data = Annotated[Path, DATA]
@@ -99,6 +99,14 @@ Threads = Annotated[
     int | None,
     typer.Option(
         min=1, help="CPU threads for optical flow. [default: one per core]", show_default=False
+    ),
+]
+Overlap = Annotated[
+    str | None,
+    typer.Option(
+        help="Who gets the time where segments of different labels overlap: later (the one that "
+        "begins later), longer or drop (neither). [default: an error, with the list]",
+        show_default=False,
     ),
 ]
 

@@ -61,29 +61,61 @@ def predict(
         ),
     ] = None,
     window: Annotated[
-        float, typer.Option(help="Seconds the network sees at a time.", rich_help_panel=TIMELINES)
-    ] = 2.0,
-    stride: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="Seconds from one window's start to the next.", rich_help_panel=TIMELINES
+            help="Seconds the network sees at a time. [default: as fitted, else 2]",
+            show_default=False,
+            rich_help_panel=TIMELINES,
         ),
-    ] = 0.5,
+    ] = None,
+    stride: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds from one window's start to the next. [default: as fitted, else 0.5]",
+            show_default=False,
+            rich_help_panel=TIMELINES,
+        ),
+    ] = None,
     smooth: Annotated[
-        float, typer.Option(help="Seconds to average scores over.", rich_help_panel=TIMELINES)
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            help="Seconds to average scores over. [default: as fitted, else 1]",
+            show_default=False,
+            rich_help_panel=TIMELINES,
+        ),
+    ] = None,
     min_duration: Annotated[
-        float, typer.Option(help="Shortest segment, in seconds.", rich_help_panel=TIMELINES)
-    ] = 2.0,
+        float | None,
+        typer.Option(
+            help="Shortest segment, in seconds. [default: as fitted, else 2]",
+            show_default=False,
+            rich_help_panel=TIMELINES,
+        ),
+    ] = None,
     background: Annotated[
         str | None,
-        typer.Option(help="Class whose segments are not reported.", rich_help_panel=TIMELINES),
+        typer.Option(
+            help="Class whose segments are not reported. [default: as trained, else none]",
+            show_default=False,
+            rich_help_panel=TIMELINES,
+        ),
     ] = None,
     srt: Annotated[
         Path | None, typer.Option(help="Write subtitles for players.", rich_help_panel=FILES)
     ] = None,
     vtt: Annotated[
         Path | None, typer.Option(help="Write subtitles for browsers.", rich_help_panel=FILES)
+    ] = None,
+    elan: Annotated[
+        Path | None, typer.Option(help="Write ELAN files (.eaf).", rich_help_panel=FILES)
+    ] = None,
+    boris: Annotated[
+        Path | None,
+        typer.Option(help="Write BORIS's aggregated events (.tsv).", rich_help_panel=FILES),
+    ] = None,
+    label_studio: Annotated[
+        Path | None,
+        typer.Option(help="Write tasks for Label Studio (.json).", rich_help_panel=FILES),
     ] = None,
     annotated: Annotated[
         Path | None,
@@ -122,21 +154,36 @@ def predict(
 
     if as_json + as_jsonl + as_csv > 1:
         raise UsageError("--json, --jsonl and --csv all print to stdout", remedy="choose one")
-    given = {".srt": srt, ".vtt": vtt, ".mp4": annotated}
+    given = {
+        ".srt": srt,
+        ".vtt": vtt,
+        ".eaf": elan,
+        ".tsv": boris,
+        ".json": label_studio,
+        ".mp4": annotated,
+    }
     outs = {ending: out for ending, out in given.items() if out is not None}
     if outs and timeline is False:
         raise UsageError("files are made from timelines", remedy="leave --whole out")
     found = [find_inputs(each, allow_network=allow_network) for each in inputs]
     videos = [video for each in found if isinstance(each, tuple) for video in each]
     cameras = [each for each in found if isinstance(each, LiveInput)]
-    settings = TimelineSettings(window, stride, smooth, min_duration, background)
+    asked = {
+        "window": window,
+        "stride": stride,
+        "smooth": smooth,
+        "min_duration": min_duration,
+        "background": background,
+    }
+    settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     network: dict[str, Any] = {"device": device, "precision": precision, "threads": threads}
     if cameras:
         if len(found) > 1 or outs or as_csv or timeline is not None or background is not None:
             raise UsageError(
                 "a camera comes alone, and gives lines or --json", remedy="record a file first"
             )
-        _watch(model, cameras[0].address, settings, as_json or as_jsonl, network)
+        made = TimelineSettings(**settings)
+        _watch(model, cameras[0].address, made, as_json or as_jsonl, network)
         raise typer.Exit
     if out is not None:
         from stresnet.cli.prepare import say_report
@@ -219,7 +266,7 @@ def predict(
 def _write(found: Prediction | Timeline, video: Path, paths: Sequence[Path]) -> None:
     """Write the files that were asked for, as their endings say."""
     from stresnet.prediction import Timeline, annotate
-    from stresnet.prediction.outputs import write_subtitles
+    from stresnet.prediction.outputs import write_text
 
     for path in paths:
         assert isinstance(found, Timeline)
@@ -227,7 +274,7 @@ def _write(found: Prediction | Timeline, video: Path, paths: Sequence[Path]) -> 
             with progress(f"{path.name}, seconds") as on_progress:
                 annotate(found, video, path, on_progress=on_progress)
         else:
-            write_subtitles(found.segments, path)
+            write_text(found, video, path)
         say(f"written: {_shown(path)}")
 
 

@@ -17,6 +17,7 @@ from stresnet.cli.options import (
     Fold,
     Lists,
     Loaders,
+    Overlap,
     Precision,
     Seed,
     SkipBroken,
@@ -72,6 +73,14 @@ def train(
         str, typer.Option(help="Comma-separated; each needs the one before.")
     ] = "motion,appearance,st_resnet,st_resnet_star",
     seed: Seed = 0,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="Of annotated recordings: the class of unlabelled time. [default: it is left out]",
+            show_default=False,
+        ),
+    ] = None,
+    overlap: Overlap = None,
     workers: Loaders = 1,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -113,6 +122,8 @@ def train(
             "store": store,
             "phases": phases.split(","),
             "seed": seed,
+            "background": background,
+            "overlap": overlap,
         }
         execution = Execution(device, precision, workers, channels_last, recompute, compiled)
         if dry_run:

@@ -1,7 +1,8 @@
 """A model on disk: a folder of three files, laid out as on the Hugging Face hub.
 
     model.safetensors    every parameter and running moment, by the network's own names
-    config.json          the network's arguments, class names, and how its videos were prepared
+    config.json          the network's arguments, class names, how its videos were prepared, and
+                         how timelines are made, where that was fitted
     README.md            the model card
 
 Nothing in it is code, and nothing is ever unpickled.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class ModelFolder:
         architecture: the arguments that build the network.
         class_names: K names, in the order of the logits.
         preparation: how videos become the network's input.
+        timeline: how the scores of a long video become segments, where that was fitted.
         card: the text of README.md; empty if there is none.
     """
 
@@ -43,6 +45,7 @@ class ModelFolder:
     class_names: Sequence[str]
     preparation: dict[str, Any]
     card: str
+    timeline: dict[str, Any] = field(default_factory=dict)
 
 
 def write_model_folder(folder: Path, model: ModelFolder, *, half: bool) -> None:
@@ -70,6 +73,7 @@ def write_model_folder(folder: Path, model: ModelFolder, *, half: bool) -> None:
         "architecture": dict(model.architecture),
         "class_names": list(names),
         "preparation": model.preparation,
+        **({"timeline": model.timeline} if model.timeline else {}),
     }
     config_text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -79,6 +83,19 @@ def write_model_folder(folder: Path, model: ModelFolder, *, half: bool) -> None:
         path.write_text(config_text + "\n", encoding="utf-8")
     with atomic_write(folder / CARD) as path:
         path.write_text(model.card, encoding="utf-8")
+
+
+def write_timeline_settings(folder: Path, timeline: dict[str, Any]) -> None:
+    """Record in a model's config.json how its timelines are made.
+
+    Raises:
+        WeightsError: there is no model in the folder.
+        EnvironmentProblem: the folder cannot be written.
+    """
+    config = _read_config(folder / CONFIG) | {"timeline": timeline}
+    text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_write(folder / CONFIG) as path:
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
@@ -105,6 +122,7 @@ def read_model_folder(folder: Path) -> ModelFolder:
         architecture=config["architecture"],
         class_names=tuple(config["class_names"]),
         preparation=config["preparation"],
+        timeline=config.get("timeline", {}),
         card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
     )
 
@@ -124,6 +142,8 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise WeightsError(
             f"{path}: format {found!r}, expected {FORMAT}", remedy="use a matching stresnet version"
         )
+    if "timeline" in config:
+        kinds["timeline"] = dict
     for name, kind in kinds.items():
         if not isinstance(config.get(name), kind):
             raise WeightsError(

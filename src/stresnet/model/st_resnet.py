@@ -76,6 +76,8 @@ class STResNet(nn.Module):
         config: the arguments above; `STResNet(**net.config)` builds the same network.
         class_names: K names; empty until they are set, or the network comes from a model folder.
         preparation: how its videos were prepared, if it comes from a model folder.
+        timeline: how scores become segments of a long video (the fields of `TimelineSettings`), if
+            that was fitted.
         card: the model card, if it comes from a model folder.
 
     Raises:
@@ -125,6 +127,7 @@ class STResNet(nn.Module):
         }
         self.class_names: tuple[str, ...] = ()
         self.preparation: dict[str, Any] = {}
+        self.timeline: dict[str, Any] = {}
         self.card = ""
 
         self.appearance = Stream(
@@ -233,7 +236,7 @@ class STResNet(nn.Module):
             ) from error
         fit(net, stored.state, source=folder / WEIGHTS)
         net.class_names, net.preparation = tuple(stored.class_names), stored.preparation
-        net.card = stored.card
+        net.timeline, net.card = stored.timeline, stored.card
         with gpu_errors(on, "the network", lower="a smaller model"):
             return net.to(on).eval()
 
@@ -268,6 +271,7 @@ class STResNet(nn.Module):
             class_names=self.class_names if class_names is None else class_names,
             preparation=self.preparation if preparation is None else preparation,
             card=self.card if card is None else card,
+            timeline=self.timeline,
         )
         write_model_folder(Path(folder), model, half=half)
 

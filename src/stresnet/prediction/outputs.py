@@ -10,7 +10,11 @@ from functools import partial
 from html import escape
 from pathlib import Path, PurePosixPath
 
+from stresnet.data.annotations.boris import to_boris
+from stresnet.data.annotations.elan import to_elan
+from stresnet.data.annotations.label_studio import to_label_studio
 from stresnet.data.video.container import printable
+from stresnet.data.video.probe import probe
 from stresnet.errors import UsageError
 from stresnet.files import atomic_write, inert_cell
 from stresnet.prediction.result import ClassScore, Prediction, Timeline
@@ -54,13 +58,26 @@ def to_vtt(segments: Sequence[Segment]) -> str:
     return "\n".join(["WEBVTT\n", *_cues(segments, ".", partial(escape, quote=False))])
 
 
-def write_subtitles(segments: Sequence[Segment], path: Path) -> None:
-    """Write WebVTT where the path ends in .vtt, else SubRip.
+def write_text(found: Timeline, video: Path, path: Path) -> None:
+    """Write a timeline of a video file as the path's ending says.
+
+    .srt and .vtt are subtitles; .eaf is ELAN's, .tsv BORIS's, .json Label Studio's.
 
     Raises:
+        VideoError: the file, whose frame rate BORIS and Label Studio need, cannot be opened.
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
-    text = to_vtt(segments) if path.suffix.lower() == ".vtt" else to_srt(segments)
+    segments = [(each.start, each.end, each.label, each.score) for each in found.segments]
+    ending = path.suffix.lower()
+    if ending in (".srt", ".vtt"):
+        text = to_vtt(found.segments) if ending == ".vtt" else to_srt(found.segments)
+    elif ending == ".eaf":
+        text = to_elan(segments, video, found.class_names)
+    elif ending == ".tsv":
+        fps = probe(video).fps or 25.0
+        text = to_boris(segments, video, duration=found.duration, fps=fps)
+    else:
+        text = to_label_studio(segments, video, fps=probe(video).fps or 25.0)
     with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import sys
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -48,7 +48,7 @@ Outcome: TypeAlias = "Prediction | Timeline | VideoError | StoreError"
 
 LONG = 10.0  # seconds; longer videos get a timeline unless asked otherwise
 MAX_FRAMES = 5_000_000  # of one file, two days; a forged file must come to an end
-DEFAULT_SETTINGS = TimelineSettings()
+Settings: TypeAlias = "TimelineSettings | Mapping[str, Any] | None"
 
 
 def recognise_each(
@@ -56,7 +56,7 @@ def recognise_each(
     inputs: Iterable[Video],
     *,
     timeline: bool | None = None,
-    settings: TimelineSettings = DEFAULT_SETTINGS,
+    settings: Settings = None,
     top_k: int = 5,
     fps: float = 25.0,
     flow: TVL1Parameters | None = None,
@@ -78,7 +78,8 @@ def recognise_each(
             or a list of arrays or PIL images; or prepared videos.
         timeline: whether a video gets a `Timeline` (True) or a `Prediction` of its whole length
             (False). None decides by its length: a timeline above 10 seconds.
-        settings: of timelines.
+        settings: of timelines; None: as fitted with the model, else the defaults. A mapping changes
+            single fields of these.
         top_k: how many classes a `Prediction` names.
         fps: frames per second of frames that are given.
         flow: how the optical flow is computed; None: as in the model's training. `FAST` is faster.
@@ -126,7 +127,7 @@ def recognise_each(
         from stresnet.prediction.recogniser import Recogniser
 
         recogniser = Recogniser(model, device=device, precision=precision, protocol=protocol)
-        recogniser.require_class(settings.background)
+        made = recogniser.settings(settings)
         flow, side = flow or recogniser.flow, recogniser.short_side
         if files and (flow, side) != guess:
             stack.close()
@@ -157,9 +158,9 @@ def recognise_each(
         def in_time(video: Video) -> Timeline:
             warnings: list[str] = []
             return recogniser.timeline(
-                _windows(video, settings, fps, flow, side, threads, flow_on, warnings),
+                _windows(video, made, fps, flow, side, threads, flow_on, warnings),
                 _name(video),
-                settings,
+                made,
                 seconds=0.0 if on_progress is silent else _seconds(video, fps),
                 warnings=warnings,
                 on_progress=on_progress,
@@ -218,7 +219,7 @@ def predict(
 def timeline(
     model: Model,
     video: Video,
-    settings: TimelineSettings = DEFAULT_SETTINGS,
+    settings: Settings = None,
     *,
     fps: float = 25.0,
     flow: TVL1Parameters | None = None,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from stresnet.data.loading.dataset import FramesAndFlow
 from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.store.reader import StoredVideo
 from stresnet.device import resolve_device, resolve_precision
-from stresnet.errors import UsageError
+from stresnet.errors import UsageError, WeightsError
 from stresnet.evaluation.fully_convolutional import VideoScores, score_video
 from stresnet.evaluation.protocols import Protocol, protocols_named
 from stresnet.model import STResNet, load_model
@@ -59,6 +61,30 @@ class Recogniser:
         self.device = str(self.net.device)
         self.precision = resolve_precision(precision, self.net.device)
         (self.protocol,) = protocols_named([protocol]) if isinstance(protocol, str) else (protocol,)
+
+    def settings(
+        self, asked: TimelineSettings | Mapping[str, Any] | None = None
+    ) -> TimelineSettings:
+        """Return how timelines are made: as fitted with the model, else the defaults.
+
+        Args:
+            asked: settings to take instead, or single fields that are to be otherwise.
+
+        Raises:
+            UsageError: a value makes no sense, or the background is not a class of the model.
+            WeightsError: what the model records are not settings.
+        """
+        if not isinstance(asked, TimelineSettings):
+            try:
+                fitted = TimelineSettings(**self.net.timeline)
+            except (TypeError, UsageError) as error:
+                raise WeightsError(
+                    f"the model's config.json has no usable settings of timelines ({error})",
+                    remedy="fetch the model again",
+                ) from error
+            asked = replace(fitted, **(asked or {}))
+        self.require_class(asked.background)
+        return asked
 
     def scores(self, video: FramesAndFlow) -> VideoScores:
         """Score a video, or a part of one."""

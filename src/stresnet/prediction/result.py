@@ -94,6 +94,8 @@ class TimelineSettings:
         smooth: scores are averaged over this long.
         min_duration: no segment is shorter; by default a window, which resolves nothing finer.
         background: a class whose segments are not reported.
+        background_bias: added to the background's unnormalised score: above 0, less is reported.
+        threshold: segments with a lower score are not reported.
 
     Raises:
         UsageError: a duration makes no sense.
@@ -104,6 +106,8 @@ class TimelineSettings:
     smooth: float = 1.0
     min_duration: float = 2.0
     background: str | None = None
+    background_bias: float = 0.0
+    threshold: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("window", "stride"):
@@ -112,6 +116,11 @@ class TimelineSettings:
         for name in ("smooth", "min_duration"):
             if not 0 <= getattr(self, name) <= 3600:
                 raise UsageError(f"{name} is {getattr(self, name)} s, expected 0 to 3600")
+        if not (0 <= self.threshold < 1 and abs(self.background_bias) <= 100):
+            raise UsageError(
+                f"threshold {self.threshold} and background_bias {self.background_bias}: expected "
+                "0 to 1, and -100 to 100"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,12 +155,12 @@ class Timeline:
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
-        """(W,K) softmax in [0, 1] of the smoothed scores of both streams."""
+        """(W,K) softmax in [0, 1] of the smoothed scores of both streams, with the bias."""
         return softmax(self._smoothed)
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
-        """In order; without those of the background class."""
+        """In order; without those of the background class, and those below the threshold."""
         borders = borders_between(self.times, float(self.starts[0]), float(self.ends[-1]))
         # After a gap, what is new begins with the pictures; until then the last one stays.
         gap = max(self.settings.stride - self.settings.window, 0.0)
@@ -159,7 +168,7 @@ class Timeline:
         borders[after] = self.starts[after]
         labelling = best_labelling(self._smoothed, borders, self.settings.min_duration)
         columns = self.scores, softmax(self.appearance), softmax(self.motion)
-        return tuple(
+        found = (
             Segment(
                 float(borders[first]),
                 float(borders[after]),
@@ -169,6 +178,7 @@ class Timeline:
             for first, after, k in labelling
             if self.class_names[k] != self.settings.background
         )
+        return tuple(each for each in found if each.score >= self.settings.threshold)
 
     @property
     def predictions(self) -> tuple[ClassScore, ...]:
@@ -210,4 +220,8 @@ class Timeline:
     @cached_property
     def _smoothed(self) -> NDArray[np.float64]:
         fused = (self.appearance + self.motion) / np.float32(2)
-        return smoothed(fused, self.times, self.settings.smooth)
+        scores = smoothed(fused, self.times, self.settings.smooth)
+        if self.settings.background is not None:
+            background = self.class_names.index(self.settings.background)
+            scores[:, background] += self.settings.background_bias
+        return scores

@@ -14,13 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from stresnet.data.loading.dataset import FramesAndFlow
-from stresnet.data.loading.sampling import Indices
+from stresnet.data.loading.dataset import Cut, FramesAndFlow
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.decode import PAUSE, PAUSE_STEPS, Frame
 from stresnet.errors import VideoError
 from stresnet.flow import AUTHORS, TVL1Parameters
-from stresnet.prediction.encoded_frames import Bytes, EncodedVideo, encode_frames, still
+from stresnet.prediction.encoded_frames import EncodedVideo, encode_frames
 
 MAX_FRAMES_OF_WINDOW = 5_000  # about 500 MB
 _STEP_OF_ONE = 1 / 25  # seconds that a video's only frame is shown
@@ -36,25 +35,6 @@ class Window:
     start: float
     end: float
     video: FramesAndFlow
-
-
-class Cut:
-    """Frames `first` ... `last` of a video, both included, as a video of its own."""
-
-    def __init__(self, video: FramesAndFlow, first: int, last: int) -> None:
-        self._video, self._first = video, first
-        self.num_frames = last - first + 1
-        self.height, self.width = video.height, video.width
-
-    def frames(self, indices: Indices) -> Bytes:
-        """(n,) -> (n,H,W,3) RGB."""
-        return self._video.frames(indices + self._first)
-
-    def flow(self, indices: Indices) -> Bytes:
-        """(n,) -> (n,2,H,W); no motion in a single frame."""
-        if self.num_frames == 1:
-            return still(len(indices), self.height, self.width)
-        return self._video.flow(indices + self._first)
 
 
 def windows_of_frames(

@@ -6,9 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, Modality
+from stresnet.data.loading.dataset import (
+    ChunkDataset,
+    ChunkSettings,
+    Modality,
+    TrainingItem,
+    frames_in,
+)
+from stresnet.data.splits.annotated import Recordings
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.splits.split import Split, VideoItem, check
 from stresnet.data.store.location import default_store, store_path
@@ -43,10 +52,15 @@ class TrainingPlan:
 
     def samples(self, phase: Phase, items: Sequence[VideoItem]) -> ChunkDataset:
         """Return a phase's training samples; a phase of one stream does not decode the other's."""
-        labelled = [
-            (store_path(self.store, item.name), self.split.class_names.index(item.label))
-            for item in items
-        ]
+        times: dict[str, NDArray[np.float64]] = {}
+        labelled = []
+        for item in items:
+            path, frames = store_path(self.store, item.name), None
+            if item.span:
+                if item.name not in times:
+                    times[item.name] = StoredVideo(path).times
+                frames = frames_in(times[item.name], *item.span)
+            labelled.append(TrainingItem(path, self.split.class_names.index(item.label), frames))
         settings = ChunkSettings(
             phase.chunks,
             phase.tau,
@@ -69,6 +83,8 @@ def plan(
     store: str | Path | None = None,
     phases: Sequence[str] = PHASES,
     seed: int = 0,
+    background: str | None = None,
+    overlap: str | None = None,
     world_size: int = 1,
 ) -> TrainingPlan:
     """Check arguments of `train`.
@@ -83,7 +99,9 @@ def plan(
         raise UsageError("no phase was given", remedy=f"give some of {', '.join(PHASES)}")
     if seed < 0:
         raise UsageError(f"the seed is {seed}; expected 0 or more")
-    split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed)
+    recordings = Recordings(background, overlap or "error")
+    split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed,
+                         recordings=recordings)  # fmt: skip
     recipe = recipe.for_videos(len(split.train))
     wanted = tuple(recipe.phase(name) for name in phases)
     for phase in wanted:

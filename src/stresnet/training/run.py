@@ -29,6 +29,7 @@ from stresnet.data.store.reader import StoredVideo
 from stresnet.device import gpu_errors
 from stresnet.errors import DatasetError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
+from stresnet.timelines.fit import fit_model
 from stresnet.training.card import model_card
 from stresnet.training.checkpoint import checkpoint_path
 from stresnet.training.distributed import distributed_context
@@ -62,6 +63,8 @@ def train(
     skip_broken: bool = False,
     phases: Sequence[str] = PHASES,
     seed: int = 0,
+    background: str | None = None,
+    overlap: str | None = None,
     execution: Execution = Execution(),  # noqa: B008
 ) -> Path:
     """Train a recogniser on labelled videos. The same call again resumes.
@@ -69,7 +72,7 @@ def train(
     Started by torchrun, in several processes, it shares the work among them (docs/training.md).
 
     Args:
-        data: folder per class, UCF101, HMDB51, or a CSV (see `open_dataset`).
+        data: folder per class, UCF101, HMDB51, a CSV, or annotated recordings (`open_dataset`).
         out: the run's folder.
         recipe: a name of `stresnet.training.recipes`, or a recipe of your own.
         weights: what the first phase starts from. For both streams: the file of an ImageNet ResNet
@@ -84,6 +87,9 @@ def train(
         skip_broken: train without the videos that cannot be prepared, instead of stopping.
         phases: some of `PHASES`, in order; each needs the one before, now or in an earlier call.
         seed: of sampling, augmentation, dropout and new filters.
+        background: of annotated recordings, the class of unlabelled time; None leaves it out.
+        overlap: of segments of different labels, who gets the time: "later", "longer" or "drop";
+            None: they are an error.
         execution: device, precision, loader processes, memory.
 
     Returns:
@@ -99,6 +105,7 @@ def train(
         given, execution = execution, execution.resolved(context.device)
         job = plan(data, recipe=recipe, weights=weights, motion_weights=motion_weights,
                    fold=fold, lists=lists, store=store, phases=phases, seed=seed,
+                   background=background, overlap=overlap,
                    world_size=context.world_size)  # fmt: skip
         classes = job.split.class_names
         setup = require_trainable(job, out)
@@ -134,6 +141,8 @@ def train(
                 "skip_broken": skip_broken,
                 "phases": list(phases),
                 "seed": seed,
+                "background": background,
+                "overlap": overlap,
                 "execution": asdict(given),
             }
             write_run(out, setup, job.split, arguments, processes=context.world_size,
@@ -171,6 +180,15 @@ def train(
                 )
                 logger.info(f"{phase.name}: saved {folder}")
             context.gather_objects("saved")  # the next phase starts from it
+        if job.split.of_recordings and context.is_first:
+            fit_model(
+                folder,
+                [item for item in trained if item.span and item.label != background],
+                job.store,
+                background=background,
+                device=execution.device,
+                precision=execution.precision,
+            )
     return folder
 
 
@@ -211,7 +229,7 @@ def common_preparation(items: Sequence[VideoItem], store: Path) -> dict[str, Any
         DatasetError: not all were prepared alike.
         StoreError: a prepared video is damaged.
     """
-    first, *others = items
+    first, *others = {item.name: item for item in items}.values()
     preparation = StoredVideo(store_path(store, first.name)).index.preparation
     for item in others:
         other = StoredVideo(store_path(store, item.name)).index.preparation

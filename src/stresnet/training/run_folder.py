@@ -35,7 +35,7 @@ def setup_of(recipe: Recipe, seed: int, split: Split, weights: Mapping[str, str 
             "seed": seed,
             "weights": dict(weights),
             "class_names": list(split.class_names),
-            "training_videos": [[item.name, item.label] for item in split.train],
+            "training_videos": [[i.name, i.label, *(i.span or ())] for i in split.train],
         }
     )
 
@@ -87,9 +87,11 @@ def write_run(out: Path, setup: str, split: Split, arguments: Arguments, **facts
         partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(("split", "name", "label", "source"))
+        writer.writerow(("split", "name", "label", "source", "start", "end"))
         for part, videos in (("train", split.train), ("test", split.test)):
-            writer.writerows((part, v.name, v.label, v.source or "") for v in videos)
+            writer.writerows(
+                (part, v.name, v.label, v.source or "", *(v.span or ("", ""))) for v in videos
+            )
 
 
 def read_run(out: Path) -> dict[str, Any]:

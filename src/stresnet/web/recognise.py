@@ -28,7 +28,7 @@ from stresnet.explanation.explanation import TimedVideo
 from stresnet.explanation.pictures import BLOCK, overlay
 from stresnet.files import atomic_write
 from stresnet.flow import FAST
-from stresnet.prediction import Timeline, TimelineSettings, annotate, to_csv, to_vtt
+from stresnet.prediction import Timeline, annotate, to_csv, to_vtt
 from stresnet.prediction.recognise import LONG
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.prediction.windows import windows_of_store
@@ -80,7 +80,7 @@ def recognise(
     Raises:
         VideoError: it is not a video, or too long; the message calls it by `name`.
     """
-    upload, settings = folder / UPLOAD, TimelineSettings()
+    upload, settings = folder / UPLOAD, recogniser.settings()
     try:
         stored = _prepared(recogniser, upload, name, max_seconds, threads, fast, on_stage)
         on_stage(*RECOGNISING.at(0))

@@ -7,7 +7,7 @@ DataLoader. What they give depends on seed and step alone, so that a run can res
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -31,12 +31,14 @@ from stresnet.data.loading.augmentation import (
 )
 from stresnet.data.loading.sampling import (
     FLOWS,
+    HALF,
     Indices,
     draw_tau,
     flow_indices,
     reflect,
     testing_centres,
     training_centres,
+    valid_centres,
 )
 from stresnet.data.store.reader import NO_MOTION
 from stresnet.errors import UsageError
@@ -92,6 +94,47 @@ class InMemoryVideo:
 
     def flow(self, indices: Indices) -> NDArray[np.uint8]:
         return self._flow[indices]
+
+
+class Cut:
+    """Frames `first` ... `last` of a video, both included, as a video of its own."""
+
+    def __init__(self, video: FramesAndFlow, first: int, last: int) -> None:
+        self._video, self._first = video, first
+        self.num_frames = last - first + 1
+        self.height, self.width = video.height, video.width
+
+    def frames(self, indices: Indices) -> NDArray[np.uint8]:
+        """(n,) -> (n,H,W,3) RGB."""
+        return self._video.frames(indices + self._first)
+
+    def flow(self, indices: Indices) -> NDArray[np.uint8]:
+        """(n,) -> (n,2,H,W); no motion in a single frame."""
+        if self.num_frames == 1:
+            return np.full((len(indices), 2, self.height, self.width), NO_MOTION, np.uint8)
+        return self._video.flow(indices + self._first)
+
+
+def segment_of(video: FramesAndFlow, first: int, last: int) -> Cut:
+    """Frames `first` ... `last` with what chunks need around them: their centres lie inside.
+
+    The flow stacks at the ends are real, except where the video itself ends.
+    """
+    start, stop = max(first - HALF, 0), min(last + HALF, video.num_frames - 1)
+    low, high = valid_centres(stop - start + 1)
+    inside = first <= start + low and start + high <= last
+    return Cut(video, start, stop) if inside else Cut(video, first, last)
+
+
+def frames_in(times: NDArray[np.float64], start: float, end: float) -> tuple[int, int]:
+    """First and last frame of those shown from `start` to before `end`, seconds; at least one.
+
+    Args:
+        times: (N,) of the frames, increasing.
+    """
+    first = min(int(np.searchsorted(times, start - 1e-6)), len(times) - 1)
+    last = int(np.searchsorted(times, end - 1e-6)) - 1
+    return first, max(first, last)
 
 
 @dataclass(frozen=True)
@@ -182,6 +225,19 @@ class SampleKey(NamedTuple):
     item: int
 
 
+class TrainingItem(NamedTuple):
+    """What a training sample is drawn from: a prepared video, or some of its frames.
+
+    Attributes:
+        label: the index of its class.
+        frames: the first and the last one; None: the whole video.
+    """
+
+    path: Path
+    label: int
+    frames: tuple[int, int] | None = None
+
+
 class Sample(NamedTuple):
     """One training video: rgb (T,3,H,W) uint8, flow (T,2L,H,W) uint8, label index."""
 
@@ -206,28 +262,29 @@ class ChunkDataset(Dataset[Sample]):
     """Training samples, each a pure function of (seed, step, slot) and of the item's video.
 
     Args:
-        items: path of a prepared video and index of its class, each.
+        items: what there is to learn from, each shown once an epoch.
         open_video: opens such a path, for example `stresnet.data.store.reader.StoredVideo`.
     """
 
     def __init__(
         self,
-        items: Sequence[tuple[Path, int]],
+        items: Iterable[TrainingItem | tuple[Path, int]],
         settings: ChunkSettings,
         *,
         seed: int,
         open_video: Callable[[Path], FramesAndFlow],
     ) -> None:
-        self.items = tuple(items)
+        self.items = tuple(TrainingItem(*item) for item in items)
         self.settings = settings
         self.seed = seed
         self.open_video = open_video
 
     def __getitem__(self, key: SampleKey) -> Sample:
         step, slot, item = key
-        (path, label), settings = self.items[item], self.settings
+        (path, label, frames), settings = self.items[item], self.settings
+        video = self.open_video(path)
         drawn = training_chunks(
-            self.open_video(path),
+            video if frames is None else segment_of(video, *frames),
             chunks=settings.chunks,
             tau=self._shared_tau(step, slot) if settings.tau_group > 1 else settings.tau,
             crop=settings.crop,

@@ -90,7 +90,7 @@ def ensure_prepared(
     if on_progress is silent:
         on_progress = _Logged()
     report = prepare(
-        [(item.path, item.name) for item in videos],
+        list({item.name: (item.path, item.name) for item in videos}.values()),
         store,
         parameters=parameters,
         short_side=short_side,

@@ -1,4 +1,4 @@
-"""A user's data -> a `Split`: a folder per class, UCF101, HMDB51, or a CSV list.
+"""A user's data -> a `Split`: a folder per class, UCF101, HMDB51, a CSV list, annotations.
 
 Classes have names everywhere. Names are sorted, and indices are used inside the program only.
 """
@@ -13,6 +13,14 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from stresnet.data.annotations.annotation import seconds_of
+from stresnet.data.splits.annotated import (
+    Recordings,
+    annotation_files,
+    read_recordings,
+    settle,
+    split_recordings,
+)
 from stresnet.data.splits.official import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
 from stresnet.data.splits.split import Split, VideoItem, draw_split, in_short, make_split
 from stresnet.data.video.inputs import (
@@ -35,31 +43,77 @@ FILLER = "(?:set|sets|data|dataset|ds|videos?|clips?|images?|files?|folder|split
 TEST_FRACTION = 0.2
 Reader = Callable[[Path, Path, int], Split]  # (videos, lists, fold)
 USE_LAYOUT = (
-    "arrange the videos as CLASS/video, {train,test}/CLASS/video, or a CSV list with columns path "
-    "and label"
+    "arrange the videos as CLASS/video, {train,test}/CLASS/video, a CSV list with columns path and "
+    "label, or recordings with the files of an annotation tool"
 )
 
 logger = logging.getLogger(__name__)
 
 
 def open_dataset(
-    data: Path, *, fold: int | None = None, lists: Path | None = None, seed: int = 0
+    data: Path,
+    *,
+    fold: int | None = None,
+    lists: Path | None = None,
+    seed: int = 0,
+    recordings: Recordings | None = None,
 ) -> Split:
-    """Recognise what `data` is and read it: a CSV list, UCF101, HMDB51, or a folder per class.
+    """Recognise what `data` is and read it: a folder per class, UCF101, a list, annotations, ...
 
     UCF101 and HMDB51 are recognised by their official lists, in the folder `lists` or, without it,
     in `data` or a folder in it. `fold` None is the first fold where there are several.
+
+    Args:
+        recordings: what to make of annotated recordings; None: they are refused.
 
     Raises:
         DatasetError: `data` is none of these, or cannot be used.
         UsageError: `fold` or `lists` is given for data without folds, or the seed is negative.
     """
+    split = _open(data, fold, lists, seed, recordings or Recordings())
+    if split.of_recordings and recordings is None:
+        raise DatasetError(
+            f"{data}: holds segments of long recordings, which cannot be used here",
+            remedy="give clips; `stresnet train` and `stresnet evaluate` take recordings",
+        )
+    if recordings and recordings.background and not split.of_recordings:
+        raise UsageError(
+            f"{data}: has no annotated recordings, whose unlabelled time could be the background",
+            remedy="leave --background out",
+        )
+    return split
+
+
+def holds_recordings(data: Path) -> bool:
+    """Whether data are annotated recordings, which are judged as timelines; false if not there.
+
+    Raises:
+        DatasetError: it is a CSV list that cannot be read.
+    """
+    if not data.exists():
+        return False
+    if data.is_file() and data.suffix.lower() == ".csv" and not annotation_files(data):
+        return any(row.get("start") for row in _read_csv(data))
+    return bool(annotation_files(data))
+
+
+def _open(
+    data: Path, fold: int | None, lists: Path | None, seed: int, recordings: Recordings
+) -> Split:
     if seed < 0:
         raise UsageError(f"the seed is {seed}; expected 0 or more")
+    if data.exists() and (files := annotation_files(data)):
+        if fold is not None:
+            raise UsageError(
+                f"{data}: annotations have no folds, but fold {fold} was asked for",
+                remedy="write a list with `stresnet annotations`, and add a column fold",
+            )
+        root = data if data.is_dir() else data.parent
+        return read_recordings(files, root, recordings, _is_test, TEST_FRACTION, seed)
     if data.is_file():
         if data.suffix.lower() != ".csv":
             raise DatasetError(f"{data}: is neither a folder nor a .csv list", remedy=USE_LAYOUT)
-        return csv_list(data, fold=fold, seed=seed)
+        return csv_list(data, fold=fold, seed=seed, recordings=recordings)
     if official := official_lists(data, lists):
         read, folder = official
         return read(data, folder, 1 if fold is None else fold)
@@ -148,6 +202,12 @@ def _parts_of_split(root: Path) -> tuple[Path, Path] | None:
     return None
 
 
+def _is_test(folder: Path) -> bool | None:
+    """Whether a folder is named as that of test videos, or of training videos."""
+    part, _ = _part_of(folder.name)
+    return part in HELD_OUT if part else None
+
+
 def _part_of(folder: str) -> tuple[str, str]:
     """Return the part of a split that a folder's name says, spelt as above, and what else it says.
 
@@ -177,9 +237,16 @@ def _require_classes_above(root: Path, classes: Sequence[str]) -> None:
 
 
 def csv_list(
-    path: Path, *, fold: int | None = None, test_fraction: float = TEST_FRACTION, seed: int = 0
+    path: Path,
+    *,
+    fold: int | None = None,
+    test_fraction: float = TEST_FRACTION,
+    seed: int = 0,
+    recordings: Recordings = Recordings(),  # noqa: B008
 ) -> Split:
     """Videos from a CSV file with a header: columns path, label and perhaps source, fold, split.
+
+    With columns `start` and `end` (seconds, or h:mm:ss.s) a row is a segment of its video.
 
     Paths are relative to the CSV's folder. With a column `fold` (whole numbers), the videos of
     `fold` are for testing and all others for training; None is the lowest. With a column `split`,
@@ -187,7 +254,8 @@ def csv_list(
     at a time where there is a column `source`.
 
     Raises:
-        DatasetError: the file cannot be read, or rows are not as described (all are listed).
+        DatasetError: the file cannot be read, or rows are not as described (all are listed), or
+            segments lie outside their video or overlap.
         UsageError: `fold` is given and not in the list.
     """
     rows = _read_csv(path)
@@ -204,6 +272,19 @@ def csv_list(
     elif rows and "split" in rows[0]:
         in_test = [row["split"] == "test" for row in rows]
     else:
+        in_test = []
+    if any(item.span for item in items):
+        sides = list(zip(items, in_test, strict=False))
+        for_test = {item.name for item, is_test in sides if is_test}
+        if both := sorted({item.name for item, is_test in sides if not is_test} & for_test):
+            raise DatasetError(
+                f"{path}: segments of one video are for training and for testing: {in_short(both)}",
+                remedy="keep whole recordings on one side",
+            )
+        settled, lengths = settle(items, recordings)
+        part: set[str] | float = for_test if in_test else test_fraction
+        return split_recordings(settled, lengths, recordings, part, seed)
+    if not in_test:
         return draw_split(items, test_fraction, seed)
     train = (item for item, is_test in zip(items, in_test, strict=True) if not is_test)
     test = (item for item, is_test in zip(items, in_test, strict=True) if is_test)
@@ -245,6 +326,13 @@ def _row_problem(row: Mapping[str, str]) -> str:
         return f"fold is {row['fold']!r}, expected a whole number"
     if "split" in row and row["split"] not in ("train", "test"):
         return f"split is {row['split']!r}, expected train or test"
+    times = row.get("start", ""), row.get("end", "")
+    if bool(times[0]) != bool(times[1]):
+        return "of start and end, one is empty"
+    try:
+        _ = [seconds_of(time) for time in times if time]
+    except ValueError as error:
+        return f"{error}; expected seconds, or h:mm:ss.s"
     return ""
 
 
@@ -254,7 +342,9 @@ def _csv_item(list_path: Path, row: Mapping[str, str]) -> VideoItem:
     inside = not video.is_absolute() and ".." not in video.parts
     path = as_spelt_on_disk(list_path.parent / video)
     name = video if inside else path.resolve().relative_to(path.resolve().anchor)
-    return VideoItem(path, row["label"], name.as_posix(), row.get("source") or None)
+    times = row.get("start"), row.get("end")
+    span = (seconds_of(times[0]), seconds_of(times[1])) if times[0] and times[1] else None
+    return VideoItem(path, row["label"], name.as_posix(), row.get("source") or None, span)
 
 
 def _labelled(folder: Path, root: Path, files: FoundFiles) -> tuple[list[VideoItem], list[str]]:

@@ -20,19 +20,21 @@ NUMBER = re.compile(r"(\d+)(?:\.0*)?")  # 7, and the 7.0 of spreadsheets and dat
 
 @dataclass(frozen=True)
 class VideoItem:
-    """One labelled video.
+    """One labelled video, or a labelled segment of a long one.
 
     Attributes:
-        name: its relative path with `/` and ending, unique in the data set: what the prepared video
-            and the results are called by.
+        name: its relative path with `/` and ending: what the prepared video and the results are
+            called by. Unique in the data set, but that all segments of a video share its name.
         source: what it was cut from (a film, a camera, a person), where that is known. Clips of one
             source resemble each other, so all of them belong on one side of the split.
+        span: the segment's start and end, seconds; None: the whole video.
     """
 
     path: Path
     label: str
     name: str
     source: str | None = None
+    span: tuple[float, float] | None = None
 
     @property
     def source_key(self) -> str:
@@ -42,21 +44,35 @@ class VideoItem:
 
 @dataclass(frozen=True)
 class Split:
-    """Training and test videos. `class_names` are sorted; a label's index is its place there."""
+    """Training and test videos. `class_names` are sorted; a label's index is its place there.
+
+    Attributes:
+        background: the class of unlabelled time in long recordings, if there is one.
+    """
 
     class_names: tuple[str, ...]
     train: tuple[VideoItem, ...]
     test: tuple[VideoItem, ...]
+    background: str | None = None
+
+    @property
+    def of_recordings(self) -> bool:
+        """Whether items are segments of long recordings, which are judged as timelines."""
+        return any(item.span for item in self.train + self.test)
 
 
 def make_split(
     train: Iterable[VideoItem], test: Iterable[VideoItem], classes: Iterable[str] = ()
 ) -> Split:
     """Sort the classes, `classes` without videos included, and the videos by name."""
-    train = tuple(sorted(train, key=lambda item: item.name))
-    test = tuple(sorted(test, key=lambda item: item.name))
+    train = tuple(sorted(train, key=_order))
+    test = tuple(sorted(test, key=_order))
     labels = {item.label for item in train + test} | set(classes)
     return Split(tuple(sorted(labels)), train, test)
+
+
+def _order(item: VideoItem) -> tuple[str, tuple[float, ...]]:
+    return item.name, item.span or ()
 
 
 def draw_split(
@@ -118,16 +134,16 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
     both = split.train + split.test
     trained = {item.label for item in split.train}
     tested = {item.label for item in split.test}
-    names = Counter(item.name for item in both)
+    names = Counter((item.name, item.span) for item in both)
     training_paths = {_real(item.path) for item in split.train}
     in_both = {item.name for item in split.test if _real(item.path) in training_paths}
-    repeated = {name for name, count in names.items() if count > 1} - in_both
+    repeated = {name for (name, _), count in names.items() if count > 1} - in_both
     across, labelled = _equal_contents(split)
     problems = [
         _few_classes(split.class_names),
         _listed("classes without training videos", set(split.class_names) - trained),
         _shifted(_numbers(trained), _numbers(tested)),
-        _listed("missing videos", (str(item.path) for item in both if _is_missing(item, store))),
+        _listed("missing videos", {str(item.path) for item in both if _is_missing(item, store)}),
         _listed("videos listed more than once", repeated),
         _listed("videos in both train and test", in_both),
         _listed("equal contents in train and test", across),
@@ -140,7 +156,7 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
     sources = {item.source for item in split.train} & {item.source for item in split.test} - {None}
     spellings = Counter(_spelling(name) for name in split.class_names)
     warnings = [
-        _listed("classes without test videos", trained - tested),
+        _listed("classes without test videos", trained - tested - {split.background}),
         _listed("sources with videos in both train and test", (str(name) for name in sources)),
         _listed("class names that look alike", (n for n, c in spellings.items() if c > 1)),
         _listed("equal contents under two labels", labelled),
@@ -216,10 +232,13 @@ def _equal_contents(split: Split) -> tuple[list[str], list[str]]:
     """Find files of equal content: `test = training`, and `a (label) = b (another label)`."""
     trained = {item.name for item in split.train}
     across, labelled = [], []
-    for twins in _twins(split.train + split.test):
+    videos: dict[str, VideoItem] = {}
+    for item in split.train + split.test:
+        videos.setdefault(item.name, item)
+    for twins in _twins(videos.values()):
         first = twins[0]  # for training, if any is
         for item in twins[1:]:
-            if item.label != first.label:
+            if item.label != first.label and not (item.span or first.span):
                 labelled.append(f"{item.name} ({item.label}) = {first.name} ({first.label})")
             in_both = first.name in trained and item.name not in trained
             if in_both and _real(item.path) != _real(first.path):

@@ -29,7 +29,7 @@ from stresnet.data.video.presentation import display_matrix, not_applied
 from stresnet.errors import UsageError, VideoError
 
 MAX_ASPECT = 16  # long side / short side; at short side 256, no frame is longer than 4096
-MAX_FRAMES = 100_000  # about an hour; a forged file must come to an end
+MAX_FRAMES = 1_000_000  # eleven hours at 25 frames per second; a forged file must come to an end
 
 # Bicubic over the whole footprint of a pixel; the other flags make every processor agree.
 _SCALING = (

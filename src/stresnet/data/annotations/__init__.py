@@ -1,0 +1,1 @@
+"""What people mark in long recordings: files of annotation tools <-> labelled segments."""

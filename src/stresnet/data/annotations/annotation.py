@@ -1,0 +1,62 @@
+"""One annotation: a label on a stretch of a video, as a tool wrote it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stresnet.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A label from `start` to `end` of a video.
+
+    Attributes:
+        video: as the annotation file names it: a path, an address, or a bare name.
+        start, end: seconds of the video; or, `in_frames`, the first frame (counted from 0) and the
+            frame after the last. `end` is None for a point event, which has no duration.
+        fps: the frame rate that the annotation file states, frames per second.
+        split: "train" or "test", where the annotation file says it.
+        where: the place in the file, for messages.
+    """
+
+    video: str
+    label: str
+    start: float
+    end: float | None
+    in_frames: bool = False
+    fps: float | None = None
+    split: str | None = field(default=None, kw_only=True)
+    where: str = field(default="", kw_only=True)
+
+
+def seconds_of(text: str) -> float:
+    """Return a time in seconds: `62.5`, `62,5`, `1:02.5` or `0:01:02.5`.
+
+    Raises:
+        ValueError: it is not a time, or it is negative.
+    """
+    parts = text.strip().replace(",", ".").split(":")
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        raise ValueError(f"{text!r} is not a time") from None
+    outside = any(not 0 <= value < 60 for value in values[1:])
+    if len(parts) > 3 or outside or not math.isfinite(values[0]) or values[0] < 0:
+        raise ValueError(f"{text!r} is not a time")
+    return sum(value * 60.0**place for place, value in enumerate(reversed(values)))
+
+
+def cell(row: Mapping[str, str], *names: str) -> str:
+    """Return the first of the named cells that holds something; "" if none does."""
+    return next((row[name].strip() for name in names if row.get(name, "").strip()), "")
+
+
+def unreadable(path: object, reason: object) -> DatasetError:
+    """Return the error for an annotation file whose content is not as its format demands."""
+    return DatasetError(
+        f"{path}: cannot be read as annotations ({reason})",
+        remedy="export it again; docs/howto/long-videos.md lists what is read of each tool",
+    )

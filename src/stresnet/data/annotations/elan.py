@@ -1,0 +1,175 @@
+"""ELAN's .eaf files (EAF 2.7 to 3.0, the Language Archive), read and written.
+
+    HEADER       MEDIA_DESCRIPTOR: the videos and sounds, with the offset (TIME_ORIGIN, ms) of each
+    TIME_ORDER   time slots, in ms; a slot without a value lies between its neighbours
+    TIER         annotations between two slots, or that refer to an annotation of another tier
+
+A label is an annotation's value, or, where that is empty, the name of its tier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+from stresnet.data.annotations.annotation import Annotation, unreadable
+
+SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+UNDETERMINED = "http://cdb.iso.org/lg/CDB-00130975-001"  # ELAN's language of no language
+TIER, SCORES = "actions", "scores"
+
+
+def read_elan(
+    path: Path, root: ElementTree.Element, tiers: Collection[str] = ()
+) -> list[Annotation]:
+    """Read the annotations of the named tiers; without names, of all that stand for themselves.
+
+    Tiers that only refer to others (scores, comments, translations) are read if they are named.
+
+    Raises:
+        DatasetError: there is no such tier, no video, or a reference leads nowhere.
+    """
+    known = [tier.get("TIER_ID", "") for tier in root.iter("TIER")]
+    if missing := sorted(set(tiers) - set(known)):
+        raise unreadable(path, f"no tier {', '.join(missing)}; there are {', '.join(known)}")
+    videos = [
+        media for media in root.iter("MEDIA_DESCRIPTOR")
+        if not media.get("MIME_TYPE", "").startswith("audio/")
+    ]  # fmt: skip
+    if not videos:
+        raise unreadable(path, "it links no video")
+    # Several media are several views of one recording: the first is the one that is looked at.
+    origin = float(videos[0].get("TIME_ORIGIN", 0)) / 1000
+    media = videos[0].get("MEDIA_URL") or videos[0].get("RELATIVE_MEDIA_URL") or ""
+    slots = _slots(root)
+    spans: dict[str, tuple[float, float]] = {}
+    found: list[Annotation] = []
+    try:
+        # A reference may stand before what it refers to.
+        refers = {
+            each.attrib["ANNOTATION_ID"]: each.attrib["ANNOTATION_REF"]
+            for each in root.iter("REF_ANNOTATION")
+        }
+        for each in root.iter("ALIGNABLE_ANNOTATION"):
+            spans[each.attrib["ANNOTATION_ID"]] = (
+                slots[each.attrib["TIME_SLOT_REF1"]],
+                slots[each.attrib["TIME_SLOT_REF2"]],
+            )
+        for tier in root.iter("TIER"):
+            name = tier.get("TIER_ID", "")
+            if tiers and name not in tiers:
+                continue
+            kinds = ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")[: 2 if tiers else 1]
+            for each in (annotation for kind in kinds for annotation in tier.iter(kind)):
+                identity = target = each.attrib["ANNOTATION_ID"]
+                while target not in spans:
+                    target = refers.pop(target)  # popped, so that a circle ends
+                start, end = spans[target]
+                label = (each.findtext("ANNOTATION_VALUE") or "").strip() or name
+                place = f"tier {name}, annotation {identity}"
+                found.append(Annotation(media, label, start + origin, end + origin, where=place))
+    except KeyError as error:
+        raise unreadable(path, f"it has no {error}") from error
+    return found
+
+
+def _slots(root: ElementTree.Element) -> dict[str, float]:
+    """Seconds of each time slot; those without a value are spread evenly, as ELAN shows them."""
+    slots = [(slot.attrib["TIME_SLOT_ID"], slot.get("TIME_VALUE"))
+             for slot in root.iter("TIME_SLOT")]  # fmt: skip
+    times: dict[str, float] = {}
+    before, waiting = 0.0, []
+    for name, value in slots:
+        if value is None:
+            waiting.append(name)
+            continue
+        time = float(value) / 1000
+        for place, each in enumerate(waiting, 1):
+            times[each] = before + (time - before) * place / (len(waiting) + 1)
+        times[name], before, waiting = time, time, []
+    return times | dict.fromkeys(waiting, before)
+
+
+def to_elan(
+    segments: Sequence[tuple[float, float, str, float | None]],
+    video: Path,
+    class_names: Iterable[str] = (),
+) -> str:
+    """Return an .eaf file: a tier of labels, and one of scores that refers to it.
+
+    The labels have a controlled vocabulary, so that ELAN offers the classes for correction.
+
+    Args:
+        segments: start and end in seconds, label, score in [0, 1] or None.
+    """
+    document = ElementTree.Element(
+        "ANNOTATION_DOCUMENT",
+        {
+            "AUTHOR": "stresnet",
+            "DATE": "1970-01-01T00:00:00+00:00",  # equal timelines give equal files
+            "FORMAT": "3.0",
+            "VERSION": "3.0",
+            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+            "xsi:noNamespaceSchemaLocation": SCHEMA,
+        },
+    )
+    add = ElementTree.SubElement
+    header = add(document, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
+    place = video.resolve()
+    mime = {".mpg": "video/mpeg", ".mpeg": "video/mpeg", ".mp4": "video/mp4"}
+    add(header, "MEDIA_DESCRIPTOR", {
+        "MEDIA_URL": place.as_uri(),
+        "MIME_TYPE": mime.get(place.suffix.lower(), "video/*"),
+        "RELATIVE_MEDIA_URL": f"./{place.name}",
+    })  # fmt: skip
+    last = add(header, "PROPERTY", {"NAME": "lastUsedAnnotationId"})
+    last.text = str(2 * len(segments))
+    order = add(document, "TIME_ORDER")
+    labels = add(document, "TIER", {"LINGUISTIC_TYPE_REF": "class", "TIER_ID": TIER})
+    scores = add(document, "TIER", {
+        "LINGUISTIC_TYPE_REF": "score", "PARENT_REF": TIER, "TIER_ID": SCORES
+    })  # fmt: skip
+    for number, (start, end, label, score) in enumerate(segments, 1):
+        for slot, time in ((2 * number - 1, start), (2 * number, end)):
+            value = str(round(1000 * time))
+            add(order, "TIME_SLOT", {"TIME_SLOT_ID": f"ts{slot}", "TIME_VALUE": value})
+        aligned = add(add(labels, "ANNOTATION"), "ALIGNABLE_ANNOTATION", {
+            "ANNOTATION_ID": f"a{number}",
+            "TIME_SLOT_REF1": f"ts{2 * number - 1}",
+            "TIME_SLOT_REF2": f"ts{2 * number}",
+        })  # fmt: skip
+        add(aligned, "ANNOTATION_VALUE").text = label
+        if score is not None:
+            referring = add(add(scores, "ANNOTATION"), "REF_ANNOTATION", {
+                "ANNOTATION_ID": f"a{len(segments) + number}", "ANNOTATION_REF": f"a{number}"
+            })  # fmt: skip
+            add(referring, "ANNOTATION_VALUE").text = f"{score:.2f}"
+    add(document, "LINGUISTIC_TYPE", {
+        "CONTROLLED_VOCABULARY_REF": "classes",
+        "GRAPHIC_REFERENCES": "false",
+        "LINGUISTIC_TYPE_ID": "class",
+        "TIME_ALIGNABLE": "true",
+    })  # fmt: skip
+    add(document, "LINGUISTIC_TYPE", {
+        "CONSTRAINTS": "Symbolic_Association",
+        "GRAPHIC_REFERENCES": "false",
+        "LINGUISTIC_TYPE_ID": "score",
+        "TIME_ALIGNABLE": "false",
+    })  # fmt: skip
+    add(document, "LANGUAGE", {
+        "LANG_DEF": UNDETERMINED, "LANG_ID": "und", "LANG_LABEL": "undetermined (und)"
+    })  # fmt: skip
+    add(document, "CONSTRAINT", {
+        "DESCRIPTION": "1-1 association with a parent annotation",
+        "STEREOTYPE": "Symbolic_Association",
+    })  # fmt: skip
+    vocabulary = add(document, "CONTROLLED_VOCABULARY", {"CV_ID": "classes"})
+    add(vocabulary, "DESCRIPTION", {"LANG_REF": "und"})
+    names = sorted({*class_names, *(label for _, _, label, _ in segments)})
+    for number, name in enumerate(names):
+        entry = add(vocabulary, "CV_ENTRY_ML", {"CVE_ID": f"cveid{number}"})
+        add(entry, "CVE_VALUE", {"LANG_REF": "und"}).text = name
+    ElementTree.indent(document)
+    text = ElementTree.tostring(document, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'

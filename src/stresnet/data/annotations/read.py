@@ -1,0 +1,118 @@
+"""Which tool wrote a file, and what it says: ELAN, BORIS, VIA, CVAT, Label Studio, ActivityNet.
+
+A file is recognised by its content; its ending only says how to open it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from xml.etree import ElementTree
+
+from stresnet.data.annotations.activitynet import read_activitynet, read_thumos
+from stresnet.data.annotations.annotation import Annotation, unreadable
+from stresnet.data.annotations.boris import boris_header, read_boris
+from stresnet.data.annotations.cvat import read_cvat
+from stresnet.data.annotations.elan import read_elan
+from stresnet.data.annotations.label_studio import read_label_studio
+from stresnet.data.annotations.via import CSV_MARK, read_via_csv, read_via_project
+
+ENDINGS = (".eaf", ".json", ".xml", ".zip", ".csv", ".tsv", ".txt")
+LARGEST = 500_000_000  # bytes; no annotation file is larger, and a forged archive must end
+
+
+def read_annotations(path: Path, tiers: Collection[str] = ()) -> list[Annotation]:
+    """Read the file of an annotation tool.
+
+    Args:
+        tiers: which of ELAN's tiers, or of VIA's attributes, hold the labels; none: see the tools.
+
+    Raises:
+        DatasetError: it cannot be read, belongs to no known tool, or holds no annotation.
+    """
+    try:
+        text = _text(path)
+    except (OSError, UnicodeDecodeError, zipfile.BadZipFile, KeyError) as error:
+        raise unreadable(path, error) from error
+    if text.lstrip().startswith("<"):
+        found = _read_xml(path, text, tiers)
+    elif path.suffix.lower() == ".json":
+        found = _read_json(path, text, tiers)
+    elif text.startswith(CSV_MARK):
+        found = read_via_csv(path, text, tiers)
+    elif path.suffix.lower() == ".txt":
+        found = read_thumos(path, text)
+    else:
+        rows = table(text)
+        header = boris_header(rows)
+        if header is None:
+            raise unreadable(path, "its columns are not those of BORIS or VIA")
+        found = read_boris(path, rows, header)
+    if not found:
+        raise unreadable(path, "it holds no label with a time")
+    return found
+
+
+def is_annotations(path: Path) -> bool:
+    """Whether a file is an annotation tool's, rather than a CSV list of videos."""
+    if path.suffix.lower() != ".csv":
+        return path.suffix.lower() in ENDINGS
+    try:
+        text = _text(path)
+    except (OSError, UnicodeDecodeError):
+        return False  # who reads it as a list says what is wrong
+    return text.startswith(CSV_MARK) or boris_header(table(text)) is not None
+
+
+def table(text: str) -> list[list[str]]:
+    """Return the cells of a table; the separator is what its first lines hold most of: tab ; ,"""
+    head = "\n".join(text.splitlines()[:60])
+    separator = max("\t;,", key=head.count)
+    return list(csv.reader(text.splitlines(), delimiter=separator))
+
+
+def _text(path: Path) -> str:
+    if path.suffix.lower() == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            info = archive.getinfo("annotations.xml")
+            if info.file_size > LARGEST:
+                raise zipfile.BadZipFile("annotations.xml is too large")
+            return archive.read(info).decode("utf-8-sig")
+    content = path.read_bytes()
+    # BORIS and spreadsheets on Windows may write UTF-16.
+    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return content.decode("utf-16" if utf16 else "utf-8-sig")
+
+
+def _read_xml(path: Path, text: str, tiers: Collection[str]) -> list[Annotation]:
+    if "<!ENTITY" in text:  # could expand without end
+        raise unreadable(path, "it declares entities, which no annotation tool does")
+    try:
+        # The declared encoding is that of the bytes, which are decoded already.
+        root = ElementTree.fromstring(text.encode("utf-8"), ElementTree.XMLParser(encoding="utf-8"))
+    except ElementTree.ParseError as error:
+        raise unreadable(path, error) from error
+    if root.tag == "ANNOTATION_DOCUMENT":
+        return read_elan(path, root, tiers)
+    if root.tag == "annotations":
+        return read_cvat(path, root)
+    raise unreadable(path, f"its root is <{root.tag}>, neither ELAN's nor CVAT's")
+
+
+def _read_json(path: Path, text: str, tiers: Collection[str]) -> list[Annotation]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise unreadable(path, error) from error
+    if isinstance(content, dict) and "database" in content:
+        return read_activitynet(path, content)
+    if isinstance(content, dict) and {"metadata", "view", "file"} <= content.keys():
+        return read_via_project(path, content, tiers)
+    if isinstance(content, dict) and "annotations" in content:
+        content = [content]  # one task
+    if isinstance(content, list) and content and all(isinstance(each, dict) for each in content):
+        return read_label_studio(path, content)
+    raise unreadable(path, "neither Label Studio's, VIA's nor ActivityNet's JSON")

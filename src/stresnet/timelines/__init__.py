@@ -1,0 +1,1 @@
+"""Annotated recordings judged as timelines, and how timelines are made, fitted on them."""

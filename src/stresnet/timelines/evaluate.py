@@ -1,0 +1,153 @@
+"""Kept-out recordings scored, and their timelines measured against those that people marked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stresnet.data.prepare.ensure import ensure_prepared
+from stresnet.data.prepare.preparation import prepared_like, require_same_preparation
+from stresnet.data.splits.annotated import Recordings
+from stresnet.data.splits.open import open_dataset
+from stresnet.data.splits.split import Split
+from stresnet.data.store.location import default_store
+from stresnet.errors import DatasetError
+from stresnet.evaluation.bootstrap import Estimate
+from stresnet.evaluation.models import find_models
+from stresnet.evaluation.protocols import Protocol
+from stresnet.evaluation.scoring import require_known
+from stresnet.evaluation.timelines import Recording, measure
+from stresnet.model import STResNet
+from stresnet.prediction.recogniser import Recogniser
+from stresnet.prediction.result import TimelineSettings
+from stresnet.progress import OnProgress, silent
+from stresnet.timelines.recordings import Scored, score_recordings
+
+FITTED, DEFAULTS = "as fitted in training", "defaults, not fitted"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TimelineEvaluation:
+    """The timelines of kept-out recordings, and how good they are.
+
+    Attributes:
+        data, model: what they are called.
+        class_names: of the model.
+        rows: for each way to make timelines its settings and measures, the model's own first.
+        judged: found and true timelines, made with the model's own settings.
+        scored: the same recordings with the scores of their windows.
+        failures: name -> reason of recordings that could not be scored.
+    """
+
+    data: str
+    model: str
+    class_names: tuple[str, ...]
+    rows: Mapping[str, tuple[TimelineSettings, Mapping[str, Estimate]]]
+    judged: tuple[Recording, ...]
+    scored: tuple[Scored, ...]
+    failures: Mapping[str, str]
+    protocol: str
+    device: str
+    precision: str
+    warnings: tuple[str, ...] = ()
+
+
+def evaluate_timelines(
+    model: STResNet | str | Path,
+    data: str | Path,
+    *,
+    fold: int | None = None,
+    seed: int = 0,
+    background: str | None = None,
+    overlap: str | None = None,
+    store: str | Path | None = None,
+    protocol: Protocol | str = "paper",
+    device: str = "auto",
+    precision: str = "auto",
+    workers: int | None = None,
+    on_progress: OnProgress = silent,
+) -> TimelineEvaluation:
+    """Judge a model's timelines of the test recordings.
+
+    Args:
+        model: a network with class names, or what `load_model` takes; of a run's folder, its last
+            network.
+        data: a CSV list with start and end, or annotated recordings; as in training.
+        fold, seed, overlap: as in training.
+        background: class whose segments are not reported; None: the model's own, if it has one.
+        store: folder of prepared videos; what is missing is prepared. None: the data's own.
+        protocol: what the network sees of a window: a `Protocol`, or its name.
+        device, precision: see `stresnet.device`.
+        workers: processes that prepare videos; None is one for each processor core.
+
+    Raises:
+        DatasetError: the data cannot be used, or not one recording can be scored.
+        WeightsError, UsageError, EnvironmentProblem: as of `evaluate`.
+    """
+    data = Path(data)
+    models = find_models(model, [fold])
+    label = models.labels[-1]
+    net = models.load(label, fold, device)
+    recogniser = Recogniser(net, device=device, precision=precision, protocol=protocol)
+    settings = recogniser.settings({"background": background} if background else {})
+    split = open_recordings(data, fold=fold, seed=seed, overlap=overlap)
+    require_known({item.label for item in split.test}, net, str(data))
+    recordings = list({item.name: item for item in split.test}.values())
+    if warning := models.warning(label, fold, recordings):
+        logger.warning(warning)
+    preparing = prepared_like(net.preparation, model=label)
+    store = default_store(data, **preparing) if store is None else Path(store)
+    videos = ensure_prepared(
+        recordings, store, **preparing, workers=workers, on_progress=on_progress
+    )
+    require_same_preparation(
+        net.preparation, (stored for _, stored in videos.usable()), model=label
+    )
+    failures = dict(videos.failures)
+    scored = score_recordings(
+        recogniser, split.test, store, settings, failures=failures, on_progress=on_progress
+    )
+    if not scored:
+        raise DatasetError(f"{data}: no test recording could be scored: {failures}")
+    judged = tuple(each.judged(settings) for each in scored)
+    rows = {FITTED if net.timeline else DEFAULTS: (settings, measure(judged))}
+    if net.timeline:
+        plain = TimelineSettings(background=settings.background)
+        rows[DEFAULTS] = (plain, measure([each.judged(plain) for each in scored]))
+    return TimelineEvaluation(
+        data=data.resolve().name,
+        model=label,
+        class_names=recogniser.class_names,
+        rows=rows,
+        judged=judged,
+        scored=tuple(scored),
+        failures=failures,
+        protocol=recogniser.protocol.name,
+        device=recogniser.device,
+        precision=recogniser.precision,
+        warnings=(warning,) if warning else (),
+    )
+
+
+def open_recordings(
+    data: Path, *, fold: int | None = None, seed: int = 0, overlap: str | None = None
+) -> Split:
+    """Open data whose test recordings are to be judged.
+
+    Raises:
+        DatasetError: it has no annotated recordings for testing.
+    """
+    split = open_dataset(
+        data, fold=fold, seed=seed, recordings=Recordings(overlap=overlap or "error")
+    )
+    if not any(item.span for item in split.test):
+        raise DatasetError(
+            f"{data}: holds no annotated recording for testing",
+            remedy="add recordings, or put some into a folder test; `stresnet evaluate` takes "
+            "clips, too",
+        )
+    return split
