@@ -19,8 +19,8 @@ from stresnet.errors import UsageError
 from stresnet.evaluation.scoring import kept_model
 from stresnet.files import atomic_write, require_writable
 from stresnet.flow import TVL1Parameters
-from stresnet.prediction.recognise import DEFAULT_SETTINGS, recognise_each
-from stresnet.prediction.result import Timeline, TimelineSettings
+from stresnet.prediction.recognise import Settings, recognise_each
+from stresnet.prediction.result import Timeline
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes
 
@@ -35,7 +35,7 @@ class RecogniseOne:
 
     model: str
     timeline: bool | None = None
-    settings: TimelineSettings = DEFAULT_SETTINGS
+    settings: Settings = None
     top_k: int = 5
     flow: TVL1Parameters | None = None
     protocol: str = "paper"
