@@ -199,7 +199,7 @@ def test_a_model_that_ships_is_loaded_by_its_name(
 def test_an_unknown_name_is_answered_with_those_that_ship() -> None:
     with pytest.raises(WeightsError) as caught:
         load_model("figth")
-    assert "a model that ships: fight" in caught.value.remedy
+    assert "a model that ships: exercise, fight" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
