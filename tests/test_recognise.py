@@ -18,6 +18,7 @@ from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.video.decode import Frame
 from stresnet.errors import UsageError, VideoError
 from stresnet.flow import FAST, TVL1Parameters
+from stresnet.flow.quantize import stored_scale
 from stresnet.model import STResNet
 from stresnet.prediction import Prediction, Timeline, recognise, recognise_each, recogniser
 from stresnet.prediction.encoded_frames import EncodedVideo, encode_frames
@@ -151,5 +152,6 @@ def test_flow_over_dropped_frames_is_per_frame() -> None:
         seen, at_once=1, steps=lambda before, after: numbers[id(after)] - numbers[id(before)]
     )
     flow = EncodedVideo(list(frames)).flow(np.array([0, 1])).astype(float) - 128  # (2,2,H,W)
-    x = np.median(flow[:, 0], axis=(1, 2)) * 40 / 255  # px per frame
+    # px per frame; what is stored is px of a picture with a short side of 256
+    x = np.median(flow[:, 0], axis=(1, 2)) * 40 / 255 / stored_scale(64)
     assert x == pytest.approx([2, 2], abs=0.4)

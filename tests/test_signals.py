@@ -160,7 +160,7 @@ def test_a_signal_ends_the_work(
     job = Running(verb, data, tmp_path)
     running.append(job)
     until = time.monotonic() + 60
-    while not job.workers() and time.monotonic() < until:
+    while not (job.workers() or job.said()) and time.monotonic() < until:  # at work
         time.sleep(0.05)
     time.sleep(0.5)
     ends_well(job, whom, number)

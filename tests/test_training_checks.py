@@ -96,8 +96,8 @@ def planned(data: Path, **changes: Any) -> TrainingPlan:
 
 def test_a_run_knows_its_first_weights_by_content(data: Path, tmp_path: Path) -> None:
     here, moved, other = (tmp_path / f"{name}.safetensors" for name in ("here", "moved", "other"))
-    shutil.copy(SHIPPED_WEIGHTS["tiny"], here)
-    shutil.copy(SHIPPED_WEIGHTS["tiny"], moved)
+    shutil.copy(SHIPPED_WEIGHTS["small"], here)
+    shutil.copy(SHIPPED_WEIGHTS["small"], moved)
     tensors = load_file(here)
     save_file(tensors | {"conv1.weight": tensors["conv1.weight"] * 2}, other)
     out = tmp_path / "run"
@@ -105,7 +105,7 @@ def test_a_run_knows_its_first_weights_by_content(data: Path, tmp_path: Path) ->
     job = planned(data, weights=here)
     setup = require_trainable(job, out)
     out.mkdir()
-    write_run(out, setup, job.split, {"seed": 0, "execution": {}})
+    write_run(out, setup, job.split, {"seed": 0, "data": "clips", "recipe": {}, "execution": {}})
     assert require_trainable(planned(data, weights=moved), out) == setup
     for changes in ({"weights": other}, {"weights": here, "motion_weights": other}):
         with pytest.raises(UsageError, match="first weights"):

@@ -301,7 +301,7 @@ def test_the_command_line_prepares_and_evaluates(data: Path, run: Path, tmp_path
 def test_the_command_line_trains(data: Path, run: Path, tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, ["train", str(data), "--depth", "7"])
     assert refused.exit_code == 2
-    assert "26, 50, 101, 152, tiny" in refused.stderr
+    assert "26, 50, 101, 152, small, tiny" in refused.stderr
     refused = CliRunner().invoke(app, ["train", str(data), "--recipe", "nonsense"])
     assert refused.exit_code == 2
     assert "quick" in refused.stderr

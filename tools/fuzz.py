@@ -371,7 +371,6 @@ KINDS: dict[str, Callable[[random.Random, Path], str]] = {
 
 def attempt(kind: str, number: int) -> tuple[str, str]:
     """Run one case in this process: its outcome, and what was said of it."""
-    logging.disable(logging.CRITICAL)
     folder = scratch() / kind
     folder.mkdir(exist_ok=True)
     began = time.process_time()
@@ -389,6 +388,7 @@ def attempt(kind: str, number: int) -> tuple[str, str]:
 
 def attempt_all(batch: tuple[str, Sequence[int]]) -> list[tuple[int, str, str]]:
     """Run some cases of one kind, with a sign of life after each."""
+    logging.disable(logging.CRITICAL)  # in a process of its own
     kind, numbers = batch
     attempt(kind, -1)  # what is imported and made once
     found = []

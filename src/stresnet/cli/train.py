@@ -52,7 +52,7 @@ def train(
         typer.Option("--print-recipe", help="Only print the recipe, as a file for --recipe."),
     ] = False,
     depth: Annotated[
-        str | None, typer.Option(help="26, 50, 101, 152 or tiny; default: the recipe's.")
+        str | None, typer.Option(help="26, 50, 101, 152, small or tiny; default: the recipe's.")
     ] = None,
     input_size: Annotated[
         int | None, typer.Option(min=32, help="Side of the crops, px; default: the recipe's.")

@@ -209,7 +209,7 @@ def times_right(
 def differences(
     found: Sequence[Span], truth: Sequence[Span], duration: float
 ) -> Iterable[tuple[float, float, str | None, str | None]]:
-    """Yield (start, end, found label, true label) from 0 to `duration`; None is no label."""
+    """Yield (start, end, found label, true label) from 0 to `duration`; None means no label."""
     cuts = {0.0, duration, *(t for span in (*found, *truth) for t in (span.start, span.end))}
     for start, end in pairwise(sorted(cut for cut in cuts if 0 <= cut <= duration)):
         middle = (start + end) / 2
