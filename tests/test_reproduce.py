@@ -251,7 +251,7 @@ def test_the_motion_stream_starts_from_another_reproduction(
     given = load_model(whole / "split1/two_stream")
     started = load_model(tmp_path / "run/two_stream")
     assert torch.equal(started.motion.conv1.weight, given.motion.conv1.weight)
-    assert not torch.equal(started.appearance.conv1.weight, given.appearance.conv1.weight)
+    assert not torch.equal(started.appearance.classifier.weight, given.appearance.classifier.weight)
     with pytest.raises(UsageError, match="another recipe"):
         train(root, tmp_path / "run", recipe=still, fold=1, store=root / "store")
 
