@@ -88,7 +88,8 @@ def evaluate(
 ) -> None:
     """Evaluate models on the test videos, per stream and fused. Rerun to resume.
 
-    Annotated recordings are judged as timelines: one model, one fold, one protocol.
+    Annotated recordings are judged as timelines: one model, one fold, one protocol. For these, a
+    rerun starts again.
     """
     from stresnet.cluster import engine_at
     from stresnet.data.splits.open import holds_recordings

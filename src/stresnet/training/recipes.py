@@ -125,8 +125,8 @@ RELEASED_CODE = replace(
 )
 
 # --------------------------------------------------------------------------------------------
-# Small data on a laptop: hundreds of clips, two cores, half an hour. Where it leaves the paper is
-# ours, and measured on ten classes of UCF101 (docs/log.md):
+# Small data on a laptop: hundreds of clips, two cores. Where it leaves the paper is ours. What was
+# measured of it, on one fold of ten classes of UCF101, is in docs/log.md; ST-ResNet* has not run.
 # - videos at half the size, flow by FAST: a seventh of the paper's preparation;
 # - the first half of ImageNet's ResNet-50, which ships, in both streams; AdamW, since a few hundred
 #   iterations of SGD leave it underfitted; mean losses, groups as large as the batch;
@@ -135,7 +135,7 @@ RELEASED_CODE = replace(
 # - the joint networks start where the two streams stand (identity temporal filters, factors of the
 #   motion residuals from 0) and move slowly, with fixed norms.
 #   stresnet train FOLDER
-# Cost and accuracy: docs/results.md.
+# Accuracy: docs/results.md. Cost: `--dry-run`.
 # --------------------------------------------------------------------------------------------
 QUICK = Recipe(
     name="quick",
