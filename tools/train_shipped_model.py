@@ -4,7 +4,7 @@ python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--network two_stream] [-
 
 1. for each fold of FOLDS_CSV (columns path, label, source, fold): train by the recipe `quick` with
    that fold kept out, and evaluate the networks on it
-2. train on all clips
+2. train on all clips (their list is written beside FOLDS_CSV)
 3. write OUT/model: the network in float16, and a card with the accuracies of step 1
 
 Safe to interrupt: the same command resumes. The model goes to src/stresnet/assets/models/NAME.
@@ -45,6 +45,12 @@ def main() -> None:
     if options.folds:
         folds = [int(number) for number in options.folds.split(",")]
     phases = [phase for phase in PHASES if PHASES.index(phase) <= last_phase(options.network)]
+    # The list of all clips lies beside the other, so that videos keep the names of their stores.
+    everything = options.data.with_name(f"{options.data.stem}-all.csv")
+    with everything.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("path", "label", "split"))
+        table.writerows((row["path"], row["label"], "train") for row in rows)
     for fold in folds:
         stresnet.train(
             options.data, options.out / f"fold{fold}", fold=fold, phases=phases, store=options.store
@@ -57,19 +63,7 @@ def main() -> None:
         store=options.store,
         precision="fp32",
     )
-
-    # The list of all clips lies beside the other, so that videos keep the names of their stores.
-    everything = options.data.with_name(f".{options.name}-all.csv")
-    with everything.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("path", "label", "split"))
-        table.writerows((row["path"], row["label"], "train") for row in rows)
-    try:
-        trained = stresnet.train(
-            everything, options.out / "all", phases=phases, store=options.store
-        )
-    finally:
-        everything.unlink()
+    trained = stresnet.train(everything, options.out / "all", phases=phases, store=options.store)
     net = stresnet.load_model(trained)
     net.save_pretrained(
         options.out / "model",
