@@ -19,7 +19,7 @@ from stresnet.evaluation.fully_convolutional import VideoScores, score_video
 from stresnet.evaluation.protocols import Protocol, protocols_named
 from stresnet.model import STResNet, load_model
 from stresnet.prediction.result import Prediction, Timeline, TimelineSettings, ranked
-from stresnet.prediction.windows import Window
+from stresnet.prediction.windows import Window, windows_of_store
 from stresnet.prefetch import prefetch
 from stresnet.progress import OnProgress, Progress, silent
 
@@ -140,6 +140,28 @@ class Recogniser:
             settings=settings,
             device=self.device,
             precision=self.precision,
+        )
+
+    def timeline_of_store(
+        self,
+        stored: StoredVideo,
+        name: str,
+        settings: TimelineSettings,
+        *,
+        on_progress: OnProgress = silent,
+    ) -> Timeline:
+        """`timeline` of a video that is prepared already.
+
+        Raises:
+            StoreError: the store is damaged.
+        """
+        return self.timeline(
+            windows_of_store(stored, length=settings.window, stride=settings.stride),
+            name,
+            settings,
+            seconds=stored.duration,
+            warnings=stored.warnings,
+            on_progress=on_progress,
         )
 
     def require_class(self, label: str | None) -> None:

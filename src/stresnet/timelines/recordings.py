@@ -13,7 +13,6 @@ from stresnet.errors import StoreError
 from stresnet.evaluation.timelines import Recording, Span
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.prediction.result import Timeline, TimelineSettings
-from stresnet.prediction.windows import windows_of_store
 from stresnet.progress import OnProgress, silent
 
 
@@ -64,15 +63,7 @@ def score_recordings(
             continue
         stored = StoredVideo(store_path(store, name))
         try:
-            windows = windows_of_store(stored, length=settings.window, stride=settings.stride)
-            found = recogniser.timeline(
-                windows,
-                name,
-                settings,
-                seconds=stored.duration,
-                warnings=stored.warnings,
-                on_progress=on_progress,
-            )
+            found = recogniser.timeline_of_store(stored, name, settings, on_progress=on_progress)
         except StoreError as error:
             failures[name] = str(error)
             continue

@@ -31,7 +31,6 @@ from stresnet.flow import FAST
 from stresnet.prediction import Timeline, annotate, to_csv, to_vtt
 from stresnet.prediction.recognise import LONG
 from stresnet.prediction.recogniser import Recogniser
-from stresnet.prediction.windows import windows_of_store
 from stresnet.progress import Progress
 from stresnet.web.job import RESULT, UPLOAD
 
@@ -84,13 +83,10 @@ def recognise(
     try:
         stored = _prepared(recogniser, upload, name, max_seconds, threads, fast, on_stage)
         on_stage(*RECOGNISING.at(0))
-        windows = windows_of_store(stored, length=settings.window, stride=settings.stride)
-        found = recogniser.timeline(
-            windows,
+        found = recogniser.timeline_of_store(
+            stored,
             name,
             settings,
-            seconds=stored.duration,
-            warnings=stored.warnings,
             on_progress=lambda now: on_stage(*RECOGNISING.at(_share(now))),
         )
         result = found.as_dict(top_k=TOP_K, windows=True)
