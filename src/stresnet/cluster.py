@@ -231,8 +231,8 @@ def _map_on_ray(
     """
     import ray
 
-    # Pickled here, so that a worker knows the function again and keeps what it has loaded. Ray sends
-    # all between its processes in this form; nothing of it comes from a file or from a user.
+    # Pickled here, so that a worker knows the function again and keeps what it has loaded. Ray
+    # sends everything in this form; nothing of it comes from a file or from a user.
     pickled, work = pickle.dumps(function), str(Path.cwd())
     # Otherwise Ray ends a worker that has a GPU after each job, with the models it has loaded.
     attempt = ray.remote(max_retries=0, max_calls=0)(_attempt)
