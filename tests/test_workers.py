@@ -81,14 +81,14 @@ def own_pid(number: int) -> int:
 
 
 def test_a_worker_that_died_idle_costs_nobody() -> None:
-    running = map_in_processes(own_pid, named(range(3)), workers=1)
+    running = map_in_processes(own_pid, named(range(4)), workers=1)
     _, first = next(running)
     os.kill(first, signal.SIGKILL)  # as the system does when memory is short
     while Path(f"/proc/{first}/stat").read_text().split()[2] != "Z":
         time.sleep(0.01)
     outcomes = [outcome for _, outcome in running]
     assert all(isinstance(outcome, int) for outcome in outcomes)
-    assert first not in outcomes
+    assert first not in outcomes[1:]  # the next job may have been done before
 
 
 def die_up_to(limit: int, path: Path) -> int:
