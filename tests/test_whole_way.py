@@ -23,7 +23,9 @@ from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.fully_convolutional import score_video
+from stresnet.evaluation.protocols import QUICK as QUICK_LOOK
 from stresnet.evaluation.report import write_report
+from stresnet.evaluation.scoring import score_videos
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import predict
 from stresnet.training.estimate import estimate_training
@@ -308,3 +310,34 @@ def test_the_command_line_trains(data: Path, run: Path, tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, ["train"])
     assert refused.exit_code == 2
     assert "neither DATA nor --resume" in refused.stderr
+
+
+def test_the_best_network_on_videos_kept_back_is_recommended(
+    data: Path, run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "run"
+    with caplog.at_level("INFO"):
+        best = train(data, out, recipe=toy_recipe(), store=run.parent / "store", validate=0.3,
+                     execution=IN_PROCESS)  # fmt: skip
+    with (out / "split.csv").open() as file:
+        parts = {row["name"]: row["split"] for row in csv.DictReader(file)}
+    assert sorted(parts.values()).count("validation") == 4
+    with (run / "split.csv").open() as file:
+        before = {row["name"]: row["split"] for row in csv.DictReader(file)}
+    assert {name for name, part in parts.items() if part == "test"} == {
+        name for name, part in before.items() if part == "test"
+    }
+    kept = [item for item in open_dataset(data).train if parts[item.name] == "validation"]
+    accuracies = {
+        name: score_videos(
+            load_model(out / name), PreparedVideos(tuple(kept), run.parent / "store", {}),
+            protocol=QUICK_LOOK, precision="fp32",
+        ).accuracy()
+        for name in ("st_resnet_star", "st_resnet", "two_stream")
+    }  # fmt: skip
+    assert best == out / max(accuracies, key=lambda name: accuracies[name])
+    said = next(line for line in caplog.messages if line.startswith("recommended: "))
+    assert f"recommended: {best}; two_stream {100 * accuracies['two_stream']:.1f} % (" in said
+    assert said.endswith(" of 4 videos kept back from training")
+    with pytest.raises(UsageError, match="validate is 1"):
+        train(data, tmp_path / "other", recipe=toy_recipe(), validate=1, execution=IN_PROCESS)

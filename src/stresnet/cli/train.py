@@ -81,6 +81,12 @@ def train(
         ),
     ] = None,
     overlap: Overlap = None,
+    validate: Annotated[
+        float,
+        typer.Option(
+            min=0, max=0.9, help="Fraction of the training videos to keep back, and to choose by."
+        ),
+    ] = 0,
     workers: Loaders = 1,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -124,6 +130,7 @@ def train(
             "seed": seed,
             "background": background,
             "overlap": overlap,
+            "validate": validate,
         }
         execution = Execution(device, precision, workers, channels_last, recompute, compiled)
         if dry_run:
@@ -132,6 +139,8 @@ def train(
         model = run.train(data, out, skip_broken=skip_broken, execution=execution, **arguments)
     same = {"fold": fold, "lists": lists, "store": store, "seed": seed or None}
     options = "".join(f" --{name} {value}" for name, value in same.items() if value is not None)
+    if not validate and resume is None:
+        say(f"recommended:    {model}, the last phase's (--validate 0.2 would compare them all)")
     say(f"measure with:   stresnet evaluate {model.parent} {data or 'DATA'}{options}")
     say(f"recognise with: stresnet predict {model} VIDEO")
 

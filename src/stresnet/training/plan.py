@@ -23,6 +23,7 @@ from stresnet.data.splits.split import Split, VideoItem, check
 from stresnet.data.store.location import default_store, store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import UsageError
+from stresnet.training.choice import keep_back
 from stresnet.training.initialisation import digest_of, find_initial_weights, require_weights
 from stresnet.training.loop import groups_a_step
 from stresnet.training.recipes import PHASES, Phase, Recipe, recipe_named
@@ -39,6 +40,7 @@ class TrainingPlan:
     Attributes:
         phases: to train now, in order.
         weights: what each of the recipe's phases starts from, by its name, as found.
+        validation: training videos kept back, to recommend a network by.
         warnings: what is suspicious about the data.
     """
 
@@ -47,6 +49,7 @@ class TrainingPlan:
     split: Split
     store: Path
     weights: dict[str, str | Path | None]
+    validation: tuple[VideoItem, ...]
     seed: int
     warnings: tuple[str, ...]
 
@@ -85,6 +88,7 @@ def plan(
     seed: int = 0,
     background: str | None = None,
     overlap: str | None = None,
+    validate: float = 0,
     world_size: int = 1,
 ) -> TrainingPlan:
     """Check arguments of `train`.
@@ -102,17 +106,21 @@ def plan(
     recordings = Recordings(background, overlap or "error")
     split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed,
                          recordings=recordings)  # fmt: skip
+    store = Path(store) if store else default_store(data, **recipe.preparing)
+    warnings = check(split, store)
+    validation: tuple[VideoItem, ...] = ()
+    if validate:
+        split, validation = keep_back(split, validate, seed)
     recipe = recipe.for_videos(len(split.train))
     wanted = tuple(recipe.phase(name) for name in phases)
     for phase in wanted:
         groups_a_step(phase, world_size)
-    store = Path(store) if store else default_store(data, **recipe.preparing)
     first = find_initial_weights(weights, recipe)
     motion = first if motion_weights is None else find_initial_weights(motion_weights, recipe)
     found: dict[str, str | Path | None] = {
         phase.name: motion if phase.name == "motion" else first for phase in recipe.phases
     }
-    return TrainingPlan(recipe, wanted, split, store, found, seed, check(split, store))
+    return TrainingPlan(recipe, wanted, split, store, found, validation, seed, warnings)
 
 
 def require_trainable(job: TrainingPlan, out: Path) -> str:

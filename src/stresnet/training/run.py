@@ -8,8 +8,8 @@ A run's folder:
     PHASE.checkpoint.safetensors    where the phase stands
     two_stream/, st_resnet/, st_resnet_star/    trained networks, each for `stresnet predict`
 
-The weights kept are those after the last iteration, as in the paper: nothing is selected on
-validation or test videos.
+The weights kept are those after the last iteration, as in the paper. Which network to use is
+chosen on training videos kept back for that (`choice.py`), never on test videos.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from stresnet.files import remove_stale_partials, require_writable
 from stresnet.timelines.fit import fit_model
 from stresnet.training.card import model_card
 from stresnet.training.checkpoint import checkpoint_path
+from stresnet.training.choice import recommend
 from stresnet.training.distributed import distributed_context
 from stresnet.training.initialisation import (
     NETWORK_OF,
@@ -65,6 +66,7 @@ def train(
     seed: int = 0,
     background: str | None = None,
     overlap: str | None = None,
+    validate: float = 0,
     execution: Execution = Execution(),  # noqa: B008
 ) -> Path:
     """Train a recogniser on labelled videos. The same call again resumes.
@@ -90,10 +92,13 @@ def train(
         background: of annotated recordings, the class of unlabelled time; None leaves it out.
         overlap: of segments of different labels, who gets the time: "later", "longer" or "drop";
             None: they are an error.
+        validate: the fraction of the training videos, whole sources, to keep back; the networks are
+            compared on them at the end.
         execution: device, precision, loader processes, memory.
 
     Returns:
-        The folder of the last phase's network.
+        The folder of the network to use: the best on the videos kept back, or without these the
+        last phase's, as in the paper.
 
     Raises:
         DatasetError, UsageError, WeightsError, StoreError, TrainingError, EnvironmentProblem: as
@@ -105,14 +110,15 @@ def train(
         given, execution = execution, execution.resolved(context.device)
         job = plan(data, recipe=recipe, weights=weights, motion_weights=motion_weights,
                    fold=fold, lists=lists, store=store, phases=phases, seed=seed,
-                   background=background, overlap=overlap,
+                   background=background, overlap=overlap, validate=validate,
                    world_size=context.world_size)  # fmt: skip
         classes = job.split.class_names
         setup = require_trainable(job, out)
         if context.is_first:
             require_writable(out)
             logger.info(
-                f"{len(job.split.train)} videos to train, {len(job.split.test)} kept out; "
+                f"{len(job.split.train)} videos to train, {len(job.split.test)} kept out"
+                f"{f', {len(job.validation)} kept back to choose by' if job.validation else ''}; "
                 f"{len(classes)} classes: {', '.join(classes[:NAMES_SHOWN])}"
                 f"{', ...' if len(classes) > NAMES_SHOWN else ''}"
             )
@@ -123,6 +129,11 @@ def train(
         # -- Videos -------------------------------------------------------------------------------
         prepared = None
         if context.is_first:
+            if job.validation:
+                kept_back = ensure_prepared(
+                    job.validation, job.store, **job.recipe.preparing, device=flow_on
+                )
+                kept_back.kept(skip_broken=skip_broken)
             prepared = ensure_prepared(
                 job.split.train, job.store, **job.recipe.preparing, device=flow_on
             )
@@ -143,10 +154,12 @@ def train(
                 "seed": seed,
                 "background": background,
                 "overlap": overlap,
+                "validate": validate,
                 "execution": asdict(given),
             }
-            write_run(out, setup, job.split, arguments, processes=context.world_size,
-                      device=execution.device, precision=execution.precision)  # fmt: skip
+            write_run(out, setup, job.split, arguments, job.validation,
+                      processes=context.world_size, device=execution.device,
+                      precision=execution.precision)  # fmt: skip
             remove_stale_partials(checkpoint_path(out, phase) for phase in PHASES)
 
         # -- Phases -------------------------------------------------------------------------------
@@ -189,6 +202,11 @@ def train(
                 device=execution.device,
                 precision=execution.precision,
             )
+        if job.validation:
+            if context.is_first:
+                folder = recommend(out, kept_back, device=execution.device,
+                                   precision=execution.precision)  # fmt: skip
+            folder = context.gather_objects(folder)[0]
     return folder
 
 

@@ -58,11 +58,19 @@ def require_same_run(out: Path, setup: str) -> None:
         )
 
 
-def write_run(out: Path, setup: str, split: Split, arguments: Arguments, **facts: Any) -> None:
+def write_run(
+    out: Path,
+    setup: str,
+    split: Split,
+    arguments: Arguments,
+    validation: Sequence[VideoItem] = (),
+    **facts: Any,
+) -> None:
     """Write run.json, with all that `resume` needs, and split.csv.
 
     Args:
         arguments: of `train`, those of the latest call.
+        validation: training videos kept back to choose a network by.
         facts: what else run.json records.
 
     Raises:
@@ -88,7 +96,8 @@ def write_run(out: Path, setup: str, split: Split, arguments: Arguments, **facts
     ):
         writer = csv.writer(file)
         writer.writerow(("split", "name", "label", "source", "start", "end"))
-        for part, videos in (("train", split.train), ("test", split.test)):
+        parts = (("train", split.train), ("validation", validation), ("test", split.test))
+        for part, videos in parts:
             writer.writerows(
                 (part, v.name, v.label, v.source or "", *(v.span or ("", ""))) for v in videos
             )
