@@ -8,6 +8,7 @@ import signal
 import time
 from dataclasses import replace
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ import torch
 from torch.amp.grad_scaler import GradScaler
 
 import stresnet.training.runtime as execution_module
-from stresnet.data.loading.dataset import SampleKey
+from stresnet.data.loading.dataset import SampleKey, StepSampler
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import StoreError, TrainingError, UsageError
 from stresnet.model import STResNet, load_imagenet
@@ -24,6 +25,7 @@ from stresnet.training import checkpoint, loading, loop
 from stresnet.training.checkpoint import Progress, load_checkpoint, save_checkpoint, weights_of
 from stresnet.training.initialisation import SHIPPED_WEIGHTS
 from stresnet.training.interrupt import Interrupted
+from stresnet.training.loading import GroupSampler, load_groups
 from stresnet.training.log import RunLog
 from stresnet.training.loop import freeze, group_loss, optimizer_step
 from stresnet.training.optimizer import make_optimizer, set_rate
@@ -492,14 +494,38 @@ class Bad(StoredVideo):
         time.sleep(600)
 
 
-@pytest.mark.parametrize("fault", ["dead", "hanging"])
-def test_a_loader_process_that_dies_or_hangs_ends_the_run(
-    items: Items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+def test_a_loader_process_that_hangs_ends_the_run(
+    items: Items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "LOADER_TIMEOUT", 2.0)
-    run = make_run(items, tmp_path, workers=1, open_video=partial(Bad, fault=fault))
+    run = make_run(items, tmp_path, workers=1, open_video=partial(Bad, fault="hanging"))
     with pytest.raises(TrainingError, match=r"loader process died or hung.*--workers 0"):
         trained(run)
+
+
+def test_a_loader_process_that_dies_ends_the_run_at_once(items: Items, tmp_path: Path) -> None:
+    run = make_run(items, tmp_path, workers=1, open_video=partial(Bad, fault="dead"))
+    began = time.monotonic()
+    with pytest.raises(TrainingError, match=r"loader process died or hung.*--workers 0"):
+        trained(run)
+    assert time.monotonic() - began < loading.LOADER_TIMEOUT / 2
+
+
+def test_the_death_of_a_loader_process_does_not_raise_in_the_training_step(
+    items: Items, tmp_path: Path
+) -> None:
+    run = make_run(items, tmp_path, workers=1)
+    before = set(active_children())
+    groups = load_groups(
+        run.dataset, GroupSampler(StepSampler(len(items), 4, seed=0, last_step=10), 4), 1
+    )
+    next(groups)
+    (loader,) = set(active_children()) - before
+    loader.kill()
+    loader.join()  # its SIGCHLD comes here
+    time.sleep(0.1)
+    with pytest.raises(TrainingError, match="exited with -9"):
+        next(groups)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

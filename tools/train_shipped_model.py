@@ -3,9 +3,10 @@
 python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--network two_stream] [--folds 1,2,3]
 
 1. for each fold of FOLDS_CSV (columns path, label, source, fold): train by the recipe `quick` with
-   that fold kept out, and evaluate the networks on it
+   that fold kept out
 2. train on all clips (their list is written beside FOLDS_CSV)
-3. write OUT/model: the network in float16, and a card with the accuracies of step 1
+3. evaluate the networks of step 1, each on its fold
+4. write OUT/model: the network of step 2 in float16, and a card with the accuracies of step 3
 
 Safe to interrupt: the same command resumes. The model goes to src/stresnet/assets/models/NAME.
 """
@@ -21,6 +22,7 @@ import numpy as np
 
 import stresnet
 from stresnet.evaluation.comparison import Comparison
+from stresnet.evaluation.protocols import PROTOCOLS
 from stresnet.training.recipe import PHASES
 from stresnet.training.run import NETWORK_OF
 
@@ -34,6 +36,7 @@ def main() -> None:
     parser.add_argument(
         "--network", default="st_resnet_star", choices=sorted({*NETWORK_OF.values()})
     )
+    parser.add_argument("--protocol", default="paper", choices=PROTOCOLS)
     parser.add_argument("--folds", help="some of the folds, as 1,2; default: all")
     parser.add_argument("--store", type=Path)
     options = parser.parse_args()
@@ -55,15 +58,16 @@ def main() -> None:
         stresnet.train(
             options.data, options.out / f"fold{fold}", fold=fold, phases=phases, store=options.store
         )
+    trained = stresnet.train(everything, options.out / "all", phases=phases, store=options.store)
     comparison = stresnet.evaluate(
         options.out / "fold{fold}" / options.network,
         options.data,
         fold=folds,
         out=options.out / "report",
         store=options.store,
+        protocols=PROTOCOLS[options.protocol],
         precision="fp32",
     )
-    trained = stresnet.train(everything, options.out / "all", phases=phases, store=options.store)
     net = stresnet.load_model(trained)
     net.save_pretrained(
         options.out / "model",
@@ -84,7 +88,8 @@ def measured(comparison: Comparison, name: str) -> str:
     main = comparison.main
     lines = [
         "",
-        f"This network, `{name}`, was trained on all clips. Siblings, each with one fold kept out:",
+        f"This network, `{name}`, was trained on all clips. Siblings, each with one fold kept out "
+        f"(protocol `{main.protocol.name}`):",
         "",
         "| kept out | appearance | motion | both |",
         "|---|---|---|---|",

@@ -104,14 +104,20 @@ def load_groups(
     others = set(active_children())
     try:
         groups = iter(loader)  # starts the processes
-        with deaths_noticed_by_silence():
-            try:
-                for group in groups:
-                    if isinstance(group, StresnetError):
-                        raise group
+        processes = set(active_children()) - others
+        try:
+            # torch's handler of SIGCHLD raises when a process dies: here, never in the caller.
+            while (group := next(groups, None)) is not None:
+                if isinstance(group, StresnetError):
+                    raise group
+                with child_signals_ignored():
                     yield group
-            finally:  # a busy process would be waited for, and a hung one for ever
-                for process in set(active_children()) - others:
+                    dead = [process.exitcode for process in processes if process.exitcode]
+                if dead:
+                    raise RuntimeError(f"DataLoader worker exited with {dead[0]}")
+        finally:  # a busy process would be waited for, and a hung one for ever
+            with child_signals_ignored():
+                for process in processes:
                     process.kill()
                     process.join()
     except RuntimeError as error:
@@ -144,11 +150,11 @@ def require_shared_memory(settings: ChunkSettings, group: int, workers: int) -> 
 
 
 @contextmanager
-def deaths_noticed_by_silence() -> Iterator[None]:
-    """Have the death of a loader process noticed as its silence is, by the loader's timeout.
+def child_signals_ignored() -> Iterator[None]:
+    """Set torch's handler of SIGCHLD aside.
 
-    torch's handler of SIGCHLD raises in whatever the main thread does at that moment, which may be
-    writing a checkpoint. Inside the block it rests.
+    It raises in whatever the main thread does when a loader process dies, which may be writing a
+    checkpoint.
     """
     if sys.platform == "win32":  # which has no such signal
         yield
