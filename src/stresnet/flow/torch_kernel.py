@@ -7,7 +7,8 @@ pair's flow depends on that pair alone.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +53,9 @@ def flow_on_device(
             try:
                 # A copy, because torch would warn of frames that are read-only.
                 chunk = torch.tensor(frames[done : done + pairs + 1]).to(device)
-                flow[done : done + pairs] = flow_of_video(chunk, p).cpu().numpy()
+                # Triton's kernels run on the current device.
+                with torch.cuda.device_of(chunk):  # type: ignore[no-untyped-call]
+                    flow[done : done + pairs] = flow_of_video(chunk, p).cpu().numpy()
             except torch.OutOfMemoryError:
                 if pairs == 1:
                     raise
@@ -99,29 +102,48 @@ def _resized(fields: Tensor, size: tuple[int, int], down: float, across: float) 
 
 def _refined(first: Tensor, second: Tensor, u: Tensor, p: TVL1Parameters) -> Tensor:
     """One level: (B, 1, H, W) frames and the (B, 2, H, W) flow to start from -> the flow."""
+    linearised, stepped = kernels(u)
     dual = torch.zeros_like(torch.stack((u, u)))  # (2, B, 2, H, W): of ∂x u and of ∂y u
     target = torch.cat((second, _central_differences(second)), 1)
     enough = p.epsilon**2 * first[0].numel()
     asked_every = 1 if u.device.type == "cpu" else ITERATIONS_UNASKED
     for _ in range(p.warps):
-        term = _linearise(first, target, u, p)
-        going = torch.ones(len(u), 1, 1, 1, dtype=torch.bool, device=u.device)
-        look = torch.full_like(going, 2, dtype=torch.float32)
+        term = linearised(first, target, u, p)
+        # (B,): after how many iterations a pair's flow is final, and when to look next.
+        ended = torch.full((len(u),), p.iterations, dtype=torch.int32, device=u.device)
+        look = torch.full_like(ended, 2, dtype=torch.float32)
         for n in range(p.iterations):
-            start = u
             if p.median_every > 0 and n % p.median_every == 0:
-                start = _median_filtered(u)
-            new_u, new_dual = _iterate(start, dual, term, p)
-            change = (new_u - start).square().sum((1, 2, 3), keepdim=True)
-            u, dual = torch.where(going, new_u, u), torch.where(going, new_dual, dual)
-            looks = look == n + 1
-            if not p.lazy_check and p.median_every > 0 and (n + 1) % p.median_every == 0:
+                u = torch.where(_each(ended > n), _median_filtered(u), u)
+            u, dual, change = stepped(u, dual, term, ended, n, p)
+            done = n + 1
+            if p.lazy_check and done % 2:
+                continue  # no pair looks
+            looks = look == done
+            if not p.lazy_check and p.median_every > 0 and done % p.median_every == 0:
                 looks = torch.ones_like(looks)
-            going = going & ~(looks & (change <= enough))
-            look = torch.where(looks, _next_look(n + 1, change, enough, p), look)
-            if (n + 1) % asked_every == 0 and not going.any():
+            ended = torch.where(looks & (change <= enough) & (ended > n), done, ended)
+            look = torch.where(looks, _next_look(done, change, enough, p), look)
+            if done % asked_every == 0 and not (ended > done).any():
                 break
     return u
+
+
+def kernels(like: Tensor) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What linearises the data term and what takes a step, for flow of this shape and device."""
+    if like.device.type == "cuda":
+        try:
+            from stresnet.flow.triton_kernel import FusedStep, linearise
+        except ImportError:  # no Triton: on Windows, or in builds for other cards
+            pass
+        else:
+            return linearise, FusedStep(like)
+    return _linearise, _step
+
+
+def _each(flags: Tensor) -> Tensor:
+    """(B,) -> (B, 1, 1, 1)."""
+    return flags.view(-1, 1, 1, 1)
 
 
 def _next_look(n: int, change: Tensor, enough: float, p: TVL1Parameters) -> Tensor:
@@ -174,20 +196,33 @@ def _warped(fields: Tensor, u: Tensor, p: TVL1Parameters) -> Tensor:
     return warped.reshape(fields.shape)
 
 
-def _iterate(u: Tensor, dual: Tensor, term: DataTerm, p: TVL1Parameters) -> tuple[Tensor, Tensor]:
-    """One primal and one dual step (Zach et al., propositions 3 and 1)."""
-    residual = term.rho + (term.slope * u).sum(1, keepdim=True)
+def _step(
+    u: Tensor, dual: Tensor, term: DataTerm, ended: Tensor, n: int, p: TVL1Parameters
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One primal and one dual step (Zach et al., propositions 3 and 1).
+
+    Args:
+        ended: (B,); pairs that ended before iteration `n` stay as they are.
+
+    Returns:
+        u and dual, and (B,) of the pairs that go on: the sum of the squared change of u.
+    """
+    slope, rho, inverse = term
+    residual = rho + (slope * u).sum(1, keepdim=True)
     reach = p.lambda_ * p.theta
-    v = u + (-residual * term.inverse).clamp(-reach, reach) * term.slope
+    v = u + (-residual * inverse).clamp(-reach, reach) * slope
     across, down = dual
     divergence = across.diff(dim=3, prepend=across.new_zeros(*across.shape[:3], 1))
     divergence += down.diff(dim=2, prepend=down.new_zeros(*down.shape[:2], 1, down.shape[3]))
-    u = v + p.theta * divergence
+    new_u = v + p.theta * divergence
     gradient = torch.stack(
-        (u.diff(dim=3, append=u[:, :, :, -1:]), u.diff(dim=2, append=u[:, :, -1:]))
+        (new_u.diff(dim=3, append=new_u[:, :, :, -1:]), new_u.diff(dim=2, append=new_u[:, :, -1:]))
     )
-    step = p.tau / p.theta
-    return u, (dual + step * gradient) / (1 + step * torch.hypot(*gradient))
+    rate = p.tau / p.theta
+    new_dual = (dual + rate * gradient) / (1 + rate * torch.hypot(*gradient))
+    goes = _each(ended > n)
+    change = (new_u - u).square().sum((1, 2, 3))
+    return torch.where(goes, new_u, u), torch.where(goes, new_dual, dual), change
 
 
 def _median_filtered(u: Tensor) -> Tensor:
