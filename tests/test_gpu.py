@@ -17,6 +17,8 @@ from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.decode import iter_frames
 from stresnet.diagnosis import State, examine_environment
 from stresnet.flow import AUTHORS, FAST, OPENCV_CPU, TVL1Parameters, grey, tv_l1
+from stresnet.inference import InferenceNetwork
+from stresnet.model import STResNet
 from stresnet.prediction import predict
 
 pytestmark = pytest.mark.gpu
@@ -46,6 +48,16 @@ def test_its_scores_are_the_processors(precision: str) -> None:
         there = predict("fight", clip, device="cuda", precision=precision)
         assert there.device.startswith("cuda") and there.predictions[0].label == here.label
         assert abs(there.predictions[0].score - here.predictions[0].score) < SCORES[precision]
+
+
+def test_its_graph_gives_what_the_network_gives() -> None:
+    torch.manual_seed(0)
+    net = InferenceNetwork(STResNet(3, "tiny", input_size=32).eval().to("cuda"), precision="fp32")
+    given = [torch.randint(256, (3, 7, c, 40, 48), dtype=torch.uint8).cuda() for c in (3, 20)]
+    first, recorded, replayed = (net(*given) for _ in range(3))
+    for other in (recorded, replayed):
+        for got, expected in zip(other, first, strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_worker_processes_share_it(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import CENTRE_CROP
 from stresnet.inference import InferenceNetwork, convolution, frozen
 from stresnet.inference.convolution import Convolution, folded
+from stresnet.inference.graph import Recorder
 from stresnet.model import STResNet, SubBatchNorm
 from stresnet.model.motion_residual import MotionConnection
 from stresnet.model.temporal_convolution import TemporalConvolution
@@ -171,6 +172,49 @@ def test_a_frozen_network_keeps_no_other_weights_alive() -> None:
     gc.collect()
     assert not any(reference() is not None for reference in weights)
     assert fast(*chunks())[0].shape == (2, 7, 3)
+
+
+class Graph(TorchDispatchMode):
+    """A CUDA graph without CUDA: computes all that was recorded again, into the same memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, ...]] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        self.calls.append((func, args, kwargs or {}, found))
+        return found
+
+    def replay(self) -> None:
+        for func, args, kwargs, found in self.calls:
+            for kept, new in zip(
+                tree_leaves(found), tree_leaves(func(*args, **kwargs)), strict=True
+            ):
+                if kept.data_ptr() != new.data_ptr():
+                    kept.copy_(new)
+
+
+def test_a_graph_gives_what_the_network_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs: list[Graph] = []
+
+    def graph() -> Graph:
+        graphs.append(Graph())
+        return graphs[-1]
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", graph)
+    monkeypatch.setattr(torch.cuda, "graph", lambda made: made)
+    plain = InferenceNetwork(trained_looking())
+    fast = InferenceNetwork(trained_looking())
+    fast._recorder = Recorder()
+    given = [chunks(count=count) for count in (7, 7, 7, 8, 7, 7)]
+    found = [fast(*inputs) for inputs in given]
+    for inputs, logits in zip(given, found, strict=True):  # no call has overwritten one before
+        for got, expected in zip(logits, plain(*inputs), strict=True):
+            assert torch.equal(got, expected)
+    assert len(graphs) == 2  # of the second call and of the last, which are like those before them
 
 
 class OneDevice(TorchDispatchMode):

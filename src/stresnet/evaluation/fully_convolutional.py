@@ -63,7 +63,7 @@ def score_video(
     work = f"{protocol.chunks} chunks of a video of {video.width}x{video.height} pixels"
     with gpu_errors(net.device, work, lower="--precision bf16"):
         tested = frozen(net, precision=precision)
-        seen = views(video, protocol, size=net.config["input_size"])
+        seen = views(video, protocol, size=net.config["input_size"], device=net.device)
         at_once = 1 if net.device.type == "cpu" else sys.maxsize
         while batch := list(islice(seen, at_once)):
             passes += _passes(tested, batch)
@@ -74,8 +74,8 @@ def score_video(
 def _passes(tested: InferenceNetwork, batch: Sequence[Chunks]) -> list[Tensor]:
     """Score views of one size, (2,K) each; without memory for all, half of them at a time."""
     try:
-        rgb = torch.stack([view.rgb for view in batch]).to(tested.device)
-        flow = torch.stack([view.flow for view in batch]).to(tested.device)
+        rgb = torch.stack([view.rgb for view in batch])
+        flow = torch.stack([view.flow for view in batch])
         streams = [scores.mean(1) for scores in tested(rgb, flow)]  # of (B,T',K)
         return list(torch.stack(streams, 1))
     except torch.OutOfMemoryError:

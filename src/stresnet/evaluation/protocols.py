@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+import torch
+
 from stresnet.data.loading.augmentation import apply, whole_frame
 from stresnet.data.loading.dataset import Chunks, FramesAndFlow, testing_chunks
 from stresnet.errors import UsageError
@@ -71,7 +73,9 @@ def protocols_named(names: Sequence[str]) -> tuple[Protocol, ...]:
     return tuple(PROTOCOLS[name] for name in dict.fromkeys(names))
 
 
-def views(video: FramesAndFlow, protocol: Protocol, *, size: int) -> Iterator[Chunks]:
+def views(
+    video: FramesAndFlow, protocol: Protocol, *, size: int, device: torch.device | str = "cpu"
+) -> Iterator[Chunks]:
     """What the network sees of a video, one pass after the other: rgb (T,3,H,W), flow (T,2L,H,W).
 
     The released code squeezes each side of a frame into 224 ... 448 px, whatever that does to the
@@ -80,6 +84,7 @@ def views(video: FramesAndFlow, protocol: Protocol, *, size: int) -> Iterator[Ch
 
     Args:
         size: side of the network's input, px.
+        device: where the views are; crops and mirror images are made there.
 
     Raises:
         UsageError: an argument makes no sense.
@@ -88,6 +93,7 @@ def views(video: FramesAndFlow, protocol: Protocol, *, size: int) -> Iterator[Ch
     seen = testing_chunks(video, chunks=protocol.chunks, size=size)
     if protocol.as_released:
         seen = _squeezed(seen, size)
+    seen = Chunks(seen.rgb.to(device), seen.flow.to(device))
     for top, left, height, width in _windows(seen, protocol.crops, size):
         rows, columns = slice(top, top + height), slice(left, left + width)
         view = Chunks(seen.rgb[..., rows, columns], seen.flow[..., rows, columns])

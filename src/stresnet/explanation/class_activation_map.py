@@ -94,9 +94,9 @@ def evidence(net: STResNet, video: FramesAndFlow, index: int) -> Evidence:
     weights = weights.to(net.device) / len(STREAMS)
     conv5 = _taps(net)
     seen = []
-    for view in views(video, PAPER, size=net.config["input_size"]):
+    for view in views(video, PAPER, size=net.config["input_size"], device=net.device):
         conv5.clear()
-        logits = net(view.rgb[None].to(weights.device), view.flow[None].to(weights.device))
+        logits = net(view.rgb[None], view.flow[None])
         margin = sum(scores.mean((0, 1)) @ weights for scores in logits)
         gradients = torch.autograd.grad(margin, conv5)
         seen.append(

@@ -9,6 +9,8 @@ and rounds to 128; one level is 40/255 = 0.157 px.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -38,12 +40,11 @@ def to_pixels(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return levels.astype(np.float32) * np.float32(2 * BOUND / 255) - np.float32(BOUND)
 
 
-def negate(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Any shape, bytes -> bytes of the opposite motion, 256 - levels: for horizontal flips.
+def negate(levels: Any) -> Any:
+    """Any shape, bytes, array or tensor -> bytes of the opposite motion, 256 - levels: for flips.
 
     It mirrors about 128, the network's zero, so that still stays still; 0 has no opposite and
     becomes 255. The authors' 255 - levels turns 128 into 127: a mirrored clip drifts by one level,
     0.157 px per frame.
     """
-    # On int16, because 256 - 0 does not fit a byte.
-    return np.minimum(256 - levels.astype(np.int16), 255).astype(np.uint8)
+    return ~levels + (levels != 0)  # ~ is 255 - levels

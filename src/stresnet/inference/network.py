@@ -20,6 +20,7 @@ from torch import Tensor
 
 from stresnet.device import Precision, resolve_precision
 from stresnet.inference.convolution import Convolution
+from stresnet.inference.graph import Recorder
 from stresnet.model import Stream, STResNet
 from stresnet.model.residual_unit import ResidualUnit
 from stresnet.model.st_resnet import check_pair
@@ -62,11 +63,21 @@ class InferenceNetwork:
             self.appearance = InferenceStream(net.appearance, dtype, net.config["rgb_mean"])
             self.motion = InferenceStream(net.motion, dtype, [net.config["flow_mean"]])
         self._connections = copy.deepcopy(net.connections)
+        self._recorder = Recorder() if self.device.type == "cuda" else None
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of each stream for each chunk; shapes and errors as of `STResNet.forward`."""
+        """Logits of each stream for each chunk; shapes and errors as of `STResNet.forward`.
+
+        On CUDA inputs of one shape, one after the other, are computed by a CUDA graph.
+        """
         check_pair(rgb, flow)
+        if self._recorder is None:
+            return self._forward(rgb, flow)
+        appearance, motion = self._recorder(self._forward, rgb, flow)
+        return appearance, motion
+
+    def _forward(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
         # Between stages x_a and x_m, (B*T, C, h, w), have passed f.
         x_a, x_m, T = self.appearance.stem(rgb), self.motion.stem(flow), rgb.shape[1]
         stages = zip(self.appearance.stages, self.motion.stages, self._connections, strict=True)

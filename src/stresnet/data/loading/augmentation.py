@@ -155,7 +155,7 @@ def mirror(rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
 
 def _mirror_flow(flow: Tensor) -> Tensor:
     flow = flow.flip(-1)
-    flow[..., 0::2, :, :] = torch.from_numpy(negate(flow[..., 0::2, :, :].numpy()))
+    flow[..., 0::2, :, :] = negate(flow[..., 0::2, :, :])
     return flow
 
 
