@@ -56,7 +56,8 @@ class STResNet(nn.Module):
 
     Args:
         num_classes: K.
-        depth: 26, 50 (the paper), 101, 152, or "tiny" (26 layers, 24 channels wide instead of 64).
+        depth: 26, 50 (the paper), 101, 152, "small" (ResNet-50 up to the third unit of conv4_x), or
+            "tiny" (26 layers, 24 channels wide instead of 64).
         temporal_pool: None for ST-ResNet; "pool5" (the paper's text) or "conv5" (its figure 3 and
             the authors' code) for ST-ResNet*.
         temporal_pool_kind: "max" (the paper) or "average".
