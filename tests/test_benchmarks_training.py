@@ -116,6 +116,7 @@ def test_memory_is_counted_alike_with_and_without_content(
     assert (counted.now, counted.peak) == (0, real.peak)
 
 
+@pytest.mark.slow
 def test_recomputing_takes_less_memory_and_larger_groups_take_more(
     imported: Callable[[str], ModuleType],
 ) -> None:
@@ -131,6 +132,7 @@ def test_recomputing_takes_less_memory_and_larger_groups_take_more(
     assert base < recomputed < larger
 
 
+@pytest.mark.slow
 def test_operations_are_proportional_to_videos(imported: Callable[[str], ModuleType]) -> None:
     training: Any = imported("training")
     options = {"depth": "tiny", "size": 64, "chunks": 2, "batch": 4, "group": 2, "steps": 2}

@@ -166,6 +166,7 @@ def kill_within(phase: str) -> None:
     loop.save_checkpoint = save_and_kill  # type: ignore[assignment]
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_to_the_same_end(
     root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
