@@ -30,7 +30,7 @@ from stresnet.device import resolve_device, resolve_precision
 from stresnet.flow import AUTHORS, FAST, OPENCV_CPU, tv_l1
 from stresnet.inference import InferenceNetwork
 from stresnet.model import STResNet
-from stresnet.prediction import recognise_each
+from stresnet.prediction.recognise import recognise_each
 from stresnet.training.estimate import train_on_noise, wait
 from stresnet.training.recipes import RECIPES
 from stresnet.training.runtime import Execution

@@ -29,7 +29,8 @@ from stresnet.drawing import resized
 from stresnet.evaluation.protocols import PAPER, QUICK
 from stresnet.flow import FAST
 from stresnet.model import load_model
-from stresnet.prediction import Timeline, TimelineSettings, predict, timeline
+from stresnet.prediction.recognise import predict, timeline
+from stresnet.prediction.result import Timeline, TimelineSettings
 
 HEIGHT, WIDTH = 256, 340
 LONGEST_RUN = 4  # clips of a class in a row

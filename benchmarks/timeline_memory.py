@@ -20,7 +20,8 @@ import torch
 from stresnet.data.video.encode import video_writer
 from stresnet.flow import FAST
 from stresnet.model import load_model
-from stresnet.prediction import TimelineSettings, timeline
+from stresnet.prediction.recognise import timeline
+from stresnet.prediction.result import TimelineSettings
 from stresnet.progress import Progress
 
 HEIGHT, WIDTH = 256, 340

@@ -11,8 +11,9 @@ import pytest
 from making_videos import moving_texture, read_video, write_video
 from stresnet.drawing import APPEARANCE, MOTION
 from stresnet.errors import UsageError, VideoError
-from stresnet.prediction import Timeline, TimelineSettings, annotate
+from stresnet.prediction.annotated_video import annotate
 from stresnet.prediction.panel import CLASS_COLOURS, MARGIN, QUIET, STRIP, Panel
+from stresnet.prediction.result import Timeline, TimelineSettings
 from stresnet.progress import Progress
 
 

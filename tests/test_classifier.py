@@ -14,7 +14,7 @@ import stresnet
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError, VideoError
-from stresnet.prediction import predict
+from stresnet.prediction.recognise import predict
 from stresnet.training import loop
 from stresnet.training.recipes import QUICK, Recipe
 

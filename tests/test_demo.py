@@ -11,7 +11,8 @@ import pytest
 from stresnet.demonstration import DemoClip, demo, write_page
 from stresnet.evaluation.report.pictures import Strip
 from stresnet.model import load_model
-from stresnet.prediction import ClassScore, Prediction, predict
+from stresnet.prediction.recognise import predict
+from stresnet.prediction.result import ClassScore, Prediction
 from stresnet.progress import Progress
 
 HOSTILE = "<img src=x onerror=alert(1)>.mp4"

@@ -19,7 +19,7 @@ from stresnet.diagnosis import State, examine_environment
 from stresnet.flow import AUTHORS, FAST, OPENCV_CPU, TVL1Parameters, grey, tv_l1
 from stresnet.inference import InferenceNetwork
 from stresnet.model import STResNet
-from stresnet.prediction import predict
+from stresnet.prediction.recognise import predict
 
 pytestmark = pytest.mark.gpu
 CLIPS = Path(str(files("stresnet"))) / "assets" / "clips"

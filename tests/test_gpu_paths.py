@@ -36,7 +36,8 @@ from stresnet.flow import FAST, grey, torch_kernel, tv_l1
 from stresnet.flow.torch_kernel import flow_on_device
 from stresnet.inference import InferenceNetwork
 from stresnet.model import STResNet
-from stresnet.prediction import live, predict, timeline
+from stresnet.prediction.live_labels import live
+from stresnet.prediction.recognise import predict, timeline
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.web.recognise import recognise
 

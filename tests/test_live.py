@@ -22,11 +22,11 @@ from stresnet.data.video.decode import Frame
 from stresnet.errors import EnvironmentProblem, UsageError, VideoError
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.model import STResNet
-from stresnet.prediction import LiveLabel, live, recogniser
 from stresnet.prediction import live_labels as live_module
+from stresnet.prediction import recogniser
 from stresnet.prediction.encoded_frames import EncodedFrame
 from stresnet.prediction.latest_queue import LatestQueue
-from stresnet.prediction.live_labels import _Stages
+from stresnet.prediction.live_labels import LiveLabel, _Stages, live
 
 TEXTURE = moving_texture(40, 64, 64)
 

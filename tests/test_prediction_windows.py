@@ -19,14 +19,9 @@ from stresnet.data.video.decode import frames_of_array
 from stresnet.errors import VideoError
 from stresnet.flow import FAST
 from stresnet.model import STResNet
-from stresnet.prediction import (
-    Prediction,
-    TimelineSettings,
-    predict,
-    recognise_each,
-    timeline,
-)
 from stresnet.prediction import windows as windows_module
+from stresnet.prediction.recognise import predict, recognise_each, timeline
+from stresnet.prediction.result import Prediction, TimelineSettings
 from stresnet.prediction.windows import sliding, windows_of_frames, windows_of_store
 
 FPS = 10

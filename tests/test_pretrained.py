@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from stresnet.errors import UsageError, WeightsError
 from stresnet.model import STResNet, load_model
-from stresnet.prediction import live, predict, timeline
+from stresnet.prediction.live_labels import live
+from stresnet.prediction.recognise import predict, timeline
 
 NAMES = ["archery", "βόλεϊ", "=cmd()"]
 PREPARATION = {"short_side": 256, "flow": {"method": "tv_l1", "bound": 20.0}}

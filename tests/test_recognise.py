@@ -20,9 +20,11 @@ from stresnet.errors import UsageError, VideoError
 from stresnet.flow import FAST, TVL1Parameters
 from stresnet.flow.quantize import stored_scale
 from stresnet.model import STResNet
-from stresnet.prediction import Prediction, Timeline, recognise, recognise_each, recogniser
+from stresnet.prediction import recognise, recogniser
 from stresnet.prediction.encoded_frames import EncodedVideo, encode_frames
+from stresnet.prediction.recognise import recognise_each
 from stresnet.prediction.recogniser import network_on
+from stresnet.prediction.result import Prediction, Timeline
 
 QUICK: dict[str, Any] = {"flow": FAST, "protocol": "quick"}
 FRAMES = moving_texture(6, 64, 64)  # (N,H,W,3)

@@ -29,7 +29,8 @@ from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.evaluation.timelines import Span
 from stresnet.model import STResNet, load_model
-from stresnet.prediction import Timeline, TimelineSettings, recogniser
+from stresnet.prediction import recogniser
+from stresnet.prediction.result import Timeline, TimelineSettings
 from stresnet.timelines.evaluate import DEFAULTS, FITTED, evaluate_timelines
 from stresnet.timelines.fit import fit_settings, mean_f1
 from stresnet.timelines.recordings import Scored

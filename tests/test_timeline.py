@@ -20,20 +20,11 @@ from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.evaluation.metrics import softmax
 from stresnet.flow import FAST
 from stresnet.model import STResNet
-from stresnet.prediction import (
-    Prediction,
-    Segment,
-    Timeline,
-    TimelineSettings,
-    predict,
-    recognise,
-    recogniser,
-    timeline,
-    to_csv,
-    to_srt,
-    to_vtt,
-)
-from stresnet.prediction.segments import best_labelling, borders_between, smoothed
+from stresnet.prediction import recognise, recogniser
+from stresnet.prediction.outputs import to_csv, to_srt, to_vtt
+from stresnet.prediction.recognise import predict, timeline
+from stresnet.prediction.result import Prediction, Timeline, TimelineSettings
+from stresnet.prediction.segments import Segment, best_labelling, borders_between, smoothed
 from stresnet.prediction.windows import Window
 from stresnet.progress import Progress
 

@@ -11,7 +11,7 @@ import pytest
 from making_videos import moving_texture, write_sound, write_video
 from stresnet.errors import VideoError
 from stresnet.model import STResNet
-from stresnet.prediction import predict
+from stresnet.prediction.recognise import predict
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.web.job import FILES, UPLOAD
 from stresnet.web.recognise import recognise as recognise_clip

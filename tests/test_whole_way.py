@@ -27,7 +27,7 @@ from stresnet.evaluation.protocols import QUICK as QUICK_LOOK
 from stresnet.evaluation.report import write_report
 from stresnet.evaluation.scoring import score_videos
 from stresnet.model import STResNet, load_model
-from stresnet.prediction import predict
+from stresnet.prediction.recognise import predict
 from stresnet.training.estimate import estimate_training
 from stresnet.training.initialisation import initialise, network
 from stresnet.training.plan import plan

@@ -6,9 +6,8 @@
 Every verb of the command line is a function of the same name. Errors are in `stresnet.errors`.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-from stresnet.lazy import lazy_names
 
 if TYPE_CHECKING:
     from stresnet import errors, flow
@@ -26,19 +25,12 @@ if TYPE_CHECKING:
     from stresnet.explanation import Explanation, explain
     from stresnet.exporting import export_model as export
     from stresnet.model import STResNet, load_model
-    from stresnet.prediction import (
-        ClassScore,
-        LiveLabel,
-        Prediction,
-        Segment,
-        Timeline,
-        TimelineSettings,
-        annotate,
-        live,
-        predict,
-        recognise_each,
-        timeline,
-    )
+    from stresnet.prediction.annotated_video import annotate
+    from stresnet.prediction.live_labels import LiveLabel, live
+    from stresnet.prediction.outputs import to_csv, to_srt, to_vtt
+    from stresnet.prediction.recognise import predict, recognise_each, timeline
+    from stresnet.prediction.result import ClassScore, Prediction, Timeline, TimelineSettings
+    from stresnet.prediction.segments import Segment
     from stresnet.progress import Progress
     from stresnet.reproduction import reproduce
     from stresnet.timelines.evaluate import TimelineEvaluation, evaluate_timelines
@@ -87,48 +79,55 @@ __all__ = [
     "reproduce",
     "serve",
     "timeline",
+    "to_csv",
+    "to_srt",
+    "to_vtt",
     "train",
 ]
 
-if not TYPE_CHECKING:
-    _public_name, __dir__ = lazy_names(
-        __name__,
-        # What has no other home is of prediction.
-        dict.fromkeys(__all__, "stresnet.prediction")
-        | {
-            "Comparison": "stresnet.evaluation.comparison",
-            "EvaluationResult": "stresnet.evaluation.comparison",
-            "Execution": "stresnet.training.runtime",
-            "Explanation": "stresnet.explanation",
-            "Progress": "stresnet.progress",
-            "Protocol": "stresnet.evaluation.protocols",
-            "Recipe": "stresnet.training.recipe",
-            "STResNet": "stresnet.model",
-            "STResNetClassifier": "stresnet.classifier",
-            "StoredVideo": "stresnet.data.store.reader",
-            "TimelineEvaluation": "stresnet.timelines.evaluate",
-            "annotations": "stresnet.data.annotations.segments:read_segments",
-            "check": "stresnet.data.store.flow_check:check_stores",
-            "demo": "stresnet.demonstration",
-            "doctor": "stresnet.diagnosis",
-            "errors": "stresnet.errors",
-            "evaluate": "stresnet.evaluation.evaluate",
-            "evaluate_timelines": "stresnet.timelines.evaluate",
-            "explain": "stresnet.explanation",
-            "export": "stresnet.exporting:export_model",
-            "flow": "stresnet.flow",
-            "fuse": "stresnet.evaluation.fusion",
-            "load_model": "stresnet.model",
-            "prepare": "stresnet.data.prepare.many",
-            "reproduce": "stresnet.reproduction",
-            "serve": "stresnet.web",
-            "train": "stresnet.training.run",
-        },
-    )
+if not TYPE_CHECKING:  # imported when they are first used: torch alone takes a second
+    _HOMES = {
+        "stresnet.classifier": ["STResNetClassifier"],
+        "stresnet.data.annotations.segments": ["annotations"],
+        "stresnet.data.prepare.many": ["prepare"],
+        "stresnet.data.store.flow_check": ["check"],
+        "stresnet.data.store.reader": ["StoredVideo"],
+        "stresnet.demonstration": ["demo"],
+        "stresnet.diagnosis": ["doctor"],
+        "stresnet.evaluation.comparison": ["Comparison", "EvaluationResult"],
+        "stresnet.evaluation.evaluate": ["evaluate"],
+        "stresnet.evaluation.fusion": ["fuse"],
+        "stresnet.evaluation.protocols": ["Protocol"],
+        "stresnet.explanation": ["Explanation", "explain"],
+        "stresnet.exporting": ["export"],
+        "stresnet.model": ["STResNet", "load_model"],
+        "stresnet.prediction.annotated_video": ["annotate"],
+        "stresnet.prediction.live_labels": ["LiveLabel", "live"],
+        "stresnet.prediction.outputs": ["to_csv", "to_srt", "to_vtt"],
+        "stresnet.prediction.recognise": ["predict", "recognise_each", "timeline"],
+        "stresnet.prediction.result": ["ClassScore", "Prediction", "Timeline", "TimelineSettings"],
+        "stresnet.prediction.segments": ["Segment"],
+        "stresnet.progress": ["Progress"],
+        "stresnet.reproduction": ["reproduce"],
+        "stresnet.timelines.evaluate": ["TimelineEvaluation", "evaluate_timelines"],
+        "stresnet.training.recipe": ["Recipe"],
+        "stresnet.training.run": ["train"],
+        "stresnet.training.runtime": ["Execution"],
+        "stresnet.web": ["serve"],
+    }
+    _OWN_NAMES = {"annotations": "read_segments", "check": "check_stores", "export": "export_model"}
 
     def __getattr__(name):
         if name == "__version__":
             from importlib.metadata import version
 
             return version("stresnet")
-        return _public_name(name)
+        if name in ("errors", "flow"):
+            return import_module(f"stresnet.{name}")
+        for module, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(module), _OWN_NAMES.get(name, name))
+        raise AttributeError(f"module 'stresnet' has no attribute {name!r}")
+
+    def __dir__():
+        return sorted({*globals(), *__all__, "STResNetClassifier"})

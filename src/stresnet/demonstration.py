@@ -13,8 +13,8 @@ from stresnet.data.prepare.preparation import prepared_like
 from stresnet.evaluation.report.pictures import Strip, strip
 from stresnet.files import atomic_write
 from stresnet.pages import render_page
-from stresnet.prediction import ClassScore, Prediction
 from stresnet.prediction.recogniser import Recogniser
+from stresnet.prediction.result import ClassScore, Prediction
 from stresnet.progress import OnProgress, Progress, silent
 from stresnet.workers import worker_count
 

@@ -19,14 +19,9 @@ from stresnet.cli.progress import ItemProgress, progress
 from stresnet.errors import StresnetError, UsageError, VideoError
 
 if TYPE_CHECKING:
-    from stresnet.prediction import (
-        ClassScore,
-        LiveLabel,
-        Prediction,
-        Segment,
-        Timeline,
-        TimelineSettings,
-    )
+    from stresnet.prediction.live_labels import LiveLabel
+    from stresnet.prediction.result import ClassScore, Prediction, Timeline, TimelineSettings
+    from stresnet.prediction.segments import Segment
 
 TIMELINES, FILES = "Timelines", "Files (a file for one video, a folder for several)"
 
@@ -149,8 +144,9 @@ def predict(
     from stresnet.data.video.inputs import LiveInput, find_inputs
     from stresnet.files import require_writable
     from stresnet.flow import FAST
-    from stresnet.prediction import TimelineSettings, recognise_each, to_csv
-    from stresnet.prediction.outputs import output_paths
+    from stresnet.prediction.outputs import output_paths, to_csv
+    from stresnet.prediction.recognise import recognise_each
+    from stresnet.prediction.result import TimelineSettings
 
     if as_json + as_jsonl + as_csv > 1:
         raise UsageError("--json, --jsonl and --csv all print to stdout", remedy="choose one")
@@ -265,8 +261,9 @@ def predict(
 
 def _write(found: Prediction | Timeline, video: Path, paths: Sequence[Path]) -> None:
     """Write the files that were asked for, as their endings say."""
-    from stresnet.prediction import Timeline, annotate
+    from stresnet.prediction.annotated_video import annotate
     from stresnet.prediction.outputs import write_text
+    from stresnet.prediction.result import Timeline
 
     for path in paths:
         assert isinstance(found, Timeline)
@@ -283,7 +280,7 @@ def _watch(
 ) -> None:
     """Show what a camera sees, until Ctrl-C or its end."""
     from stresnet.data.video.camera import camera_frames
-    from stresnet.prediction import live
+    from stresnet.prediction.live_labels import live
 
     say("press Ctrl-C to stop")
     labels = live(
@@ -321,7 +318,7 @@ def live_line(now: LiveLabel) -> str:
 
 def table(found: Prediction | Timeline) -> Table:
     """Show ranked classes or segments in order, with the scores of both streams and of each."""
-    from stresnet.prediction import Timeline
+    from stresnet.prediction.result import Timeline
 
     ran = f"{found.device}, {found.precision}"
     rows: Sequence[tuple[tuple[str, ...], ClassScore | Segment]]
@@ -353,7 +350,7 @@ def clock(seconds: float) -> str:
 
 
 def _plain(found: Prediction | Timeline, top_k: int) -> dict[str, Any]:
-    from stresnet.prediction import Timeline
+    from stresnet.prediction.result import Timeline
 
     return found.as_dict(top_k=top_k) if isinstance(found, Timeline) else found.as_dict()
 

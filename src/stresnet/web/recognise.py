@@ -28,9 +28,11 @@ from stresnet.explanation.explanation import TimedVideo
 from stresnet.explanation.pictures import BLOCK, overlay
 from stresnet.files import atomic_write
 from stresnet.flow import FAST
-from stresnet.prediction import Timeline, annotate, to_csv, to_vtt
+from stresnet.prediction.annotated_video import annotate
+from stresnet.prediction.outputs import to_csv, to_vtt
 from stresnet.prediction.recognise import LONG
 from stresnet.prediction.recogniser import Recogniser
+from stresnet.prediction.result import Timeline
 from stresnet.progress import Progress
 from stresnet.web.job import RESULT, UPLOAD
 
