@@ -38,7 +38,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from stresnet.data.loading.dataset import Chunks, testing_chunks
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.video.decode import iter_frames
-from stresnet.exporting.formats import ONNX, captured
+from stresnet.exporting import FORMATS, captured
 from stresnet.flow import AUTHORS, grey
 from stresnet.inference import InferenceNetwork
 from stresnet.memory import keep_memory
@@ -138,7 +138,7 @@ def ways_to_score(
         yield from compiled(net, rgb, flow)
     if {"onnx", "openvino"} & set(options.engines):
         path = scratch / "net.onnx"
-        ONNX.write(captured(net, *rgb.shape[3:]), path, {})
+        FORMATS["onnx"].write(captured(net, *rgb.shape[3:]), path, {})
         inputs = {"rgb": rgb.numpy(), "flow": flow.numpy()}
         if "onnx" in options.engines:
             yield "ONNX Runtime fp32", onnx_runtime(path, inputs, options.threads)

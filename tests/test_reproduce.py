@@ -26,8 +26,14 @@ from stresnet.data.store.reader import Origin
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.paper_numbers import TABLE_3
 from stresnet.model import load_model
-from stresnet.reproduction import Job, estimate_reproduction, reproduce
-from stresnet.reproduction.tables import fourth_table, markdown, third_table
+from stresnet.reproduction import (
+    Job,
+    estimate_reproduction,
+    fourth_table,
+    markdown,
+    reproduce,
+    third_table,
+)
 from stresnet.training import loop
 from stresnet.training.recipes import QUICK, RECIPES
 from stresnet.training.run import train

@@ -34,9 +34,9 @@ def export(
     """Write a model for other programs; refused unless the file gives the same scores."""
     from stresnet.exporting import export_model
 
-    agreement = export_model(model, to, out, size=size, clips=clips or ())
+    difference = export_model(model, to, out, size=size, clips=clips or ())
     megabytes = out.stat().st_size / 1e6
     say(
-        f"{out} ({megabytes:.1f} MB): scores differ by at most {agreement.difference:.0e}, "
-        "relative to the greatest"
+        f"{out} ({megabytes:.1f} MB): scores differ by at most {difference:.0e}, relative to the "
+        "greatest"
     )

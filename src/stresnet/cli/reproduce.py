@@ -57,8 +57,7 @@ def reproduce(
     Rerun with the same options to resume.
     """
     from stresnet.data.store.location import default_store
-    from stresnet.reproduction import Job, estimate_reproduction, reproduce
-    from stresnet.reproduction.tables import markdown
+    from stresnet.reproduction import Job, estimate_reproduction, markdown, reproduce
     from stresnet.training.runtime import Execution
 
     job = Job(

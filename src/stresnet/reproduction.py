@@ -1,4 +1,6 @@
-"""prepare -> train every split -> evaluate: the paper's Table 3, ours beside it.
+"""The paper's experiments on UCF101 and HMDB51, whole: `stresnet reproduce`.
+
+    prepare -> train every split -> evaluate -> Tables 3 and 4, ours beside the paper's
 
 The folder `out`:
 
@@ -28,10 +30,10 @@ from stresnet.data.splits.split import VideoItem
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.models import FOLD
-from stresnet.evaluation.paper_numbers import BenchmarkName, benchmark_of
+from stresnet.evaluation.paper_numbers import BenchmarkName, benchmark_of, table_3, table_4
+from stresnet.evaluation.protocols import PAPER
 from stresnet.evaluation.report import write_report
 from stresnet.files import atomic_write
-from stresnet.reproduction.tables import markdown
 from stresnet.training.estimate import PhaseEstimate, estimate_training
 from stresnet.training.plan import TrainingPlan, plan, require_trainable
 from stresnet.training.recipes import Recipe, recipe_named
@@ -40,6 +42,16 @@ from stresnet.training.runtime import Execution
 
 READERS = {"ucf101": ucf101, "hmdb51": hmdb51}
 NAMES: dict[str, BenchmarkName] = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
+Cells = list[list[str]]  # the first row is the header
+
+# Table 3's columns: what it calls them, the network, and the row of ours.
+COLUMNS = (
+    ("appearance", "two-stream", "appearance"),
+    ("motion", "two-stream", "motion"),
+    ("two-stream", "two-stream", "fused"),
+    ("ST-ResNet", "ST-ResNet", "fused"),
+    ("ST-ResNet*", "ST-ResNet*", "fused"),
+)
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +155,16 @@ def reproduce(job: Job) -> dict[str, Any]:
     for split, planned in plans.items():  # all that is wrong is found before days of work
         require_trainable(planned, job.run_folder(split))
     first = plans[job.splits[0]]
-    warn_of_other_tasks(job, first.split.class_names)
+    if benchmark_of(first.split.class_names) != job.name:
+        logger.warning(
+            f"these {len(first.split.class_names)} classes are not {job.name}'s: the paper's "
+            "numbers are of another task"
+        )
+    if job.benchmark == "hmdb51" and job.motion_weights is None:
+        logger.warning(
+            "the paper starts HMDB51's motion stream from UCF101's (section 4.1), which "
+            "--motion-weights would give; this one starts from --weights"
+        )
     logger.info("prepare: the videos of all splits")
     preparing = first.recipe.preparing
     prepared = ensure_prepared(
@@ -184,20 +205,6 @@ def videos_of(plans: Iterable[TrainingPlan]) -> list[VideoItem]:
     return [items[name] for name in sorted(items)]
 
 
-def warn_of_other_tasks(job: Job, class_names: tuple[str, ...]) -> None:
-    """Log where numbers beside the paper's would be of something else."""
-    if benchmark_of(class_names) != job.name:
-        logger.warning(
-            f"these {len(class_names)} classes are not {job.name}'s: the paper's numbers are of "
-            "another task"
-        )
-    if job.benchmark == "hmdb51" and job.motion_weights is None:
-        logger.warning(
-            "the paper starts HMDB51's motion stream from UCF101's (section 4.1), which "
-            "--motion-weights would give; this one starts from --weights"
-        )
-
-
 def estimate_reproduction(job: Job) -> tuple[PreparationEstimate, list[PhaseEstimate]]:
     """Estimate the preparation of all videos and the training of one split; others take the same.
 
@@ -216,3 +223,61 @@ def estimate_reproduction(job: Job) -> tuple[PreparationEstimate, list[PhaseEsti
         ),
         estimate_training(first, job.execution),
     )
+
+
+def third_table(numbers: dict[str, Any], benchmark: BenchmarkName) -> Cells:
+    """Top-1 accuracies in per cent: the paper's means, ours, and ours split by split."""
+    folds = numbers["folds"]
+    which = (
+        f"split {folds[0]}" if len(folds) == 1 else f"mean of splits {', '.join(map(str, folds))}"
+    )
+    theirs = [table_3(benchmark, network, row) for _, network, row in COLUMNS]
+    of_splits = [
+        [f"split {split}", *(_ours(numbers, network, row, place) for _, network, row in COLUMNS)]
+        for place, split in enumerate(folds)
+    ]
+    return [
+        [benchmark, *(name for name, _, _ in COLUMNS)],
+        ["paper, mean of 3 splits", *("–" if it is None else f"{it:.2f}" for it in theirs)],
+        [f"ours, {which}", *(_ours(numbers, network, row) for _, network, row in COLUMNS)],
+        *(of_splits if len(of_splits) > 1 else []),
+    ]
+
+
+def fourth_table(numbers: dict[str, Any], benchmark: BenchmarkName) -> Cells:
+    """The paper's comparison with others; ours where we have that row."""
+    ours = {"ST-ResNet*": _ours(numbers, "ST-ResNet*", "fused")}
+    return [
+        [benchmark, "paper", "ours"],
+        *(
+            [method, f"{theirs:.1f}", ours.get(method, "–")]
+            for method, theirs in table_4(benchmark).items()
+        ),
+    ]
+
+
+def markdown(numbers: dict[str, Any], benchmark: BenchmarkName) -> str:
+    """Both tables as text."""
+    parts = [
+        "# Table 3: top-1 accuracy, %\n",
+        _markdown(third_table(numbers, benchmark)),
+        "# Table 4: top-1 accuracy, %\n",
+        _markdown(fourth_table(numbers, benchmark)),
+        "Intervals, confusions and the hardest videos: report/index.html.",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _ours(numbers: dict[str, Any], network: str, row: str, place: int | None = None) -> str:
+    """The mean over the splits, or the accuracy on the split at `place`; – where not measured."""
+    for line in numbers["table"]:
+        if (line["network"], line["row"], line["protocol"]) == (network, row, PAPER.name):
+            fraction = line["top1"]["value"] if place is None else line["of_folds"][place]
+            return f"{100 * fraction:.2f}"
+    return "–"
+
+
+def _markdown(cells: Cells) -> str:
+    header, *rows = cells
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
