@@ -11,8 +11,7 @@ import pytest
 from making_videos import moving_texture, read_video, write_video
 from stresnet.drawing import APPEARANCE, MOTION
 from stresnet.errors import UsageError, VideoError
-from stresnet.prediction.annotated_video import annotate
-from stresnet.prediction.panel import CLASS_COLOURS, MARGIN, QUIET, STRIP, Panel
+from stresnet.prediction.annotated_video import CLASS_COLOURS, MARGIN, QUIET, STRIP, Panel, annotate
 from stresnet.prediction.result import Timeline, TimelineSettings
 from stresnet.progress import Progress
 

@@ -92,7 +92,7 @@ try:
     if {verb!r} == "extract":
         from stresnet.idt.extract import extract
     else:
-        from stresnet.idt.libraries import optional
+        from stresnet.idt.layout import optional
         optional("sklearn.svm")
 except EnvironmentProblem as error:
     print(error.remedy)

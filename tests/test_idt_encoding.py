@@ -9,8 +9,7 @@ from making_stores import contents
 from making_trajectories import made_up, made_up_data, write_made_up
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError, StoreError, UsageError
-from stresnet.idt import classifier
-from stresnet.idt.classifier import train_and_test
+from stresnet.idt import encoding
 from stresnet.idt.codebook import (
     KINDS,
     Mixture,
@@ -21,7 +20,7 @@ from stresnet.idt.codebook import (
     load_codebook,
     sampled,
 )
-from stresnet.idt.encoding import encode, load_vector, vector_path
+from stresnet.idt.encoding import encode, load_vector, train_and_test, vector_path
 
 
 def points_of(count=300, dimensions=3, seed=0):
@@ -218,8 +217,8 @@ def test_inner_products_in_small_blocks_are_the_same(encoded, monkeypatch, block
     folder, split = encoded
     names = [video.name for video in (*split.train, *split.test)]
     vectors = np.stack([load_vector(folder / "encoded", name) for name in names])
-    monkeypatch.setattr(classifier, "BLOCK", block)
-    found = classifier._inner_products(folder / "encoded", names, len(split.train))
+    monkeypatch.setattr(encoding, "BLOCK", block)
+    found = encoding._inner_products(folder / "encoded", names, len(split.train))
     np.testing.assert_allclose(found, vectors @ vectors[: len(split.train)].T, atol=1e-5)
 
 

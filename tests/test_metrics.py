@@ -15,7 +15,7 @@ from stresnet.evaluation.metrics import (
     top_k_accuracy,
 )
 from stresnet.evaluation.paper_numbers import benchmark_of, table_3, table_4
-from stresnet.evaluation.report.error_analysis import confused_pairs, hardest_videos
+from stresnet.evaluation.report.summary import confused_pairs, hardest_videos
 
 SCORES = np.array([[3.0, 1, 0], [2, 5, 1], [4, 3, 0], [0, 2, 1]])
 TRUTH = np.array([0, 1, 1, 2])

@@ -31,9 +31,8 @@ from stresnet.evaluation.timelines import Span
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import recogniser
 from stresnet.prediction.result import Timeline, TimelineSettings
-from stresnet.timelines.evaluate import DEFAULTS, FITTED, evaluate_timelines
+from stresnet.timelines.evaluate import DEFAULTS, FITTED, Scored, evaluate_timelines
 from stresnet.timelines.fit import fit_settings, mean_f1
-from stresnet.timelines.recordings import Scored
 from stresnet.timelines.report import write_timeline_report
 from stresnet.training.recipes import QUICK
 from stresnet.training.run import plan, train

@@ -21,14 +21,13 @@ from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Origin, StoredVideo
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
-from stresnet.evaluation import score_cache, scoring
+from stresnet.evaluation import scoring
 from stresnet.evaluation.comparison import Comparison, EvaluationResult
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.models import find_models, network_kind
 from stresnet.evaluation.protocols import CENTRE_CROP, PAPER
-from stresnet.evaluation.report import console_table, render, write_report
+from stresnet.evaluation.report import console_table, render, table_cells, write_report
 from stresnet.evaluation.report.summary import summarise
-from stresnet.evaluation.report.table import table_cells
 from stresnet.evaluation.score_files import read_scores
 from stresnet.evaluation.scoring import score_videos
 from stresnet.model import STResNet, load_model
@@ -187,15 +186,15 @@ def test_a_stopped_evaluation_goes_on(
 def test_scores_survive_a_kill_within_half_a_minute(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(score_cache, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(scoring, "SAVE_SECONDS", -1.0)
     written: list[int] = []
-    save = score_cache.save_arrays
+    save = scoring.save_arrays
 
     def spy(path: Path, **arrays: np.ndarray) -> None:
         written.append(len(arrays["names"]))
         save(path, **arrays)
 
-    monkeypatch.setattr(score_cache, "save_arrays", spy)
+    monkeypatch.setattr(scoring, "save_arrays", spy)
     net = load_model(world / "run" / "two_stream")
     score_videos(net, videos_of(world), protocol=CENTRE_CROP, cache=tmp_path / "a.npz")
     assert written == [1, 2, 2]

@@ -22,7 +22,7 @@ from making_videos import (
 )
 from stresnet.data.video.container import content_sha256, printable
 from stresnet.data.video.decode import FrameTimes, frames_of_array, iter_frames
-from stresnet.data.video.geometry import scaled_size, upright
+from stresnet.data.video.presentation import scaled_size, upright
 from stresnet.errors import UsageError, VideoError
 
 CLIP = moving_texture(12, 64, 80)

@@ -13,9 +13,8 @@ pytest.importorskip("httpx")
 from fastapi.testclient import TestClient
 
 from faking_worker import ended, fake_service, sent, wait_for
-from stresnet.web.app import make_app
+from stresnet.web.app import make_app, shown_name
 from stresnet.web.job import Limits
-from stresnet.web.uploads import shown_name
 
 HERE = "http://localhost:8000"
 

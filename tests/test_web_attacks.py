@@ -22,7 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from faking_worker import FAKE, fake_service, sent, wait_for
 from stresnet.web.app import make_app
-from stresnet.web.connections import Connections
+from stresnet.web.guard import Connections
 from stresnet.web.job import Limits
 from stresnet.web.queue_service import Service
 

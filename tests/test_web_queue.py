@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stresnet.web.fair_queue import FairQueue
+from stresnet.web.queue_service import FairQueue
 
 
 def filled(clients: str) -> FairQueue[tuple[str, int]]:

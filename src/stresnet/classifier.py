@@ -21,9 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.prepare.preparation import HowPrepared
-from stresnet.data.splits.split import in_short
 from stresnet.data.store.location import default_store, store_path
-from stresnet.errors import EnvironmentProblem, StresnetError, UsageError
+from stresnet.errors import EnvironmentProblem, StresnetError, UsageError, in_short
 from stresnet.model import load_model
 from stresnet.prediction.recognise import as_array, recognise_each
 from stresnet.training.recipes import PHASES, Recipe, recipe_named

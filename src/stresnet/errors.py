@@ -20,7 +20,10 @@ stresnet.errors.VideoError: clip.mp4: has no video stream (audio only). Fix: rem
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
+
+NAMES_SHOWN = 10  # of a list in a message
 
 
 class StresnetError(Exception):
@@ -80,3 +83,11 @@ class JobError(StresnetError):
 
 class TrainingError(StresnetError):
     """Training cannot continue; the last good checkpoint is kept."""
+
+
+def in_short(names: Sequence[str], separator: str = ", ") -> str:
+    """The first ten of `names`, and how many more there are, for a message."""
+    more = len(names) - NAMES_SHOWN
+    shown = separator.join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    # File names need not be UTF-8; what is left of such bytes cannot be printed.
+    return shown.encode("utf-8", "backslashreplace").decode()

@@ -22,7 +22,7 @@ from stresnet.drawing import APPEARANCE, MOTION, WHITE, Colour, Picture, draw_te
 from stresnet.evaluation.metrics import softmax
 from stresnet.flow import FAST, grey, tv_l1
 from stresnet.flow.colour import to_colour
-from stresnet.prediction.panel import CLASS_COLOURS
+from stresnet.prediction.annotated_video import CLASS_COLOURS
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 CLIPS = Path(str(files("stresnet") / "assets" / "clips"))

@@ -9,8 +9,7 @@ from stresnet.cli.annotations import annotations
 from stresnet.cli.app import app, main, register, register_group
 from stresnet.cli.doctor import doctor
 from stresnet.cli.evaluate import evaluate, fuse
-from stresnet.cli.explain import explain
-from stresnet.cli.export import export
+from stresnet.cli.explain import explain, export
 from stresnet.cli.idt import IDT_VERBS
 from stresnet.cli.predict import demo, predict
 from stresnet.cli.prepare import check, flow, import_, prepare

@@ -48,8 +48,7 @@ def annotations(
     overlap: Overlap = None,
 ) -> None:
     """Turn what people marked in long recordings into a CSV list for `train` and `evaluate`."""
-    from stresnet.data.annotations.segments import read_segments
-    from stresnet.data.annotations.write import write_list
+    from stresnet.data.annotations.segments import read_segments, write_list
 
     segments = read_segments(
         files, videos=videos, tiers=tiers or (), fps=fps, points=points, overlap=overlap or "error"

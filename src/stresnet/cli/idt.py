@@ -66,8 +66,7 @@ def evaluate(
     from stresnet.cli.evaluate import accuracy_table
     from stresnet.data.splits.open import open_dataset
     from stresnet.evaluation.score_files import ScoreTable, write_scores
-    from stresnet.idt.classifier import train_and_test
-    from stresnet.idt.encoding import encode
+    from stresnet.idt.encoding import encode, train_and_test
 
     split = open_dataset(data, fold=fold, lists=lists, seed=seed)
     with progress("encode") as on_progress:

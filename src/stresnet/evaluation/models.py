@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from stresnet.data.splits.split import VideoItem, in_short
-from stresnet.errors import UsageError
+from stresnet.data.splits.split import VideoItem
+from stresnet.errors import UsageError, in_short
 from stresnet.model import STResNet, load_model
 from stresnet.model.model_folder import CONFIG
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from stresnet.errors import DatasetError, UsageError
 from stresnet.files import atomic_write, read_text
+
+ENDINGS = (".npz", ".csv")
 
 
 @dataclass(frozen=True)
@@ -95,16 +97,16 @@ def read_scores(place: str | Path) -> ScoreTable:
     """
     named, _, row = str(place).rpartition("#")
     path = Path(named)
-    if path.suffix.lower() not in READERS:  # no array, though perhaps a folder's name with a #
+    if path.suffix.lower() not in ENDINGS:  # no array, though perhaps a folder's name with a #
         path, row = Path(place), ""
-    reader = READERS.get(path.suffix.lower())
-    if reader is None or (row and path.suffix.lower() != ".npz"):
+    ending = path.suffix.lower()
+    if ending not in ENDINGS or (row and ending != ".npz"):
         raise UsageError(
             f"{place}: cannot be read as scores",
-            remedy=f"give a file ending in {', '.join(READERS)}; `#ARRAY` is for .npz",
+            remedy=f"give a file ending in {', '.join(ENDINGS)}; `#ARRAY` is for .npz",
         )
     try:
-        return reader(path, row)
+        return _read_npz(path, row) if ending == ".npz" else _read_csv(path)
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, csv.Error) as error:
         raise DatasetError(
             f"{place}: cannot be read as scores ({type(error).__name__}: {error})",
@@ -118,13 +120,26 @@ def write_scores(table: ScoreTable, path: Path) -> None:
     Raises:
         UsageError: another ending, or classes without names.
     """
-    writer = WRITERS.get(path.suffix.lower())
-    if writer is None or (path.suffix.lower() == ".csv" and not table.class_names):
+    ending = path.suffix.lower()
+    if ending not in ENDINGS or (ending == ".csv" and not table.class_names):
         raise UsageError(
             f"{path}: scores cannot be written in this form",
-            remedy=f"choose an ending of {', '.join(WRITERS)}; .csv is for classes with names",
+            remedy=f"choose an ending of {', '.join(ENDINGS)}; .csv is for classes with names",
         )
-    writer(table, path)
+    if ending == ".npz":
+        arrays: dict[str, NDArray[Any]] = {"names": np.array(table.names, dtype=np.str_)}
+        if table.class_names:
+            arrays["class_names"] = np.array(table.class_names, dtype=np.str_)
+        if table.truth is not None:
+            arrays["truth"] = table.truth
+        save_arrays(path, **arrays, scores=table.scores)
+        return
+    labels = [] if table.truth is None else [[table.class_names[k]] for k in table.truth]
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("name", *(["truth"] if labels else []), *table.class_names))
+        for place, (name, row) in enumerate(zip(table.names, table.scores.tolist(), strict=True)):
+            writer.writerow((name, *(labels[place] if labels else []), *row))
 
 
 def _read_npz(path: Path, row: str) -> ScoreTable:
@@ -143,7 +158,7 @@ def _read_npz(path: Path, row: str) -> ScoreTable:
         )
 
 
-def _read_csv(path: Path, row: str) -> ScoreTable:
+def _read_csv(path: Path) -> ScoreTable:
     with io.StringIO(read_text(path), newline="") as file:
         header, *rows = [cells for cells in csv.reader(file) if cells]
     if not header or header[0].strip().lower() not in ("name", "video", "path"):
@@ -164,32 +179,3 @@ def _read_csv(path: Path, row: str) -> ScoreTable:
         class_names=class_names,
         truth=None if truth is None else np.array(truth, dtype=np.int64),
     )
-
-
-def _write_npz(table: ScoreTable, path: Path) -> None:
-    arrays: dict[str, NDArray[Any]] = {"names": np.array(table.names, dtype=np.str_)}
-    if table.class_names:
-        arrays["class_names"] = np.array(table.class_names, dtype=np.str_)
-    if table.truth is not None:
-        arrays["truth"] = table.truth
-    save_arrays(path, **arrays, scores=table.scores)
-
-
-def _write_csv(table: ScoreTable, path: Path) -> None:
-    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        extra = [] if table.truth is None else ["truth"]
-        writer.writerow(("name", *extra, *table.class_names))
-        for place, (name, row) in enumerate(zip(table.names, table.scores.tolist(), strict=True)):
-            label = [] if table.truth is None else [table.class_names[table.truth[place]]]
-            writer.writerow((name, *label, *row))
-
-
-READERS: Mapping[str, Callable[[Path, str], ScoreTable]] = {
-    ".npz": _read_npz,
-    ".csv": _read_csv,
-}
-WRITERS: Mapping[str, Callable[[ScoreTable, Path], None]] = {
-    ".npz": _write_npz,
-    ".csv": _write_csv,
-}

@@ -1,28 +1,39 @@
-"""Score every video of a list: prepared video -> `score_video` -> one row of each scores array."""
+"""Score every video of a list: prepared video -> `score_video` -> one row of each scores array.
+
+An evaluation's score file (see score_files.py) has three more arrays, so that it resumes if
+interrupted: how long each video took, the seal of each prepared video, and the fingerprint of
+everything else that the scores depend on. A video with another seal or fingerprint is scored again.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from collections.abc import Generator, Iterable, Mapping
+import zipfile
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from stresnet.data.prepare.ensure import PreparedVideos
-from stresnet.data.splits.split import in_short
 from stresnet.data.store.reader import StoredVideo
 from stresnet.device import resolve_precision
-from stresnet.errors import DatasetError, EnvironmentProblem, StoreError, StresnetError
+from stresnet.errors import DatasetError, EnvironmentProblem, StoreError, StresnetError, in_short
 from stresnet.evaluation.comparison import ROWS, EvaluationResult
 from stresnet.evaluation.fully_convolutional import VideoScores, score_video
 from stresnet.evaluation.protocols import PAPER, Protocol
-from stresnet.evaluation.score_cache import ScoreCache, Scored, fingerprint
+from stresnet.evaluation.score_files import save_arrays
 from stresnet.model import STResNet, load_model
 from stresnet.progress import OnProgress, Progress, silent
 from stresnet.workers import Engine
+
+CACHE_FORMAT = 3
+SAVE_SECONDS = 30.0  # between two writes of the scores so far: what a kill can cost
 
 
 def score_videos(
@@ -50,7 +61,8 @@ def score_videos(
         EnvironmentProblem: the disk is full, or the device ran out of memory.
     """
     precision = resolve_precision(precision, net.device)
-    known = ScoreCache(cache, fingerprint(net, protocol, precision=precision), net.class_names)
+    identity = fingerprint(net, protocol, precision=precision)
+    known = scored_before(cache, identity)
     failures = dict(videos.failures)
     labels = {item.name: net.class_names.index(item.label) for item in videos.items}
     seals: dict[str, str] = {}
@@ -62,13 +74,22 @@ def score_videos(
         except StoreError as error:
             failures[item.name] = str(error)
             continue
-        if kept := known.get(item.name, seals[item.name]):
+        kept = known.get(item.name)
+        if kept is not None and kept.seal == seals[item.name]:
             # Its label may have been corrected since.
             found[item.name] = replace(kept, label=labels[item.name])
         else:
             to_do[item.name] = stored
     one = ScoreOne(model, net.device.type, precision, protocol)
     outcomes = _here(one, net, to_do) if engine is None else engine(one, to_do)
+    saved = time.monotonic()
+
+    def save(videos: Iterable[Scored]) -> None:
+        nonlocal saved
+        saved = time.monotonic()
+        if cache is not None and (kept := list(videos)):
+            save_scored(cache, identity, net.class_names, kept)
+
     try:
         with closing(outcomes):
             for name, outcome in outcomes:
@@ -79,14 +100,15 @@ def score_videos(
                     continue
                 scores, seconds = outcome
                 found[name] = Scored(name, labels[name], seals[name], seconds, scores)
-                known.add(found[name])
+                if time.monotonic() - saved > SAVE_SECONDS:
+                    save((known | found).values())
                 on_progress(Progress(len(found), len(videos.items) - len(failures), name))
     except BaseException:
-        known.write()
+        save((known | found).values())
         raise
     items = [item for item in videos.items if item.name in found]
     scored = [found[item.name] for item in items]
-    known.write(scored)
+    save(scored)
     if not scored:
         reasons = in_short([f"{name}: {reason}" for name, reason in failures.items()], "; ")
         raise DatasetError(f"none of the {len(videos.items)} videos could be scored: {reasons}")
@@ -148,3 +170,77 @@ def require_known(labels: Iterable[str], net: STResNet, data: str) -> None:
             f"the model knows {', '.join(net.class_names)}",
             remedy="evaluate on the classes that the model was trained on",
         )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One scored video: its true class, the seal of its store, and the seconds it took."""
+
+    name: str
+    label: int
+    seal: str
+    seconds: float
+    scores: VideoScores
+
+
+def fingerprint(net: STResNet, protocol: Protocol, *, precision: str) -> str:
+    """SHA-256 of everything but the video that its scores depend on.
+
+    Args:
+        precision: a resolved one, not "auto".
+    """
+    settings = {
+        "format": CACHE_FORMAT,
+        "config": net.config,
+        "class_names": net.class_names,
+        "protocol": asdict(protocol),
+        "precision": precision,
+        "device": net.device.type,
+    }
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name, tensor in sorted(net.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def save_scored(
+    path: Path, fingerprint: str, class_names: Sequence[str], videos: Sequence[Scored]
+) -> None:
+    """Write the score file of an evaluation, with what `scored_before` needs.
+
+    Raises:
+        EnvironmentProblem: the disk is full or the folder cannot be written.
+    """
+    save_arrays(
+        path,
+        names=np.array([video.name for video in videos], dtype=np.str_),
+        class_names=np.array(class_names, dtype=np.str_),
+        truth=np.array([video.label for video in videos], dtype=np.int64),
+        fused=np.stack([video.scores.fused for video in videos]),
+        appearance=np.stack([video.scores.appearance for video in videos]),
+        motion=np.stack([video.scores.motion for video in videos]),
+        seconds=np.array([video.seconds for video in videos]),
+        seals=np.array([video.seal for video in videos], dtype=np.str_),
+        fingerprint=np.array(fingerprint),
+    )
+
+
+def scored_before(path: Path | None, fingerprint: str) -> dict[str, Scored]:
+    """Return by name what a file holds of this evaluation; nothing if it is damaged or missing."""
+    names = ("names", "truth", "seals", "seconds", "appearance", "motion")
+    if path is None or not path.exists():
+        return {}
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            if str(file["fingerprint"]) != fingerprint:
+                return {}
+            rows = list(zip(*(file[name] for name in names), strict=True))
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        return {}
+    return {
+        str(name): Scored(
+            str(name), int(label), str(seal), float(seconds), VideoScores(appearance, motion)
+        )
+        for name, label, seal, seconds, appearance, motion in rows
+    }

@@ -4,8 +4,7 @@
 >>> save_explanation(explain("model-folder", "clip.mp4"), "why")
 """
 
-from stresnet.explanation.explain_video import explain
-from stresnet.explanation.explanation import Explanation, Peak
+from stresnet.explanation.explanation import Explanation, Peak, explain
 from stresnet.explanation.page import save_explanation
 
 __all__ = ["Explanation", "Peak", "explain", "save_explanation"]

@@ -27,8 +27,7 @@ from safetensors.numpy import save_file
 from stresnet.errors import DatasetError, StoreError, UsageError
 from stresnet.files import atomic_write
 from stresnet.idt.feature_file import count_trajectories, iter_blocks
-from stresnet.idt.layout import COLUMNS, NUM_COLUMNS, Float32
-from stresnet.idt.libraries import optional
+from stresnet.idt.layout import COLUMNS, NUM_COLUMNS, Float32, optional
 
 KINDS: Mapping[str, slice] = MappingProxyType(
     {

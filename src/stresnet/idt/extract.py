@@ -19,8 +19,7 @@ from stresnet.errors import StoreError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import grey
 from stresnet.idt.feature_file import feature_path, read_index, write_features
-from stresnet.idt.layout import LENGTH, PATCH, Grey
-from stresnet.idt.libraries import optional
+from stresnet.idt.layout import LENGTH, PATCH, Grey, optional
 from stresnet.idt.trajectories import iter_trajectories
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes

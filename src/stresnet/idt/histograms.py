@@ -14,8 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from stresnet.flow.jit import compiled
-from stresnet.idt.layout import BINS, CELL, HISTOGRAMS, ORIENTATIONS, Float32, Grey
-from stresnet.idt.libraries import optional
+from stresnet.idt.layout import BINS, CELL, HISTOGRAMS, ORIENTATIONS, Float32, Grey, optional
 
 cv2 = optional("cv2")
 

@@ -19,10 +19,14 @@ improved trajectories" (ICCV 2013). What the papers leave open is as in the auth
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from stresnet.errors import EnvironmentProblem
 
 Float32 = npt.NDArray[np.float32]
 Grey = npt.NDArray[np.uint8]
@@ -55,3 +59,18 @@ COLUMNS: Mapping[str, slice] = MappingProxyType(
     }
 )
 NUM_COLUMNS = 436
+
+
+def optional(module: str) -> Any:
+    """Import a module of the extra `idt`.
+
+    Raises:
+        EnvironmentProblem: it is missing.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise EnvironmentProblem(
+            f"improved trajectories need {module}, which cannot be imported ({error})",
+            remedy="pip install 'stresnet[idt]'",
+        ) from error

@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stresnet.idt.layout import Float32, Grey
-from stresnet.idt.libraries import optional
+from stresnet.idt.layout import Float32, Grey, optional
 
 cv2 = optional("cv2")
 

@@ -26,8 +26,8 @@ from stresnet.idt.layout import (
     TIMES,
     Float32,
     Grey,
+    optional,
 )
-from stresnet.idt.libraries import optional
 
 cv2 = optional("cv2")
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from stresnet.errors import UsageError
 from stresnet.idt.histograms import CellHistograms
-from stresnet.idt.layout import PATCH, SCALE_STEP, SCALES, Float32, Grey
-from stresnet.idt.libraries import optional
+from stresnet.idt.layout import PATCH, SCALE_STEP, SCALES, Float32, Grey, optional
 from stresnet.idt.motion import Camera, DenseFlow, stabilised
 from stresnet.idt.tracking import Tracks, rows
 

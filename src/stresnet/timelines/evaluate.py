@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.preparation import prepared_like, require_same_preparation
 from stresnet.data.splits.annotated import Recordings
 from stresnet.data.splits.open import open_dataset
-from stresnet.data.splits.split import Split
-from stresnet.data.store.location import default_store
-from stresnet.errors import DatasetError
+from stresnet.data.splits.split import Split, VideoItem
+from stresnet.data.store.location import default_store, store_path
+from stresnet.data.store.reader import StoredVideo
+from stresnet.errors import DatasetError, StoreError
 from stresnet.evaluation.bootstrap import Estimate
 from stresnet.evaluation.models import find_models
 from stresnet.evaluation.protocols import Protocol
 from stresnet.evaluation.scoring import require_known
-from stresnet.evaluation.timelines import Recording, measure
+from stresnet.evaluation.timelines import Recording, Span, measure
 from stresnet.model import STResNet
 from stresnet.prediction.recogniser import Recogniser
-from stresnet.prediction.result import TimelineSettings
+from stresnet.prediction.result import Timeline, TimelineSettings
 from stresnet.progress import OnProgress, silent
-from stresnet.timelines.recordings import Scored, score_recordings
 
 FITTED, DEFAULTS = "as fitted in training", "defaults, not fitted"
 
@@ -151,3 +151,70 @@ def open_recordings(
             "clips, too",
         )
     return split
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One recording: what the network saw in its windows, and what people marked.
+
+    Attributes:
+        name: as the split calls it.
+        truth: in order; without the background.
+        source: what the recording was cut from, or itself.
+    """
+
+    name: str
+    timeline: Timeline
+    truth: tuple[Span, ...]
+    source: str
+    stored: StoredVideo
+
+    def judged(self, settings: TimelineSettings) -> Recording:
+        """Return the found timeline, made with these settings, beside the true one."""
+        found = replace(self.timeline, settings=settings).segments
+        spans = tuple(Span(each.start, each.end, each.label, each.score) for each in found)
+        return Recording(self.name, self.truth, spans, self.timeline.duration, self.source)
+
+
+def score_recordings(
+    recogniser: Recogniser,
+    items: Sequence[VideoItem],
+    store: Path,
+    settings: TimelineSettings,
+    *,
+    failures: dict[str, str],
+    on_progress: OnProgress = silent,
+) -> list[Scored]:
+    """Score the recordings that the items are segments of, one after the other.
+
+    Args:
+        store: of the prepared recordings.
+        settings: `window` and `stride` count here; the others can be changed afterwards.
+        failures: takes the name and the reason of a recording that is damaged; what is in it
+            already is left out.
+        on_progress: called with seconds of each recording.
+    """
+    scored = []
+    for name, segments in _by_recording(items).items():
+        if name in failures:
+            continue
+        stored = StoredVideo(store_path(store, name))
+        try:
+            found = recogniser.timeline_of_store(stored, name, settings, on_progress=on_progress)
+        except StoreError as error:
+            failures[name] = str(error)
+            continue
+        truth = sorted(
+            (Span(*(each.span or (0.0, stored.duration)), each.label) for each in segments),
+            key=lambda span: span.start,
+        )
+        labelled = tuple(span for span in truth if span.label != settings.background)
+        scored.append(Scored(name, found, labelled, segments[0].source_key, stored))
+    return scored
+
+
+def _by_recording(items: Iterable[VideoItem]) -> dict[str, list[VideoItem]]:
+    found: dict[str, list[VideoItem]] = {}
+    for item in items:
+        found.setdefault(item.name, []).append(item)
+    return found

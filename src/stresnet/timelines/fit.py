@@ -24,7 +24,7 @@ from stresnet.model.model_folder import write_timeline_settings
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.prediction.result import TimelineSettings
 from stresnet.progress import OnProgress, silent
-from stresnet.timelines.recordings import Scored, score_recordings
+from stresnet.timelines.evaluate import Scored, score_recordings
 
 SMOOTH = (0.0, 1.0, 2.0, 3.0)  # seconds
 MIN_DURATION = (0.0, 1.0, 2.0, 3.0, 4.0)  # seconds

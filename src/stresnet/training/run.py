@@ -30,7 +30,6 @@ from stresnet.device import gpu_errors
 from stresnet.errors import DatasetError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.timelines.fit import fit_model
-from stresnet.training.card import model_card
 from stresnet.training.checkpoint import checkpoint_path
 from stresnet.training.choice import recommend
 from stresnet.training.distributed import distributed_context
@@ -43,7 +42,7 @@ from stresnet.training.initialisation import (
 from stresnet.training.loop import PhaseRun, train_phase
 from stresnet.training.plan import plan, require_trainable
 from stresnet.training.recipe import PHASES, Recipe
-from stresnet.training.run_folder import read_run, used_in, write_run
+from stresnet.training.run_folder import model_card, read_run, used_in, write_run
 from stresnet.training.runtime import Execution, own_random_state
 
 NAMES_SHOWN = 20  # of the classes in a message

@@ -48,7 +48,7 @@ def serve(
         from uvicorn.protocols.http.h11_impl import H11Protocol
 
         from stresnet.web.app import make_app
-        from stresnet.web.connections import Connections
+        from stresnet.web.guard import Connections
     except ImportError as error:
         raise EnvironmentProblem(
             f"the web page needs {error.name}", remedy="pip install 'stresnet[web]'"

@@ -39,7 +39,7 @@ def main(arguments: dict[str, Any]) -> None:
         Path("/proc/self/oom_score_adj").write_text("800")
     try:
         # Imported only here, so that an import that fails is reported, too.
-        from stresnet.evaluation.score_cache import fingerprint
+        from stresnet.evaluation.scoring import fingerprint
         from stresnet.memory import keep_memory
         from stresnet.prediction.recogniser import Recogniser
         from stresnet.web.recognise import recognise

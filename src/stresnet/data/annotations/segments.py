@@ -5,6 +5,7 @@ annotations --(find the video, frames -> seconds)--> segments --(check)--> --(ov
 
 from __future__ import annotations
 
+import csv
 import logging
 import os
 import re
@@ -20,12 +21,14 @@ from stresnet.data.annotations.annotation import Annotation
 from stresnet.data.annotations.read import read_annotations
 from stresnet.data.video.inputs import VIDEO_ENDINGS, as_spelt_on_disk
 from stresnet.data.video.probe import probe
-from stresnet.errors import DatasetError, UsageError, VideoError
+from stresnet.errors import DatasetError, UsageError, VideoError, in_short
+from stresnet.files import atomic_write, inert_cell
 
 OVERLAPS = ("error", "later", "longer", "drop")
 TOLERATED = 0.05  # seconds that two segments may overlap: a click is no more exact
 BEYOND = 0.5  # seconds that a segment may end after its video: tools and containers round
-SHOWN = 10  # problems in a message
+
+LINE = "\n  - "  # before each problem in a message
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +82,9 @@ def read_segments(
     places = {video.parent for video in labelled} | ({videos} if videos else set())
     others = {path for place in places for paths in _below(place).values() for path in paths}
     if without := sorted(path.name for path in others - labelled):
-        logger.warning("videos without any label, left out (%d): %s", len(without), _short(without))
+        logger.warning(
+            "videos without any label, left out (%d): %s", len(without), in_short(without)
+        )
     return without_overlap(checked, overlap)
 
 
@@ -109,7 +114,7 @@ def segments_of(
     found = _find(names, folder, videos)
     if missing := [name for name in names if name not in found]:
         raise DatasetError(
-            f"videos that are not there ({len(missing)}): {_short(missing)}",
+            f"videos that are not there ({len(missing)}): {in_short(missing)}",
             remedy=f"put them beside the annotations, or give --videos FOLDER (looked in "
             f"{videos or folder})",
         )
@@ -211,7 +216,7 @@ def check_segments(
         )  # fmt: skip
     if problems:
         raise DatasetError(
-            f"segments that cannot be ({len(problems)}):\n  - {_short(problems, chr(10) + '  - ')}",
+            f"segments that cannot be ({len(problems)}):\n  - {in_short(problems, LINE)}",
             remedy="correct them in the annotations; times are seconds, or h:mm:ss.s",
         )
     return kept
@@ -243,7 +248,7 @@ def without_overlap(
     if problems and rule == "error":
         raise DatasetError(
             f"segments of different classes overlap ({len(problems)}):\n  - "
-            + _short(problems, "\n  - "),
+            + in_short(problems, LINE),
             remedy="correct them, or say who gets the time: --overlap later, longer or drop",
         )
     return result
@@ -356,6 +361,21 @@ def _named(each: LabelledSegment) -> str:
     return f"{each.video.name} {each.start:.3f}-{each.end:.3f} {each.label}"
 
 
-def _short(lines: Sequence[str], separator: str = ", ") -> str:
-    more = len(lines) - SHOWN
-    return separator.join(lines[:SHOWN]) + (f"{separator}and {more} more" if more > 0 else "")
+def write_list(segments: Sequence[LabelledSegment], out: Path) -> None:
+    """Write a CSV list: path (relative to it, where that is possible), label, start, end, split.
+
+    Raises:
+        EnvironmentProblem: it cannot be written.
+    """
+    folder = out.resolve().parent
+    splits = any(each.split for each in segments)
+    with atomic_write(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "start", "end", *(["split"] if splits else [])])
+        for each in segments:
+            video = each.video.resolve()
+            inside = video.is_relative_to(folder)
+            path = video.relative_to(folder).as_posix() if inside else str(video)
+            times = f"{each.start:.3f}", f"{each.end:.3f}"
+            row = [inert_cell(path), inert_cell(each.label), *times]
+            writer.writerow([*row, each.split or "train"] if splits else row)

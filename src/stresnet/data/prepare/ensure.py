@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stresnet.data.prepare.many import prepare
-from stresnet.data.splits.split import VideoItem, in_short
+from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.errors import DatasetError
+from stresnet.errors import DatasetError, in_short
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.progress import OnProgress, Progress, silent

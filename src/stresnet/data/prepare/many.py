@@ -20,7 +20,6 @@ from pathlib import Path
 
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import preparation
-from stresnet.data.splits.split import in_short
 from stresnet.data.store.location import default_store, store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.store.verified import Look, Verified, read_verified, record_verified
@@ -28,7 +27,7 @@ from stresnet.data.video.container import content_sha256
 from stresnet.data.video.inputs import find_videos
 from stresnet.data.video.probe import probe
 from stresnet.device import gpu
-from stresnet.errors import StoreError, UsageError
+from stresnet.errors import StoreError, UsageError, in_short
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, TypedDict
 
-from stresnet.data.splits.split import in_short
 from stresnet.data.store.jpeg import QUALITY
 from stresnet.data.store.reader import FLOW_FORMAT, StoredVideo, differences
 from stresnet.data.video.container import printable
-from stresnet.errors import DatasetError, StoreError, UsageError, WeightsError
+from stresnet.errors import DatasetError, StoreError, UsageError, WeightsError, in_short
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.parameters import FORMER_PARAMETERS
 from stresnet.flow.quantize import SHORT_SIDE, stored_scale

@@ -22,7 +22,7 @@ from stresnet.data.splits.annotated import (
     split_recordings,
 )
 from stresnet.data.splits.official import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
-from stresnet.data.splits.split import Split, VideoItem, draw_split, in_short, make_split
+from stresnet.data.splits.split import Split, VideoItem, draw_split, make_split
 from stresnet.data.video.inputs import (
     OURS,
     VIDEO_ENDINGS,
@@ -30,7 +30,7 @@ from stresnet.data.video.inputs import (
     as_spelt_on_disk,
     is_ours,
 )
-from stresnet.errors import DatasetError, UsageError
+from stresnet.errors import DatasetError, UsageError, in_short
 from stresnet.files import read_text
 
 # Folders that are parts of a split, see `_part_of`; of several, the first one is taken.

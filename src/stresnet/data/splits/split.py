@@ -12,9 +12,8 @@ from pathlib import Path
 from unicodedata import normalize
 
 from stresnet.data.store.location import store_path
-from stresnet.errors import DatasetError, UsageError
+from stresnet.errors import DatasetError, UsageError, in_short
 
-NAMES_SHOWN = 10  # of a list of faulty videos in a message
 NUMBER = re.compile(r"(\d+)(?:\.0*)?")  # 7, and the 7.0 of spreadsheets and data frames
 
 
@@ -218,14 +217,6 @@ def _listed(what: str, names: Iterable[str]) -> str:
     if not ordered:
         return ""
     return f"{what} ({len(ordered)}): {in_short(ordered)}"
-
-
-def in_short(names: Sequence[str], separator: str = ", ") -> str:
-    """The first ten of `names`, and how many more there are."""
-    more = len(names) - NAMES_SHOWN
-    shown = separator.join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    # File names need not be UTF-8; what is left of such bytes cannot be printed.
-    return shown.encode("utf-8", "backslashreplace").decode()
 
 
 def _equal_contents(split: Split) -> tuple[list[str], list[str]]:

@@ -13,7 +13,7 @@ from av.video.reformatter import VideoReformatter
 
 from stresnet.data.video.container import CONTAINERS, open_container, set_up_decoder
 from stresnet.data.video.decode import Frame, to_rgb
-from stresnet.data.video.geometry import scaled_size
+from stresnet.data.video.presentation import scaled_size
 from stresnet.errors import EnvironmentProblem, VideoError
 
 CAMERAS, DEVICE = "video4linux2,v4l2", "/dev/video{number}"  # demuxer and name, on Linux

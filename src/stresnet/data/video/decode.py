@@ -24,8 +24,13 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stresnet.data.video.container import PacketCount, opened_video, printable
-from stresnet.data.video.geometry import is_turned, scaled_size, upright
-from stresnet.data.video.presentation import display_matrix, not_applied
+from stresnet.data.video.presentation import (
+    display_matrix,
+    is_turned,
+    not_applied,
+    scaled_size,
+    upright,
+)
 from stresnet.errors import UsageError, VideoError
 
 MAX_ASPECT = 16  # long side / short side; at short side 256, no frame is longer than 4096

@@ -1,4 +1,4 @@
-"""What a file says about how its pictures are to be shown, and is not done here.
+"""How pictures are to be shown: their size, which side is up, and what a file asks for in addition.
 
 Aspect, rotation and the crop of the codec are applied (`decode`). The rest is named in a warning.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,6 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from stresnet.data.video.geometry import is_credible_aspect
-
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273
 PROGRESSIVE = (0, 1)  # of FFmpeg's field orders; 0 is unknown
 TRANSPARENT = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16")  # pixel formats
@@ -25,6 +24,7 @@ HEAD = 1 << 20  # bytes of a Matroska file in which its tracks are described
 MOST_BOX = 64 << 20  # bytes of an mp4's description that are looked through
 MATROSKA_CROPS = (b"\x54\xaa", b"\x54\xbb", b"\x54\xcc", b"\x54\xdd")
 MATROSKA_CLUSTER = b"\x1f\x43\xb6\x75"  # the first pictures; what comes before describes them
+_CREDIBLE_PIXEL_ASPECTS = (Fraction(1, 4), Fraction(4))
 
 
 def display_matrix(picture: VideoFrame) -> NDArray[np.int32] | None:
@@ -95,3 +95,58 @@ def _boxes(length: int, read: Any, seek: Any) -> Iterator[tuple[bytes, int]]:
             return
         yield name, size - head
         place += size
+
+
+def scaled_size(
+    width: int, height: int, short_side: int, *, pixel_aspect: Fraction | None = None
+) -> tuple[int, int]:
+    """(width, height) with the short side at `short_side` pixels, both floored to even numbers.
+
+    The authors' rule (gpu_flow, lines 246-249): 320x240 becomes 340x256. Theirs takes all pixels
+    for square; ours keeps the aspect as displayed, so that people keep their proportions.
+
+    Args:
+        width, height: as stored, in pixels.
+        short_side: in pixels, at least 2.
+        pixel_aspect: a pixel's width over its height; None or not credible counts as square.
+    """
+    if pixel_aspect is None or not is_credible_aspect(pixel_aspect):
+        pixel_aspect = Fraction(1)
+    shown_width = width * pixel_aspect
+    scale = short_side / min(shown_width, Fraction(height))
+    return _floor_to_even(shown_width * scale), _floor_to_even(height * scale)
+
+
+def is_credible_aspect(pixel_aspect: Fraction) -> bool:
+    """Whether a pixel may have this width over its height; others are mistakes."""
+    least, most = _CREDIBLE_PIXEL_ASPECTS
+    return least <= pixel_aspect <= most
+
+
+def is_turned(matrix: NDArray[np.int32] | None) -> bool:
+    """Whether a (3,3) display matrix exchanges width and height."""
+    if matrix is None:
+        return False
+    (a, b), (c, d) = np.abs(matrix[:2, :2].astype(np.int64))
+    return bool(a + d < b + c)
+
+
+def _floor_to_even(length: Fraction) -> int:
+    return int(length) // 2 * 2
+
+
+def upright(image: NDArray[np.uint8], matrix: NDArray[np.int32] | None) -> NDArray[np.uint8]:
+    """Turn and mirror (H,W,3) as a (3,3) display matrix [[a,b,u],[c,d,v],[x,y,w]] says.
+
+    A display matrix (ISO/IEC 14496-12, 6.2.2) moves the point (x, y), y downwards, to
+    (a x + c y, b x + d y). Other angles than right ones are rounded to the nearest.
+    """
+    if matrix is None:
+        return image
+    (a, b), (c, d) = matrix[:2, :2].astype(np.int64)
+    if not is_turned(matrix):
+        mirror_x, mirror_y = a < 0, d < 0
+    else:
+        image = image.transpose(1, 0, 2)
+        mirror_x, mirror_y = c < 0, b < 0
+    return np.ascontiguousarray(image[:: -1 if mirror_y else 1, :: -1 if mirror_x else 1])

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from stresnet.data.video.container import PacketCount, opened_video
 from stresnet.data.video.decode import frame_times, mean_step
-from stresnet.data.video.geometry import scaled_size
-from stresnet.data.video.presentation import not_applied
+from stresnet.data.video.presentation import not_applied, scaled_size
 
 UNEVEN = 0.05  # of all intervals may differ from the usual one by half
 LONG_GAP = 1.0  # seconds
