@@ -80,6 +80,6 @@ def demo(
 
 def write_page(path: Path, clips: list[DemoClip], card: str) -> None:
     """Write one HTML file that needs nothing else: styles and pictures are inside."""
-    page = render_page("demo", clips=clips, card=card, correct=sum(clip.correct for clip in clips))
+    page = render_page("demo.html", clips=clips, card=card, correct=sum(clip.correct for clip in clips))
     with atomic_write(path) as partial:
         partial.write_text(page, encoding="utf-8")

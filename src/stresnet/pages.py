@@ -1,4 +1,4 @@
-"""Offline HTML pages: one environment for the templates in `assets/`, and pictures as data URIs.
+"""Files made of the templates in `assets/`, most of them offline HTML pages; pictures as data URIs.
 
 Values are escaped unless a template says otherwise, and a value that a template asks for and does
 not get is an error.
@@ -14,8 +14,8 @@ import jinja2
 
 
 def render_page(template: str, /, **values: Any) -> str:
-    """Fill in `assets/TEMPLATE.html.j2`."""
-    return _environment().get_template(f"{template}.html.j2").render(values)
+    """Fill in `assets/TEMPLATE.j2`."""
+    return _environment().get_template(f"{template}.j2").render(values)
 
 
 def data_uri(content: bytes, kind: str) -> str:

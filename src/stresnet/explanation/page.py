@@ -64,7 +64,7 @@ def render(explanation: Explanation) -> str:
     cuts = np.append(times, duration)[explanation.edges] / duration
     columns = (softmax(each) for each in (scores.fused, scores.appearance, scores.motion))
     return render_page(
-        "explanation",
+        "explanation.html",
         explanation=explanation,
         files={"overlay": OVERLAY, "sheet": SHEET, "numbers": NUMBERS},
         streams=STREAMS,

@@ -45,7 +45,7 @@ def write_timeline_report(evaluation: TimelineEvaluation, folder: str | Path) ->
         "report.json": json.dumps(summary, indent=1, allow_nan=False) + "\n",
         "report.md": markdown(summary),
         "index.html": render_page(
-            "timelines",
+            "timelines.html",
             summary=summary,
             header=["", *SHOWN],
             rows=table_rows(summary),

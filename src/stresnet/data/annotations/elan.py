@@ -14,10 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from stresnet.data.annotations.annotation import Annotation, unreadable
-
-SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
-UNDETERMINED = "http://cdb.iso.org/lg/CDB-00130975-001"  # ELAN's language of no language
-TIER, SCORES = "actions", "scores"
+from stresnet.pages import render_page
 
 
 def read_elan(
@@ -98,78 +95,15 @@ def to_elan(
 ) -> str:
     """Return an .eaf file: a tier of labels, and one of scores that refers to it.
 
-    The labels have a controlled vocabulary, so that ELAN offers the classes for correction.
-
     Args:
         segments: start and end in seconds, label, score in [0, 1] or None.
     """
-    document = ElementTree.Element(
-        "ANNOTATION_DOCUMENT",
-        {
-            "AUTHOR": "stresnet",
-            "DATE": "1970-01-01T00:00:00+00:00",  # equal timelines give equal files
-            "FORMAT": "3.0",
-            "VERSION": "3.0",
-            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
-            "xsi:noNamespaceSchemaLocation": SCHEMA,
-        },
-    )
-    add = ElementTree.SubElement
-    header = add(document, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
     place = video.resolve()
     mime = {".mpg": "video/mpeg", ".mpeg": "video/mpeg", ".mp4": "video/mp4"}
-    add(header, "MEDIA_DESCRIPTOR", {
-        "MEDIA_URL": place.as_uri(),
-        "MIME_TYPE": mime.get(place.suffix.lower(), "video/*"),
-        "RELATIVE_MEDIA_URL": f"./{place.name}",
-    })  # fmt: skip
-    last = add(header, "PROPERTY", {"NAME": "lastUsedAnnotationId"})
-    last.text = str(2 * len(segments))
-    order = add(document, "TIME_ORDER")
-    labels = add(document, "TIER", {"LINGUISTIC_TYPE_REF": "class", "TIER_ID": TIER})
-    scores = add(document, "TIER", {
-        "LINGUISTIC_TYPE_REF": "score", "PARENT_REF": TIER, "TIER_ID": SCORES
-    })  # fmt: skip
-    for number, (start, end, label, score) in enumerate(segments, 1):
-        for slot, time in ((2 * number - 1, start), (2 * number, end)):
-            value = str(round(1000 * time))
-            add(order, "TIME_SLOT", {"TIME_SLOT_ID": f"ts{slot}", "TIME_VALUE": value})
-        aligned = add(add(labels, "ANNOTATION"), "ALIGNABLE_ANNOTATION", {
-            "ANNOTATION_ID": f"a{number}",
-            "TIME_SLOT_REF1": f"ts{2 * number - 1}",
-            "TIME_SLOT_REF2": f"ts{2 * number}",
-        })  # fmt: skip
-        add(aligned, "ANNOTATION_VALUE").text = label
-        if score is not None:
-            referring = add(add(scores, "ANNOTATION"), "REF_ANNOTATION", {
-                "ANNOTATION_ID": f"a{len(segments) + number}", "ANNOTATION_REF": f"a{number}"
-            })  # fmt: skip
-            add(referring, "ANNOTATION_VALUE").text = f"{score:.2f}"
-    add(document, "LINGUISTIC_TYPE", {
-        "CONTROLLED_VOCABULARY_REF": "classes",
-        "GRAPHIC_REFERENCES": "false",
-        "LINGUISTIC_TYPE_ID": "class",
-        "TIME_ALIGNABLE": "true",
-    })  # fmt: skip
-    add(document, "LINGUISTIC_TYPE", {
-        "CONSTRAINTS": "Symbolic_Association",
-        "GRAPHIC_REFERENCES": "false",
-        "LINGUISTIC_TYPE_ID": "score",
-        "TIME_ALIGNABLE": "false",
-    })  # fmt: skip
-    add(document, "LANGUAGE", {
-        "LANG_DEF": UNDETERMINED, "LANG_ID": "und", "LANG_LABEL": "undetermined (und)"
-    })  # fmt: skip
-    add(document, "CONSTRAINT", {
-        "DESCRIPTION": "1-1 association with a parent annotation",
-        "STEREOTYPE": "Symbolic_Association",
-    })  # fmt: skip
-    vocabulary = add(document, "CONTROLLED_VOCABULARY", {"CV_ID": "classes"})
-    add(vocabulary, "DESCRIPTION", {"LANG_REF": "und"})
-    names = sorted({*class_names, *(label for _, _, label, _ in segments)})
-    for number, name in enumerate(names):
-        entry = add(vocabulary, "CV_ENTRY_ML", {"CVE_ID": f"cveid{number}"})
-        add(entry, "CVE_VALUE", {"LANG_REF": "und"}).text = name
-    ElementTree.indent(document)
-    text = ElementTree.tostring(document, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+    return render_page(
+        "timeline.eaf",
+        segments=segments,
+        video=place,
+        mime=mime.get(place.suffix.lower(), "video/*"),
+        names=sorted({*class_names, *(label for _, _, label, _ in segments)}),
+    )

@@ -57,7 +57,7 @@ def render(summary: Mapping[str, Any], store: Path) -> str:
     accuracies, names = summary["rows"]["fused"]["class_accuracies"], summary["class_names"]
     tested = [place for place, accuracy in enumerate(accuracies) if accuracy is not None]
     return render_page(
-        "report",
+        "report.html",
         summary=summary,
         table=table_cells(summary),
         counts_up_to=COUNTS_UP_TO,
