@@ -219,7 +219,7 @@ marker.touch()
 
 
 def test_a_model_that_is_changed_underneath(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     script = CHANGED.replace("sys.argv[0]", repr(str(tmp_path / "changed")))
     with fake_service(monkeypatch, script=script) as service:
@@ -228,11 +228,11 @@ def test_a_model_that_is_changed_underneath(
         job = sent(service, "fine")
         wait_for(lambda: job.state.ended)
         assert job.error is not None and "not what it was" in job.error["problem"]
-    assert "start the server again" in capfd.readouterr().err
+    assert "start the server again" in caplog.text
 
 
 def test_a_model_that_is_gone_tells_visitors_no_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = 'tell(error={"kind": "WeightsError", "problem": "/secret: no such file", "remedy": ""})'
     first = f"pathlib.Path({str(tmp_path / 'gone')!r})"
@@ -247,4 +247,4 @@ def test_a_model_that_is_gone_tells_visitors_no_path(
         job = sent(service, "fine")
         wait_for(lambda: job.state.ended)
         assert job.error is not None and "secret" not in str(job.error)
-    assert "/secret" in capfd.readouterr().err
+    assert "/secret" in caplog.text

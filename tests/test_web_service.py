@@ -46,13 +46,13 @@ def test_a_worker_killed_while_it_waits_is_not_noticed_by_anyone(monkeypatch):
         assert ended(service, sent(service, "fine"))["state"] == "done"
 
 
-def test_a_worker_that_talks_nonsense_is_replaced(monkeypatch, capsys):
+def test_a_worker_that_talks_nonsense_is_replaced(monkeypatch, caplog):
     with fake_service(monkeypatch) as service:
         before = service.worker.pid
         assert "understood" in ended(service, sent(service, "nonsense"))["error"]["problem"]
         assert ended(service, sent(service, "fine"))["state"] == "done"
         assert service.worker.pid != before
-    assert "Traceback" in capsys.readouterr().err
+    assert "Traceback" in caplog.text
 
 
 def test_what_takes_too_long_is_stopped(monkeypatch):

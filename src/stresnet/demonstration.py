@@ -80,6 +80,7 @@ def demo(
 
 def write_page(path: Path, clips: list[DemoClip], card: str) -> None:
     """Write one HTML file that needs nothing else: styles and pictures are inside."""
-    page = render_page("demo.html", clips=clips, card=card, correct=sum(clip.correct for clip in clips))
+    correct = sum(clip.correct for clip in clips)
+    page = render_page("demo.html", clips=clips, card=card, correct=correct)
     with atomic_write(path) as partial:
         partial.write_text(page, encoding="utf-8")

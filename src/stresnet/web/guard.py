@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable, Collection
-from functools import partial
-from typing import Any
+from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -89,9 +87,7 @@ Client = tuple[str, int]  # address and port
 
 
 class Connections:
-    """Knows who is connected and has not asked for anything yet.
-
-    Used twice: as the middleware that notes requests, and as the maker of protocols for uvicorn.
+    """Knows who is connected and asks for nothing: the app's middleware, and uvicorn's protocol.
 
     Args:
         app: what answers.
@@ -117,9 +113,23 @@ class Connections:
         finally:
             self._start_timer(client)
 
-    def protocol(self, http: Callable[..., asyncio.Protocol]) -> Callable[..., asyncio.Protocol]:
+    def protocol(self, http: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
         """Return what uvicorn takes as `http`: its own protocol `http`, watched."""
-        return partial(_Watched, self, http)
+        connections = self
+
+        class Watched(http):  # type: ignore[misc, valid-type]
+            client: Client = ("", 0)
+
+            def connection_made(self, transport: asyncio.Transport) -> None:
+                self.client = tuple(transport.get_extra_info("peername")[:2])
+                super().connection_made(transport)
+                connections.begin(self.client, transport)
+
+            def connection_lost(self, reason: Exception | None) -> None:
+                connections.end(self.client)
+                super().connection_lost(reason)
+
+        return Watched
 
     def begin(self, client: Client, transport: asyncio.Transport) -> None:
         """Note a connection."""
@@ -141,39 +151,3 @@ class Connections:
     def _stop_timer(self, client: Client) -> None:
         if client in self._timers:
             self._timers.pop(client).cancel()
-
-
-class _Watched(asyncio.Protocol):
-    """One connection."""
-
-    def __init__(
-        self, connections: Connections, http: Callable[..., asyncio.Protocol], **settings: Any
-    ) -> None:
-        self._connections = connections
-        self._http = http(**settings)
-        self._client: Client = ("", 0)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._client = tuple(transport.get_extra_info("peername")[:2])
-        self._http.connection_made(transport)
-        self._connections.begin(self._client, transport)
-
-    def connection_lost(self, reason: Exception | None) -> None:
-        self._connections.end(self._client)
-        self._http.connection_lost(reason)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._http, name)
-
-    def data_received(self, data: bytes) -> None:
-        self._http.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        return self._http.eof_received()
-
-    def pause_writing(self) -> None:
-        self._http.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._http.resume_writing()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
-import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -21,6 +20,7 @@ from stresnet.web.worker_client import Worker, WorkerDied, worker_command
 
 CLEARING_SECONDS = 5.0  # between two searches for jobs whose time is over
 
+logger = logging.getLogger(__name__)
 
 _NO_MODEL = EnvironmentProblem(
     "the model of this server is not what it was", remedy="tell whoever runs it to start it again"
@@ -184,7 +184,7 @@ class Service:
         except StresnetError as error:
             reason = {"problem": error.problem, "remedy": error.remedy}
         except Exception:  # nonsense from the worker must not end this thread
-            traceback.print_exc()
+            logger.exception("the worker's answer cannot be understood")
             self.worker.kill()
             reason = {
                 "problem": "the process that worked on it could not be understood",
@@ -200,11 +200,11 @@ class Service:
         except StresnetError as error:
             if self._model is None or isinstance(error, WorkerDied):
                 raise
-            print(f"the model cannot be loaded again: {error}", file=sys.stderr)
+            logger.error(f"the model cannot be loaded again: {error}")
             raise _NO_MODEL from error  # without the server's paths
         if self._model not in (None, ready):
             self.worker.kill()
-            print("the model was changed on disk; start the server again", file=sys.stderr)
+            logger.error("the model was changed on disk; start the server again")
             raise _NO_MODEL
         self._model = ready
         self.class_names = tuple(ready["classes"])
