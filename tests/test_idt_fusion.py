@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stresnet.evaluation.report.table import table_cells
 
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.comparison import Comparison, Entry, EvaluationResult
 from stresnet.evaluation.models import in_folds
 from stresnet.evaluation.protocols import PAPER
-from stresnet.evaluation.report import console_table, write_report
+from stresnet.evaluation.report import console_table, table_cells, write_report
 from stresnet.evaluation.report.summary import summarise
 from stresnet.evaluation.score_files import ScoreTable
 from stresnet.evaluation.with_idt import TWO_CLASSES, add_idt, rule

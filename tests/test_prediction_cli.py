@@ -157,7 +157,9 @@ def test_answers_are_not_lost_when_something_ends_the_command(
         yield next(real(*arguments, **options))
         raise EnvironmentProblem("the disk is full")
 
-    monkeypatch.setattr("stresnet.prediction.recognise_each", until_the_disk_is_full, raising=False)
+    monkeypatch.setattr(
+        "stresnet.prediction.recognise.recognise_each", until_the_disk_is_full, raising=False
+    )
     short = world / "videos" / "sub" / "short.mp4"
     told = run(world, short, short, style)
     assert told.exit_code == 3
@@ -198,11 +200,11 @@ def test_ctrl_c_ends_a_camera_cleanly_and_stops_files(
         yield
 
     camera(monkeypatch, iter([Frame(np.zeros((64, 64, 3), np.uint8), 0.0)]))
-    monkeypatch.setattr("stresnet.prediction.live", interrupted, raising=False)
+    monkeypatch.setattr("stresnet.prediction.live_labels.live", interrupted, raising=False)
     told = run(world, "0")
     assert told.exit_code == 0
     assert "ended" in told.stderr
-    monkeypatch.setattr("stresnet.prediction.recognise_each", interrupted, raising=False)
+    monkeypatch.setattr("stresnet.prediction.recognise.recognise_each", interrupted, raising=False)
     told = run(world, world / "videos" / "sub" / "short.mp4")
     assert told.exit_code == 130
     assert "stopped" in told.stderr

@@ -18,17 +18,37 @@ from stresnet.evaluation.comparison import EvaluationResult
 from stresnet.evaluation.metrics import among_best
 
 DRAWS = 1000
-BLOCK = 100  # draws in memory at a time
 COVERAGE = 0.95
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A fraction in [0, 1] and its 95 % interval."""
+    """A value and its 95 % interval; nan where there is nothing to measure."""
 
     value: float
     low: float
     high: float
+
+
+def draws(sources: int, seed: int) -> NDArray[np.float64]:
+    """(1 + DRAWS, S) how often each source counts: once each in the first row, then as drawn."""
+    even = np.full(sources, 1 / sources)
+    drawn = np.random.default_rng(seed).multinomial(sources, even, size=DRAWS)
+    return np.concatenate([np.ones((1, sources)), drawn])
+
+
+def estimated(values: NDArray[np.float64]) -> Estimate:
+    """Return the value and interval of a measure (1 + DRAWS,), one for each row of `draws`."""
+    drawn = values[1:][np.isfinite(values[1:])]
+    tails = (100 * (1 - COVERAGE) / 2, 100 * (1 + COVERAGE) / 2)
+    low, high = np.percentile(drawn, tails) if drawn.size else (np.nan, np.nan)
+    return Estimate(float(values[0]), float(low), float(high))
+
+
+def ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> NDArray[np.float64]:
+    """part / whole; nan where there is nothing: a draw may leave a class, or a fold, empty."""
+    nothing = np.full(part.shape, np.nan)
+    return np.asarray(np.divide(part, whole, out=nothing, where=whole > 0))
 
 
 def estimate(
@@ -41,18 +61,9 @@ def estimate(
     sources = sorted({source for fold in folds for source in fold.sources or fold.names})
     index = {source: place for place, source in enumerate(sources)}
     tallies = [_tally(fold, row, index) for fold in folds]
-    rng = np.random.default_rng(seed)
-    drawn: list[NDArray[np.float64]] = []
-    for _ in range(DRAWS // BLOCK):
-        even = np.full(len(sources), 1 / len(sources))
-        drawn.append(_accuracies(tallies, rng.multinomial(len(sources), even, size=BLOCK)))
-    tails = (100 * (1 - COVERAGE) / 2, 100 * (1 + COVERAGE) / 2)
-    low, high = np.nanpercentile(np.concatenate(drawn), tails, axis=0)
-    (value,) = _accuracies(tallies, np.ones((1, len(sources))))
-    return {
-        name: Estimate(float(value[i]), float(low[i]), float(high[i]))
-        for i, name in enumerate(("top1", "top5", "mean_class"))
-    }
+    values = _accuracies(tallies, draws(len(sources), seed))
+    names = ("top1", "top5", "mean_class")
+    return {name: estimated(column) for name, column in zip(names, values.T, strict=True)}
 
 
 def _tally(fold: EvaluationResult, row: str, index: Mapping[str, int]) -> NDArray[np.float64]:
@@ -67,24 +78,18 @@ def _tally(fold: EvaluationResult, row: str, index: Mapping[str, int]) -> NDArra
 
 
 def _accuracies(
-    tallies: Sequence[NDArray[np.float64]], weights: NDArray[np.floating] | NDArray[np.integer]
+    tallies: Sequence[NDArray[np.float64]], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Sources counted `weights` (R, S) times -> (R, 3): top1, top5, mean_class."""
     of_folds = []
     for tally in tallies:
         videos, right, near = np.asarray(weights @ tally)  # (R, K) each
-        within = np.nan_to_num(_ratio(right, videos))
+        within = np.nan_to_num(ratio(right, videos))
         of_folds.append(
             [
-                _ratio(right.sum(1), videos.sum(1)),
-                _ratio(near.sum(1), videos.sum(1)),
-                _ratio(within.sum(1), (videos > 0).sum(1)),
+                ratio(right.sum(1), videos.sum(1)),
+                ratio(near.sum(1), videos.sum(1)),
+                ratio(within.sum(1), (videos > 0).sum(1)),
             ]
         )
     return np.asarray(np.mean(of_folds, axis=0).T)
-
-
-def _ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> NDArray[np.float64]:
-    """part / whole; nan where there is nothing: a draw may leave a class, or a fold, empty."""
-    nothing = np.full(part.shape, np.nan)
-    return np.asarray(np.divide(part, whole, out=nothing, where=whole > 0))

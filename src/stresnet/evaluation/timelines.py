@@ -24,7 +24,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.evaluation.bootstrap import COVERAGE, DRAWS, Estimate
+from stresnet.evaluation.bootstrap import Estimate, draws, estimated, ratio
 
 TIOU = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # thresholds of average precision, as THUMOS'
 OVERLAPS = (0.10, 0.25, 0.50)  # of F1
@@ -68,18 +68,8 @@ def measure(recordings: Sequence[Recording], *, seed: int = 0) -> Mapping[str, E
     """
     sources = sorted({each.source for each in recordings})
     place = np.array([sources.index(each.source) for each in recordings])
-    rng = np.random.default_rng(seed)
-    even = np.full(len(sources), 1 / len(sources))
-    drawn = rng.multinomial(len(sources), even, size=DRAWS)
-    weights = np.concatenate([np.ones((1, len(sources))), drawn])[:, place]  # (1 + DRAWS, N)
-    values = _values(recordings, weights)
-    tails = (100 * (1 - COVERAGE) / 2, 100 * (1 + COVERAGE) / 2)
-    result = {}
-    for name, of_draws in values.items():
-        known = of_draws[1:][np.isfinite(of_draws[1:])]
-        low, high = np.percentile(known, tails) if len(known) else (np.nan, np.nan)
-        result[name] = Estimate(float(of_draws[0]), float(low), float(high))
-    return result
+    values = _values(recordings, draws(len(sources), seed)[:, place])
+    return {name: estimated(of_draws) for name, of_draws in values.items()}
 
 
 def _values(recordings: Sequence[Recording], weights: Floats) -> dict[str, Floats]:
@@ -89,13 +79,13 @@ def _values(recordings: Sequence[Recording], weights: Floats) -> dict[str, Float
     for threshold in OVERLAPS:
         counts = np.array([segment_counts(r.found, r.truth, threshold) for r in recordings])
         right, wrong, missed = (weights @ counts).T
-        values[f"F1@{threshold * 100:.0f}"] = _ratio(2 * right, 2 * right + wrong + missed)
+        values[f"F1@{threshold * 100:.0f}"] = ratio(2 * right, 2 * right + wrong + missed)
     edits = np.array([edit_score(r.found, r.truth) for r in recordings])
-    values["edit"] = _ratio(weights @ edits, weights.sum(1))
+    values["edit"] = ratio(weights @ edits, weights.sum(1))
     times = np.array([times_right(r.found, r.truth, r.duration) for r in recordings])
     right, durations, of_actions, actions = (weights @ times).T
-    values["frame_accuracy"] = _ratio(right, durations)
-    values["labelled_accuracy"] = _ratio(of_actions, actions)
+    values["frame_accuracy"] = ratio(right, durations)
+    values["labelled_accuracy"] = ratio(of_actions, actions)
     errors = [border_errors(r.found, r.truth) for r in recordings]
     owner = np.repeat(np.arange(len(errors)), [len(each) for each in errors])
     both = np.concatenate([np.zeros((0, 2)), *errors])
@@ -133,7 +123,7 @@ def mean_average_precision(
         precisions[row] = _average_precision(right, counted, weights @ true)
     # A draw may leave a class without a recording: the mean is then over the others.
     there = np.isfinite(precisions)
-    return _ratio(np.where(there, precisions, 0).sum(0), there.sum(0).astype(float))
+    return ratio(np.where(there, precisions, 0).sum(0), there.sum(0).astype(float))
 
 
 def _hits(found: Sequence[Span], truth: Sequence[Span], threshold: float) -> list[bool]:
@@ -155,7 +145,7 @@ def _average_precision(right: Floats, counted: Floats, true: Floats) -> Floats:
     total = np.cumsum(counted, axis=1)
     precision = np.divide(rights, total, out=np.zeros_like(rights), where=total > 0)
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    return _ratio((best * right).sum(1), true)
+    return ratio((best * right).sum(1), true)
 
 
 def segment_counts(
@@ -244,8 +234,3 @@ def _weighted_medians(values: Floats, weights: Floats) -> Floats:
     low = values[order][(counts >= total / 2).argmax(1)]
     high = values[order][(counts > total / 2).argmax(1)]
     return np.where(total[:, 0] > 0, (low + high) / 2, np.nan)
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    nothing = np.full(np.shape(part), np.nan)
-    return np.asarray(np.divide(part, whole, out=nothing, where=np.asarray(whole) > 0))
