@@ -11,7 +11,7 @@ from pathlib import Path
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import prepared_like
 from stresnet.evaluation.report.pictures import Strip, strip
-from stresnet.files import atomic_write
+from stresnet.files import write_text
 from stresnet.pages import render_page
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.prediction.result import ClassScore, Prediction
@@ -82,5 +82,4 @@ def write_page(path: Path, clips: list[DemoClip], card: str) -> None:
     """Write one HTML file that needs nothing else: styles and pictures are inside."""
     correct = sum(clip.correct for clip in clips)
     page = render_page("demo.html", clips=clips, card=card, correct=correct)
-    with atomic_write(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+    write_text(path, page)

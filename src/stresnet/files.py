@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all, and what killed writers leave behind.
 
 atomic_write(path)          ".NAME.PID-TOKEN.partial" beside it, synced, then renamed
+write_text(path, text)      the same for a text
 atomic_directory(path)      the same for a folder of files of one ending
 remove_stale_partials(...)  removes the partials whose writer is gone
 """
@@ -59,6 +60,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
             _sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8, whole or not at all.
+
+    Raises:
+        EnvironmentProblem: the disk is full or the folder cannot be written.
+    """
+    with atomic_write(path) as partial:
+        # File names need not be UTF-8; what is left of such bytes cannot be encoded.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from stresnet.evaluation.models import FOLD
 from stresnet.evaluation.paper_numbers import BenchmarkName, benchmark_of, table_3, table_4
 from stresnet.evaluation.protocols import PAPER
 from stresnet.evaluation.report import write_report
-from stresnet.files import atomic_write
+from stresnet.files import write_text
 from stresnet.training.estimate import PhaseEstimate, estimate_training
 from stresnet.training.plan import TrainingPlan, plan, require_trainable
 from stresnet.training.recipes import Recipe, recipe_named
@@ -194,8 +194,7 @@ def reproduce(job: Job) -> dict[str, Any]:
     )
     write_report(comparison, report)
     numbers: dict[str, Any] = json.loads((report / "report.json").read_text("utf-8"))
-    with atomic_write(job.out / "tables.md") as path:
-        path.write_text(markdown(numbers, job.name), encoding="utf-8")
+    write_text(job.out / "tables.md", markdown(numbers, job.name))
     return numbers
 
 

@@ -262,7 +262,7 @@ def predict(
 def _write(found: Prediction | Timeline, video: Path, paths: Sequence[Path]) -> None:
     """Write the files that were asked for, as their endings say."""
     from stresnet.prediction.annotated_video import annotate
-    from stresnet.prediction.outputs import write_text
+    from stresnet.prediction.outputs import write_timeline
     from stresnet.prediction.result import Timeline
 
     for path in paths:
@@ -271,7 +271,7 @@ def _write(found: Prediction | Timeline, video: Path, paths: Sequence[Path]) -> 
             with progress(f"{path.name}, seconds") as on_progress:
                 annotate(found, video, path, on_progress=on_progress)
         else:
-            write_text(found, video, path)
+            write_timeline(found, video, path)
         say(f"written: {_shown(path)}")
 
 

@@ -14,7 +14,7 @@ from stresnet.evaluation.score_files import save_arrays
 from stresnet.explanation.class_activation_map import STREAMS
 from stresnet.explanation.explanation import Explanation
 from stresnet.explanation.pictures import contact_sheet, overlay
-from stresnet.files import atomic_write
+from stresnet.files import atomic_write, write_text
 from stresnet.pages import render_page
 
 OVERLAY, SHEET, NUMBERS, PAGE = (
@@ -49,8 +49,7 @@ def save_explanation(explanation: Explanation, folder: str | Path) -> None:
         times=explanation.video.times,
         **{name: getattr(explanation, name) for name in ARRAYS},
     )
-    with atomic_write(folder / PAGE) as path:
-        path.write_text(render(explanation), encoding="utf-8")
+    write_text(folder / PAGE, render(explanation))
 
 
 def render(explanation: Explanation) -> str:

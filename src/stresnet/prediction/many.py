@@ -17,7 +17,7 @@ from typing import Any
 
 from stresnet.errors import UsageError
 from stresnet.evaluation.scoring import kept_model
-from stresnet.files import atomic_write, require_writable
+from stresnet.files import require_writable, write_text
 from stresnet.flow import TVL1Parameters
 from stresnet.prediction.recognise import Settings, recognise_each
 from stresnet.prediction.result import Timeline
@@ -89,8 +89,7 @@ def recognise_many(
     require_writable(out)
     settings = json.dumps(asdict(one), indent=1) + "\n"
     if not (out / SETTINGS).exists():
-        with atomic_write(out / SETTINGS) as partial:
-            partial.write_text(settings)
+        write_text(out / SETTINGS, settings)
     elif (out / SETTINGS).read_text() != settings:
         raise UsageError(
             f"{out}: holds results with other settings (see {SETTINGS})",
@@ -107,8 +106,8 @@ def recognise_many(
         nonlocal saved
         saved = time.monotonic()
         if fresh:
-            with atomic_write(out / f"part-{next(numbers):05d}.jsonl") as partial:
-                partial.write_text("".join(json.dumps(each) + "\n" for each in fresh))
+            lines = "".join(json.dumps(each) + "\n" for each in fresh)
+            write_text(out / f"part-{next(numbers):05d}.jsonl", lines)
             fresh.clear()
 
     def keep(name: str, done: Done) -> None:

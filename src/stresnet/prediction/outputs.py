@@ -16,7 +16,7 @@ from stresnet.data.annotations.label_studio import to_label_studio
 from stresnet.data.video.container import printable
 from stresnet.data.video.probe import probe
 from stresnet.errors import UsageError
-from stresnet.files import atomic_write, inert_cell
+from stresnet.files import inert_cell, write_text
 from stresnet.prediction.result import ClassScore, Prediction, Timeline
 from stresnet.prediction.segments import Segment
 
@@ -58,7 +58,7 @@ def to_vtt(segments: Sequence[Segment]) -> str:
     return "\n".join(["WEBVTT\n", *_cues(segments, ".", partial(escape, quote=False))])
 
 
-def write_text(found: Timeline, video: Path, path: Path) -> None:
+def write_timeline(found: Timeline, video: Path, path: Path) -> None:
     """Write a timeline of a video file as the path's ending says.
 
     .srt and .vtt are subtitles; .eaf is ELAN's, .tsv BORIS's, .json Label Studio's.
@@ -78,8 +78,7 @@ def write_text(found: Timeline, video: Path, path: Path) -> None:
         text = to_boris(segments, video, duration=found.duration, fps=fps)
     else:
         text = to_label_studio(segments, video, fps=probe(video).fps or 25.0)
-    with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def to_csv(found: Iterable[Timeline | Prediction], *, top_k: int = 5, header: bool = True) -> str:

@@ -22,7 +22,7 @@ from stresnet.data.video.encode import video_writer
 from stresnet.errors import StoreError
 from stresnet.evaluation.bootstrap import Estimate
 from stresnet.evaluation.timelines import Recording, differences
-from stresnet.files import atomic_write
+from stresnet.files import write_text
 from stresnet.pages import data_uri, render_page
 from stresnet.timelines.evaluate import TimelineEvaluation
 
@@ -41,21 +41,18 @@ def write_timeline_report(evaluation: TimelineEvaluation, folder: str | Path) ->
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
     summary = summarise(evaluation)
-    texts = {
-        "report.json": json.dumps(summary, indent=1, allow_nan=False) + "\n",
-        "report.md": markdown(summary),
-        "index.html": render_page(
-            "timelines.html",
-            summary=summary,
-            header=["", *SHOWN],
-            rows=table_rows(summary),
-            hues=hues(evaluation.class_names),
-            worst=worst_places(evaluation),
-        ),
-    }
-    for name, text in texts.items():
-        with atomic_write(Path(folder) / name) as partial:
-            partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    page = render_page(
+        "timelines.html",
+        summary=summary,
+        header=["", *SHOWN],
+        rows=table_rows(summary),
+        hues=hues(evaluation.class_names),
+        worst=worst_places(evaluation),
+    )
+    numbers = json.dumps(summary, indent=1, allow_nan=False) + "\n"
+    write_text(Path(folder) / "report.json", numbers)
+    write_text(Path(folder) / "report.md", markdown(summary))
+    write_text(Path(folder) / "index.html", page)
     return summary
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import UsageError
-from stresnet.files import atomic_write
+from stresnet.files import atomic_write, write_text
 from stresnet.training.recipe import Phase, Recipe
 
 RUN = "run.json"
@@ -88,8 +88,7 @@ def write_run(
         "git_commit": git_commit(Path(__file__).parent),
         **facts,
     }
-    with atomic_write(out / RUN) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(out / RUN, json.dumps(content, indent=1) + "\n")
     with (
         atomic_write(out / "split.csv") as partial,
         partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,

@@ -26,7 +26,7 @@ from stresnet.explanation import Explanation, explain
 from stresnet.explanation.class_activation_map import STREAMS
 from stresnet.explanation.explanation import TimedVideo
 from stresnet.explanation.pictures import BLOCK, overlay
-from stresnet.files import atomic_write
+from stresnet.files import write_text
 from stresnet.flow import FAST
 from stresnet.prediction.annotated_video import annotate
 from stresnet.prediction.outputs import to_csv, to_vtt
@@ -107,14 +107,9 @@ def recognise(
     except StresnetError as error:
         problem = error.problem.replace(printable(upload), name)
         raise type(error)(problem, remedy=error.remedy) from error
-    texts = {
-        "result.csv": to_csv([found]),
-        "subtitles.vtt": to_vtt(found.segments),
-        RESULT: json.dumps(result, ensure_ascii=False, indent=1),
-    }
-    for file, text in texts.items():
-        with atomic_write(folder / file) as partial:
-            partial.write_text(text, encoding="utf-8")
+    write_text(folder / "result.csv", to_csv([found]))
+    write_text(folder / "subtitles.vtt", to_vtt(found.segments))
+    write_text(folder / RESULT, json.dumps(result, ensure_ascii=False, indent=1))
     stored.path.unlink()
     return result
 

@@ -22,7 +22,13 @@ from stresnet.data.store.jpeg import encode_grey
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import INDEX, StoredVideo
 from stresnet.errors import UsageError
-from stresnet.files import atomic_directory, atomic_write, remove_stale_partials, require_writable
+from stresnet.files import (
+    atomic_directory,
+    atomic_write,
+    remove_stale_partials,
+    require_writable,
+    write_text,
+)
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes
 
@@ -96,8 +102,7 @@ def _export_unless_done(job: _Job) -> Done:
         _write_tar(job)
     else:
         _write_folders(job)
-    with atomic_write(job.mark) as partial:
-        partial.write_text(seal)
+    write_text(job.mark, seal)
     return Done()
 
 

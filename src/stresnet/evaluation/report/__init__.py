@@ -23,7 +23,7 @@ from stresnet.evaluation.protocols import PAPER
 from stresnet.evaluation.report.pictures import Strip, strip
 from stresnet.evaluation.report.summary import summarise
 from stresnet.evaluation.with_idt import of_table_4
-from stresnet.files import atomic_write
+from stresnet.files import write_text
 from stresnet.pages import render_page
 
 __all__ = ["console_table", "render", "write_report"]
@@ -39,14 +39,9 @@ def write_report(comparison: Comparison, folder: str | Path) -> dict[str, Any]:
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
     summary = summarise(comparison)
-    texts = {
-        "report.json": json.dumps(summary, indent=1, allow_nan=False) + "\n",
-        "index.html": render(summary, comparison.store),
-    }
-    for name, text in texts.items():
-        with atomic_write(Path(folder) / name) as partial:
-            # File names need not be UTF-8; what is left of such bytes cannot be encoded.
-            partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    numbers = json.dumps(summary, indent=1, allow_nan=False) + "\n"
+    write_text(Path(folder) / "report.json", numbers)
+    write_text(Path(folder) / "index.html", render(summary, comparison.store))
     return summary
 
 
