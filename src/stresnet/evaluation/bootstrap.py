@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stresnet.evaluation.comparison import EvaluationResult
 from stresnet.evaluation.metrics import among_best
 
+SEED = 0
 DRAWS = 1000
 COVERAGE = 0.95
 
@@ -30,10 +31,10 @@ class Estimate:
     high: float
 
 
-def draws(sources: int, seed: int) -> NDArray[np.float64]:
+def draws(sources: int) -> NDArray[np.float64]:
     """(1 + DRAWS, S) how often each source counts: once each in the first row, then as drawn."""
     even = np.full(sources, 1 / sources)
-    drawn = np.random.default_rng(seed).multinomial(sources, even, size=DRAWS)
+    drawn = np.random.default_rng(SEED).multinomial(sources, even, size=DRAWS)
     return np.concatenate([np.ones((1, sources)), drawn])
 
 
@@ -51,9 +52,7 @@ def ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> NDArray[np
     return np.asarray(np.divide(part, whole, out=nothing, where=whole > 0))
 
 
-def estimate(
-    folds: Sequence[EvaluationResult], row: str = "fused", *, seed: int = 0
-) -> Mapping[str, Estimate]:
+def estimate(folds: Sequence[EvaluationResult], row: str = "fused") -> Mapping[str, Estimate]:
     """`top1`, `top5` and `mean_class` accuracy: the mean over the folds, with intervals.
 
     `mean_class` averages the accuracy within each class over the classes that occur.
@@ -61,7 +60,7 @@ def estimate(
     sources = sorted({source for fold in folds for source in fold.sources or fold.names})
     index = {source: place for place, source in enumerate(sources)}
     tallies = [_tally(fold, row, index) for fold in folds]
-    values = _accuracies(tallies, draws(len(sources), seed))
+    values = _accuracies(tallies, draws(len(sources)))
     names = ("top1", "top5", "mean_class")
     return {name: estimated(column) for name, column in zip(names, values.T, strict=True)}
 

@@ -47,15 +47,15 @@ class Bin:
     accuracy: float
 
 
-def reliability(scores: Scores, truth: Indices, *, bins: int = BINS) -> tuple[Bin, ...]:
+def reliability(scores: Scores, truth: Indices) -> tuple[Bin, ...]:
     """Return the bins that hold videos, by rising confidence, of unnormalised scores (N, K)."""
     probabilities = softmax(scores)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return tuple(
         Bin(int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean()))
-        for inside in (place == number for number in range(bins))
+        for inside in (place == number for number in range(BINS))
         if inside.any()
     )
 
@@ -90,8 +90,8 @@ def fit_temperature(scores: Scores, truth: Indices) -> float:
     return float(np.exp((cold + hot) / 2))
 
 
-def calibration_sample(split: Split, *, most: int = MOST_VIDEOS, seed: int = 0) -> list[VideoItem]:
-    """Draw at most `most` training videos by a hash of seed and name, the same on any machine.
+def calibration_sample(split: Split) -> list[VideoItem]:
+    """Draw at most `MOST_VIDEOS` training videos by a hash of their names, the same anywhere.
 
     Raises:
         DatasetError: the data has no training videos, or tests on some of them.
@@ -108,8 +108,8 @@ def calibration_sample(split: Split, *, most: int = MOST_VIDEOS, seed: int = 0) 
         )
     return sorted(
         split.train,
-        key=lambda item: hashlib.sha256(os.fsencode(f"{seed} {item.name}")).digest(),
-    )[:most]
+        key=lambda item: hashlib.sha256(os.fsencode(item.name)).digest(),
+    )[:MOST_VIDEOS]
 
 
 def calibrate(

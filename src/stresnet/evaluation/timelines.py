@@ -57,7 +57,7 @@ class Recording:
     source: str
 
 
-def measure(recordings: Sequence[Recording], *, seed: int = 0) -> Mapping[str, Estimate]:
+def measure(recordings: Sequence[Recording]) -> Mapping[str, Estimate]:
     """Return every measure, in [0, 1] or seconds, with its 95 % interval over sources.
 
     A measure that has nothing to measure, as the onset without a single match, is nan.
@@ -68,7 +68,7 @@ def measure(recordings: Sequence[Recording], *, seed: int = 0) -> Mapping[str, E
     """
     sources = sorted({each.source for each in recordings})
     place = np.array([sources.index(each.source) for each in recordings])
-    values = _values(recordings, draws(len(sources), seed)[:, place])
+    values = _values(recordings, draws(len(sources))[:, place])
     return {name: estimated(of_draws) for name, of_draws in values.items()}
 
 

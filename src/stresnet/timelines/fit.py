@@ -23,7 +23,6 @@ from stresnet.evaluation.timelines import OVERLAPS, segment_counts
 from stresnet.model.model_folder import write_timeline_settings
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.prediction.result import TimelineSettings
-from stresnet.progress import OnProgress, silent
 from stresnet.timelines.evaluate import Scored, score_recordings
 
 SMOOTH = (0.0, 1.0, 2.0, 3.0)  # seconds
@@ -45,7 +44,6 @@ def fit_model(
     background: str | None,
     device: str = "auto",
     precision: str = "auto",
-    on_progress: OnProgress = silent,
 ) -> TimelineSettings:
     """Fit a model's settings of timelines on annotated recordings; record them in its folder.
 
@@ -76,7 +74,6 @@ def fit_model(
         store,
         plain,
         failures=failures,
-        on_progress=on_progress,
     )
     fitted = fit_settings(scored, plain) if scored else plain
     logger.info(

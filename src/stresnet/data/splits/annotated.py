@@ -21,7 +21,7 @@ from stresnet.data.annotations.segments import (
     unlabelled,
     without_overlap,
 )
-from stresnet.data.splits.split import Split, VideoItem, draw_split, make_split
+from stresnet.data.splits.split import TEST_FRACTION, Split, VideoItem, draw_split, make_split
 from stresnet.errors import DatasetError
 
 Lengths: TypeAlias = Mapping[Path, Length]  # of videos
@@ -57,7 +57,6 @@ def read_recordings(
     root: Path,
     given: Recordings,
     is_test: Callable[[Path], bool | None],
-    test_fraction: float,
     seed: int,
 ) -> Split:
     """Read annotation files; test recordings are named in them or by their folder, or drawn.
@@ -81,7 +80,7 @@ def read_recordings(
     }
     tested = {name for name, is_tested in parts.items() if is_tested}
     lengths = {path: length_of(path) for path in {item.path for item in items}}
-    return split_recordings(items, lengths, given, tested or test_fraction, seed)
+    return split_recordings(items, lengths, given, tested or None, seed)
 
 
 def settle(items: Sequence[VideoItem], given: Recordings) -> tuple[list[VideoItem], Lengths]:
@@ -112,16 +111,16 @@ def split_recordings(
     items: Sequence[VideoItem],
     lengths: Lengths,
     given: Recordings,
-    tested: set[str] | float,
+    tested: set[str] | None,
     seed: int,
 ) -> Split:
     """Divide segments by their recordings; add the background to those for training.
 
     Args:
-        tested: names of the test videos; or the fraction to draw.
+        tested: names of the test videos; None: they are drawn.
     """
-    if isinstance(tested, float):
-        split = draw_split(items, tested, seed)
+    if tested is None:
+        split = draw_split(items, TEST_FRACTION, seed)
     else:
         train = (item for item in items if item.name not in tested)
         split = make_split(train, (item for item in items if item.name in tested))

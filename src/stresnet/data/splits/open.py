@@ -22,7 +22,7 @@ from stresnet.data.splits.annotated import (
     split_recordings,
 )
 from stresnet.data.splits.official import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
-from stresnet.data.splits.split import Split, VideoItem, draw_split, make_split
+from stresnet.data.splits.split import TEST_FRACTION, Split, VideoItem, draw_split, make_split
 from stresnet.data.video.inputs import (
     OURS,
     VIDEO_ENDINGS,
@@ -40,7 +40,6 @@ HELD_OUT = (
     *("development", "eval", "evaluation", "holdout", "heldout"),
 )
 FILLER = "(?:set|sets|data|dataset|ds|videos?|clips?|images?|files?|folder|split|part)*"
-TEST_FRACTION = 0.2
 Reader = Callable[[Path, Path, int], Split]  # (videos, lists, fold)
 USE_LAYOUT = (
     "arrange the videos as CLASS/video, {train,test}/CLASS/video, a CSV list with columns path and "
@@ -109,7 +108,7 @@ def _open(
                 remedy="write a list with `stresnet annotations`, and add a column fold",
             )
         root = data if data.is_dir() else data.parent
-        return read_recordings(files, root, recordings, _is_test, TEST_FRACTION, seed)
+        return read_recordings(files, root, recordings, _is_test, seed)
     if data.is_file():
         if data.suffix.lower() != ".csv":
             raise DatasetError(f"{data}: is neither a folder nor a .csv list", remedy=USE_LAYOUT)
@@ -147,10 +146,10 @@ def official_lists(root: Path, lists: Path | None = None) -> tuple[Reader, Path]
     return None
 
 
-def folder_per_class(root: Path, *, test_fraction: float = TEST_FRACTION, seed: int = 0) -> Split:
+def folder_per_class(root: Path, *, seed: int = 0) -> Split:
     """Read root/CLASS/, or root/{train,test}/CLASS/ where these are there; videos at any depth.
 
-    Without a folder `train`, `test_fraction` of each class is drawn for testing, video by video.
+    Without a folder `train`, a fifth of each class is drawn for testing, video by video.
     Clips cut from one source then land on both sides, and the measured accuracy is too high: give
     such clips a column `source` in a CSV list, and the draw keeps sources together. The names of
     training and test folders are `TRAINING` and `HELD_OUT`, in any case, perhaps with `set`.
@@ -166,7 +165,7 @@ def folder_per_class(root: Path, *, test_fraction: float = TEST_FRACTION, seed: 
     if parts is None:
         items, classes = _labelled(root, root, files)
         _require_classes_above(root, classes)
-        split = draw_split(items, test_fraction, seed, classes)
+        split = draw_split(items, TEST_FRACTION, seed, classes)
     else:
         train, train_classes = _labelled(parts[0], root, files)
         test, test_classes = _labelled(parts[1], root, files)
@@ -240,7 +239,6 @@ def csv_list(
     path: Path,
     *,
     fold: int | None = None,
-    test_fraction: float = TEST_FRACTION,
     seed: int = 0,
     recordings: Recordings = Recordings(),  # noqa: B008
 ) -> Split:
@@ -250,8 +248,8 @@ def csv_list(
 
     Paths are relative to the CSV's folder. With a column `fold` (whole numbers), the videos of
     `fold` are for testing and all others for training; None is the lowest. With a column `split`,
-    each row says train or test. With neither, `test_fraction` of each class is drawn, whole sources
-    at a time where there is a column `source`.
+    each row says train or test. With neither, a fifth of each class is drawn, whole sources at a
+    time where there is a column `source`.
 
     Raises:
         DatasetError: the file cannot be read, or rows are not as described (all are listed), or
@@ -262,11 +260,11 @@ def csv_list(
     items = [_csv_item(path, row) for row in rows]
     if rows and "fold" in rows[0]:
         folds = [int(row["fold"]) for row in rows]
-        tested = min(folds) if fold is None else fold
-        if tested not in folds:
+        wanted = min(folds) if fold is None else fold
+        if wanted not in folds:
             known = ", ".join(map(str, sorted(set(folds))))
             raise UsageError(f"{path}: has no fold {fold}", remedy=f"choose from {known}")
-        in_test = [number == tested for number in folds]
+        in_test = [number == wanted for number in folds]
     elif fold is not None:
         raise UsageError(f"{path}: fold {fold} was asked for, but there is no column fold")
     elif rows and "split" in rows[0]:
@@ -282,10 +280,10 @@ def csv_list(
                 remedy="keep whole recordings on one side",
             )
         settled, lengths = settle(items, recordings)
-        part: set[str] | float = for_test if in_test else test_fraction
-        return split_recordings(settled, lengths, recordings, part, seed)
+        tested = for_test if in_test else None
+        return split_recordings(settled, lengths, recordings, tested, seed)
     if not in_test:
-        return draw_split(items, test_fraction, seed)
+        return draw_split(items, TEST_FRACTION, seed)
     train = (item for item, is_test in zip(items, in_test, strict=True) if not is_test)
     test = (item for item, is_test in zip(items, in_test, strict=True) if is_test)
     return make_split(train, test)

@@ -14,6 +14,7 @@ from unicodedata import normalize
 from stresnet.data.store.location import store_path
 from stresnet.errors import DatasetError, UsageError, in_short
 
+TEST_FRACTION = 0.2  # of each class, where nothing says which videos are for testing
 NUMBER = re.compile(r"(\d+)(?:\.0*)?")  # 7, and the 7.0 of spreadsheets and data frames
 
 

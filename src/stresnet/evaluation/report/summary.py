@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stresnet.evaluation.bootstrap import COVERAGE, DRAWS, estimate
+from stresnet.evaluation.bootstrap import COVERAGE, DRAWS, SEED, estimate
 from stresnet.evaluation.calibration import BINS, calibration_error, reliability
 from stresnet.evaluation.comparison import ROWS, Comparison, Entry
 from stresnet.evaluation.metrics import (
@@ -28,12 +28,8 @@ FORMAT = 1
 BEST_FIVE_FROM = 6  # classes; with fewer, top-5 is always right
 
 
-def summarise(comparison: Comparison, *, seed: int = 0) -> dict[str, Any]:
-    """Return all numbers as JSON holds them; fractions in [0, 1], the paper's numbers in per cent.
-
-    Args:
-        seed: of the bootstrap.
-    """
+def summarise(comparison: Comparison) -> dict[str, Any]:
+    """Return all numbers as JSON holds them; fractions in [0, 1], the paper's numbers in per cent."""
     main = comparison.main
     benchmark = benchmark_of(main.class_names)
     fused = (main.scores(), main.truth, main.names, main.class_names)
@@ -51,7 +47,7 @@ def summarise(comparison: Comparison, *, seed: int = 0) -> dict[str, Any]:
         "failures": comparison.failures,
         "main": {"model": main.model, "network": main.network, "protocol": main.protocol.name},
         "table": [
-            _line(entry, row, seed)
+            _line(entry, row)
             for entry in (*comparison.entries, *comparison.idt)
             for row in entry.rows
         ],
@@ -65,13 +61,13 @@ def summarise(comparison: Comparison, *, seed: int = 0) -> dict[str, Any]:
             "device": main.results[-1].device,
             "precision": main.results[-1].precision,
             "interval": f"{COVERAGE:.0%} percentile bootstrap of {DRAWS} draws of sources",
-            "bootstrap_seed": seed,
+            "bootstrap_seed": SEED,
             "calibration_bins": BINS,
         },
     }
 
 
-def _line(entry: Entry, row: str, seed: int) -> dict[str, Any]:
+def _line(entry: Entry, row: str) -> dict[str, Any]:
     """One line of the table."""
     protocol = entry.protocol
     benchmark = benchmark_of(entry.class_names)
@@ -79,7 +75,7 @@ def _line(entry: Entry, row: str, seed: int) -> dict[str, Any]:
         paper = table_4(benchmark).get(entry.network)
     else:
         paper = table_3(benchmark, entry.network, row)
-    estimates = estimate(entry.results, row, seed=seed)
+    estimates = estimate(entry.results, row)
     accuracies: dict[str, Any] = {name: asdict(value) for name, value in estimates.items()}
     if len(entry.class_names) < BEST_FIVE_FROM:
         accuracies["top5"] = None
