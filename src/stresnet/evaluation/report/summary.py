@@ -29,7 +29,7 @@ BEST_FIVE_FROM = 6  # classes; with fewer, top-5 is always right
 
 
 def summarise(comparison: Comparison) -> dict[str, Any]:
-    """Return all numbers as JSON holds them; fractions in [0, 1], the paper's numbers in per cent."""
+    """Return all numbers as JSON holds them: fractions in [0, 1], the paper's in per cent."""
     main = comparison.main
     benchmark = benchmark_of(main.class_names)
     fused = (main.scores(), main.truth, main.names, main.class_names)
