@@ -22,6 +22,7 @@ from typer.testing import CliRunner, Result
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.cli.predict import clock
+from stresnet.data.prepare.preparation import preparation
 from stresnet.data.video.decode import Frame
 from stresnet.errors import EnvironmentProblem
 from stresnet.model import STResNet
@@ -172,8 +173,16 @@ def test_answers_are_not_lost_when_something_ends_the_command(
         assert (found if style == "--jsonl" else found[0])["source"] == str(short)
 
 
-def camera(monkeypatch: pytest.MonkeyPatch, frames: Iterator[Frame]) -> None:
-    monkeypatch.setattr("stresnet.data.video.camera.camera_frames", lambda address: frames)
+def camera(monkeypatch: pytest.MonkeyPatch, frames: Iterator[Frame]) -> list[int]:
+    """Have a camera give these frames; return the short sides that were asked for."""
+    sides: list[int] = []
+
+    def opened(address: str, *, short_side: int) -> Iterator[Frame]:
+        sides.append(short_side)
+        return frames
+
+    monkeypatch.setattr("stresnet.data.video.camera.camera_frames", opened)
+    return sides
 
 
 def test_a_camera_tells_labels_as_they_change(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,6 +199,17 @@ def test_a_camera_tells_labels_as_they_change(world: Path, monkeypatch: pytest.M
     answers: list[dict[str, Any]] = [json.loads(line) for line in lines]
     assert answers[0]["changed"]
     assert {"frames_per_second", "dropped", "delay", "predictions"} <= set(answers[0])
+
+
+def test_a_camera_gives_frames_of_the_size_that_the_model_was_trained_on(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = STResNet(2, "tiny", input_size=32)
+    small = preparation(short_side=64)
+    net.save_pretrained(tmp_path / "model", class_names=["calm", "fight"], preparation=small)
+    sides = camera(monkeypatch, iter(()))
+    run(tmp_path, "0")
+    assert sides == [64]
 
 
 def test_ctrl_c_ends_a_camera_cleanly_and_stops_files(

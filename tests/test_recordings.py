@@ -21,6 +21,7 @@ from stresnet.data.annotations.elan import to_elan
 from stresnet.data.annotations.segments import Length
 from stresnet.data.loading.dataset import Cut, InMemoryVideo, frames_in, segment_of
 from stresnet.data.loading.sampling import FLOWS, HALF, training_centres, valid_centres
+from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.annotated import Recordings, background_items
 from stresnet.data.splits.open import holds_recordings, open_dataset
 from stresnet.data.splits.split import Split, VideoItem, check
@@ -31,6 +32,7 @@ from stresnet.evaluation.timelines import Span
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import recogniser
 from stresnet.prediction.result import Timeline, TimelineSettings
+from stresnet.timelines import evaluate as evaluating
 from stresnet.timelines.evaluate import DEFAULTS, FITTED, Scored, evaluate_timelines
 from stresnet.timelines.fit import fit_settings, mean_f1
 from stresnet.timelines.report import write_timeline_report
@@ -326,11 +328,19 @@ def net_for(settings: dict[str, object]) -> STResNet:
 
 
 def test_evaluation_of_kept_out_recordings(
-    folder: Path, tmp_path: Path, knows_motion: None
+    folder: Path, tmp_path: Path, knows_motion: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net = net_for({"window": 1.0, "stride": 0.25, "smooth": 0.0, "min_duration": 1.0,
                    "background": "still"})  # fmt: skip
-    found = evaluate_timelines(net, folder, store=tmp_path / "store", workers=1)
+    prepared_on: list[object] = []
+
+    def ensure(*videos: object, **options: object) -> object:
+        prepared_on.append(options["device"])
+        return ensure_prepared(*videos, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evaluating, "ensure_prepared", ensure)
+    found = evaluate_timelines(net, folder, store=tmp_path / "store", workers=1, device="cpu")
+    assert prepared_on == ["cpu"]
     (judged,) = found.judged
     assert [span.label for span in judged.found] == ["right", "left", "right"]
     assert found.rows[FITTED][1]["F1@50"].value == 1

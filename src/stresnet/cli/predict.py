@@ -279,13 +279,16 @@ def _watch(
     model: str, address: str, settings: TimelineSettings, as_json: bool, network: dict[str, Any]
 ) -> None:
     """Show what a camera sees, until Ctrl-C or its end."""
+    from stresnet.data.prepare.preparation import short_side
     from stresnet.data.video.camera import camera_frames
+    from stresnet.model import load_model
     from stresnet.prediction.live_labels import live
 
+    net = load_model(model, device=network["device"])
     say("press Ctrl-C to stop")
     labels = live(
-        model,
-        camera_frames(address),
+        net,
+        camera_frames(address, short_side=short_side(net.preparation)),
         window=settings.window,
         stride=settings.stride,
         smooth=settings.smooth,

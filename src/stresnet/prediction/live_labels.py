@@ -239,7 +239,8 @@ def _ending(queue: LatestQueue[Any]) -> Iterator[None]:
 
 def _warm_up(recogniser: Recogniser, flow: TVL1Parameters) -> None:
     """Load and compile what the first answer needs, before the camera's frames grow old."""
-    frames = (Frame(np.zeros((256, 256, 3), np.uint8), time) for time in (0.0, 1.0))
+    black = np.zeros((recogniser.short_side, recogniser.short_side, 3), np.uint8)
+    frames = (Frame(black, time) for time in (0.0, 1.0))
     recogniser.scores(
         EncodedVideo(list(encode_frames(frames, flow=flow, device=recogniser.device)))
     )

@@ -102,7 +102,7 @@ def evaluate_timelines(
     preparing = prepared_like(net.preparation, model=label)
     store = default_store(data, **preparing) if store is None else Path(store)
     videos = ensure_prepared(
-        recordings, store, **preparing, workers=workers, on_progress=on_progress
+        recordings, store, **preparing, workers=workers, device=device, on_progress=on_progress
     )
     require_same_preparation(
         net.preparation, (stored for _, stored in videos.usable()), model=label

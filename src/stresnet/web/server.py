@@ -71,7 +71,7 @@ def serve(
         # Answers that are held back must not delay the end.
         config = uvicorn.Config(
             connections,
-            http=connections.protocol(H11Protocol),  # type: ignore[arg-type]
+            http=connections.protocol(H11Protocol),
             ws="none",
             log_level="warning",
             timeout_graceful_shutdown=1,

@@ -19,6 +19,7 @@ from stresnet.data.annotations.cvat import read_cvat
 from stresnet.data.annotations.elan import read_elan
 from stresnet.data.annotations.label_studio import read_label_studio
 from stresnet.data.annotations.via import CSV_MARK, read_via_csv, read_via_project
+from stresnet.files import read_text
 
 ENDINGS = (".eaf", ".json", ".xml", ".zip", ".csv", ".tsv", ".txt")
 LARGEST = 500_000_000  # bytes; no annotation file is larger, and a forged archive must end
@@ -81,10 +82,7 @@ def _text(path: Path) -> str:
             if info.file_size > LARGEST:
                 raise zipfile.BadZipFile("annotations.xml is too large")
             return archive.read(info).decode("utf-8-sig")
-    content = path.read_bytes()
-    # BORIS and spreadsheets on Windows may write UTF-16.
-    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return content.decode("utf-16" if utf16 else "utf-8-sig")
+    return read_text(path)
 
 
 def _read_xml(path: Path, text: str, tiers: Collection[str]) -> list[Annotation]:
