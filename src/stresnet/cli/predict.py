@@ -141,7 +141,7 @@ def predict(
 
     Short videos get a ranked list of classes; long ones a timeline of labelled segments.
     """
-    from stresnet.data.video.inputs import LiveInput, find_inputs
+    from stresnet.data.video.inputs import find_inputs
     from stresnet.files import require_writable
     from stresnet.flow import FAST
     from stresnet.prediction.outputs import output_paths, to_csv
@@ -162,8 +162,8 @@ def predict(
     if outs and timeline is False:
         raise UsageError("files are made from timelines", remedy="leave --whole out")
     found = [find_inputs(each, allow_network=allow_network) for each in inputs]
-    videos = [video for each in found if isinstance(each, tuple) for video in each]
-    cameras = [each for each in found if isinstance(each, LiveInput)]
+    videos = [video for each in found if not isinstance(each, str) for video in each]
+    cameras = [each for each in found if isinstance(each, str)]
     asked = {
         "window": window,
         "stride": stride,
@@ -179,7 +179,7 @@ def predict(
                 "a camera comes alone, and gives lines or --json", remedy="record a file first"
             )
         made = TimelineSettings(**settings)
-        _watch(model, cameras[0].address, made, as_json or as_jsonl, network)
+        _watch(model, cameras[0], made, as_json or as_jsonl, network)
         raise typer.Exit
     if out is not None:
         from stresnet.cli.prepare import say_report
@@ -201,7 +201,7 @@ def predict(
         with engine_at(ray, out) as engine, progress("predict") as on_progress:
             report = recognise_many(
                 one,
-                [video.path for video in videos],
+                [path for path, _ in videos],
                 out,
                 workers=workers,
                 engine=engine,
@@ -211,7 +211,7 @@ def predict(
         raise typer.Exit(1 if report.failures else 0)
     if ray is not None or workers is not None:
         raise UsageError("--ray and --workers write into a folder", remedy="name it with --out")
-    names = [video.name for video in videos]
+    names = [name for _, name in videos]
     paths = [output_paths(out, names, ending) for ending, out in outs.items()]
     for out, of_out in zip(outs.values(), paths, strict=True):
         is_file = of_out == [out]
@@ -219,7 +219,7 @@ def predict(
     show = ItemProgress("seconds")
     outcomes = recognise_each(
         model,
-        [video.path for video in videos],
+        [path for path, _ in videos],
         timeline=True if outs else timeline,
         settings=settings,
         top_k=top_k,
@@ -231,12 +231,12 @@ def predict(
     answers: list[Prediction | Timeline] = []
     failed = 0
     try:
-        for (_, outcome), video, *files in zip(outcomes, videos, *paths, strict=False):
+        for (_, outcome), (video, _), *files in zip(outcomes, videos, *paths, strict=False):
             show.finish()
             try:
                 if isinstance(outcome, StresnetError):
                     raise outcome
-                _write(outcome, video.path, files)
+                _write(outcome, video, files)
             except VideoError as error:
                 say(f"failed: {error}")
                 failed += 1

@@ -31,21 +31,6 @@ STREAM_SCHEMES = ("rtsp", "rtsps")
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class VideoInput:
-    """A video file, and the name of its outputs: a relative path with `/`."""
-
-    path: Path
-    name: str
-
-
-@dataclass(frozen=True)
-class LiveInput:
-    """A camera's number ("0"), or the address of a stream ("rtsp://...")."""
-
-    address: str
-
-
 @dataclass
 class FoundFiles:
     """The files below some folders.
@@ -139,8 +124,8 @@ def find_videos(place: Path, *, by_name: bool = False) -> list[tuple[Path, str]]
     return [(path, name) for name, path in found]
 
 
-def find_inputs(given: str, *, allow_network: bool = False) -> LiveInput | tuple[VideoInput, ...]:
-    """Find the videos that an argument stands for, in order.
+def find_inputs(given: str, *, allow_network: bool = False) -> str | list[tuple[Path, str]]:
+    """Find the videos that an argument stands for, in order, as `find_videos` does.
 
     A file is itself. A folder stands for the videos at any depth of it, a pattern with `*`, `?` or
     `**` for what matches, a `.txt` file for its lines, each a file, folder or pattern relative to
@@ -151,33 +136,30 @@ def find_inputs(given: str, *, allow_network: bool = False) -> LiveInput | tuple
     Args:
         allow_network: rtsp:// addresses may be opened.
 
+    Returns:
+        (path, name) of each; or a text for what is no file: a camera's number, a stream's address.
+
     Raises:
         UsageError: an address that may not be opened.
         DatasetError: there is no video, or a list cannot be read.
     """
     if given.isdecimal():
-        return LiveInput(given)
-    if "://" in given:
-        return _stream(given, allow_network)
-    path = Path(given)
-    if path.suffix.lower() in LIST_ENDINGS:
-        return _listed(path)
-    return _videos(given)
-
-
-def _stream(address: str, allow_network: bool) -> LiveInput:
-    scheme = address.split("://")[0].lower()
-    if scheme not in STREAM_SCHEMES:
+        return given
+    scheme, is_address, _ = given.partition("://")
+    if not is_address:
+        path = Path(given)
+        return _listed(path) if path.suffix.lower() in LIST_ENDINGS else _videos(given)
+    if scheme.lower() not in STREAM_SCHEMES:
         raise UsageError(
             f"{scheme}:// addresses are not fetched",
             remedy="download the video, and name the file",
         )
     if not allow_network:
         raise UsageError(f"{scheme}:// needs the network", remedy="allow it with --allow-network")
-    return LiveInput(address)
+    return given
 
 
-def _listed(path: Path) -> tuple[VideoInput, ...]:
+def _listed(path: Path) -> list[tuple[Path, str]]:
     try:
         lines = re.split(r"\r\n|\n|\r", read_text(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -198,7 +180,7 @@ def _listed(path: Path) -> tuple[VideoInput, ...]:
         raise DatasetError(
             f"{printable(path)}: lists no video", remedy="write one path on each line"
         )
-    return tuple(video for entry in entries for video in _videos(str(path.parent / entry), entry))
+    return [video for entry in entries for video in _videos(str(path.parent / entry), entry)]
 
 
 def as_spelt_on_disk(path: Path) -> Path:
@@ -215,19 +197,19 @@ def as_spelt_on_disk(path: Path) -> Path:
     return found if found.exists() else path
 
 
-def _videos(given: str, name: str = "") -> tuple[VideoInput, ...]:
+def _videos(given: str, name: str = "") -> list[tuple[Path, str]]:
     path = as_spelt_on_disk(Path(given))
     if path.is_dir():
-        return tuple(VideoInput(video, name) for video, name in find_videos(path))
+        return find_videos(path)
     if path.exists() or not glob.has_magic(given):
-        return (VideoInput(path, _inside(name or path.name)),)
+        return [(path, _inside(name or path.name))]
     matches = sorted(glob.glob(given, recursive=True))  # noqa: PTH207 Path's takes no "/a/*"
     found = [Path(match) for match in matches if not Path(match).is_dir()]
     if not matches:
         raise DatasetError(f"{given}: matches no file", remedy="check the pattern")
     if folders := len(matches) - len(found):
         logger.info("%s: left out: %d folders (for all in them: **/*)", given, folders)
-    return tuple(VideoInput(match, _inside(match)) for match in found)
+    return [(match, _inside(match)) for match in found]
 
 
 def _inside(path: str | Path) -> str:
