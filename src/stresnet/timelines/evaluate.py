@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.preparation import prepared_like, require_same_preparation
 from stresnet.data.splits.annotated import Recordings
 from stresnet.data.splits.open import open_dataset
-from stresnet.data.splits.split import Split, VideoItem
+from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import default_store, store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, StoreError
@@ -94,7 +95,15 @@ def evaluate_timelines(
     net = models.load(label, fold, device)
     recogniser = Recogniser(net, device=device, precision=precision, protocol=protocol)
     settings = recogniser.settings({"background": background} if background else {})
-    split = open_recordings(data, fold=fold, seed=seed, overlap=overlap)
+    split = open_dataset(
+        data, fold=fold, seed=seed, recordings=Recordings(overlap=overlap or "error")
+    )
+    if not any(item.span for item in split.test):
+        raise DatasetError(
+            f"{data}: holds no annotated recording for testing",
+            remedy="add recordings, or put some into a folder test; `stresnet evaluate` takes "
+            "clips, too",
+        )
     require_known({item.label for item in split.test}, net, str(data))
     recordings = list({item.name: item for item in split.test}.values())
     if warning := models.warning(label, fold, recordings):
@@ -133,26 +142,6 @@ def evaluate_timelines(
     )
 
 
-def open_recordings(
-    data: Path, *, fold: int | None = None, seed: int = 0, overlap: str | None = None
-) -> Split:
-    """Open data whose test recordings are to be judged.
-
-    Raises:
-        DatasetError: it has no annotated recordings for testing.
-    """
-    split = open_dataset(
-        data, fold=fold, seed=seed, recordings=Recordings(overlap=overlap or "error")
-    )
-    if not any(item.span for item in split.test):
-        raise DatasetError(
-            f"{data}: holds no annotated recording for testing",
-            remedy="add recordings, or put some into a folder test; `stresnet evaluate` takes "
-            "clips, too",
-        )
-    return split
-
-
 @dataclass(frozen=True)
 class Scored:
     """One recording: what the network saw in its windows, and what people marked.
@@ -188,6 +177,7 @@ def score_recordings(
     """Score the recordings that the items are segments of, one after the other.
 
     Args:
+        items: in the order of their names, as a split has them.
         store: of the prepared recordings.
         settings: `window` and `stride` count here; the others can be changed afterwards.
         failures: takes the name and the reason of a recording that is damaged; what is in it
@@ -195,7 +185,8 @@ def score_recordings(
         on_progress: called with seconds of each recording.
     """
     scored = []
-    for name, segments in _by_recording(items).items():
+    for name, of_name in groupby(items, key=lambda item: item.name):
+        segments = list(of_name)
         if name in failures:
             continue
         stored = StoredVideo(store_path(store, name))
@@ -211,10 +202,3 @@ def score_recordings(
         labelled = tuple(span for span in truth if span.label != settings.background)
         scored.append(Scored(name, found, labelled, segments[0].source_key, stored))
     return scored
-
-
-def _by_recording(items: Iterable[VideoItem]) -> dict[str, list[VideoItem]]:
-    found: dict[str, list[VideoItem]] = {}
-    for item in items:
-        found.setdefault(item.name, []).append(item)
-    return found
