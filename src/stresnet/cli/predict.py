@@ -172,14 +172,22 @@ def predict(
         "background": background,
     }
     settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    network: dict[str, Any] = {"device": device, "precision": precision, "threads": threads}
+    how: dict[str, Any] = {
+        "timeline": True if outs else timeline,
+        "settings": settings,
+        "top_k": top_k,
+        "flow": FAST if fast else None,
+        "protocol": "quick" if fast else "paper",
+        "device": device,
+        "precision": precision,
+    }
     if cameras:
         if len(found) > 1 or outs or as_csv or timeline is not None or background is not None:
             raise UsageError(
                 "a camera comes alone, and gives lines or --json", remedy="record a file first"
             )
-        made = TimelineSettings(**settings)
-        _watch(model, cameras[0], made, as_json or as_jsonl, network)
+        network = {"device": device, "precision": precision, "threads": threads}
+        _watch(model, cameras[0], TimelineSettings(**settings), as_json or as_jsonl, network)
         raise typer.Exit
     if out is not None:
         from stresnet.cli.prepare import say_report
@@ -188,19 +196,9 @@ def predict(
 
         if outs or as_json or as_jsonl or as_csv or threads is not None:
             raise UsageError("--out is a form of its own", remedy="leave the others out")
-        one = RecogniseOne(
-            model,
-            timeline=timeline,
-            settings=settings,
-            top_k=top_k,
-            flow=FAST if fast else None,
-            protocol="quick" if fast else "paper",
-            device=device,
-            precision=precision,
-        )
         with engine_at(ray, out) as engine, progress("predict") as on_progress:
             report = recognise_many(
-                one,
+                RecogniseOne(model, **how),
                 [path for path, _ in videos],
                 out,
                 workers=workers,
@@ -220,13 +218,9 @@ def predict(
     outcomes = recognise_each(
         model,
         [path for path, _ in videos],
-        timeline=True if outs else timeline,
-        settings=settings,
-        top_k=top_k,
-        flow=FAST if fast else None,
-        protocol="quick" if fast else "paper",
+        threads=threads,
         on_progress=show,
-        **network,
+        **how,
     )
     answers: list[Prediction | Timeline] = []
     failed = 0
@@ -245,7 +239,7 @@ def predict(
             for warning in outcome.warnings:
                 logger.warning(f"{_shown(outcome.source)}: {warning}")
             if as_jsonl:
-                typer.echo(json.dumps(_plain(outcome, top_k)))
+                typer.echo(json.dumps(outcome.as_dict(top_k=top_k)))
             elif as_csv:
                 typer.echo(to_csv([outcome], top_k=top_k, header=len(answers) == 1), nl=False)
             elif not as_json:
@@ -254,7 +248,7 @@ def predict(
         show.finish()
         outcomes.close()
         if as_json and (answers or failed):  # also when something ends the command early
-            typer.echo(json.dumps([_plain(each, top_k) for each in answers], indent=1))
+            typer.echo(json.dumps([each.as_dict(top_k=top_k) for each in answers], indent=1))
     if failed:
         raise typer.Exit(1)
 
@@ -350,12 +344,6 @@ def clock(seconds: float) -> str:
     """Format seconds as h:mm:ss.s."""
     tenths = round(seconds * 10)
     return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
-
-
-def _plain(found: Prediction | Timeline, top_k: int) -> dict[str, Any]:
-    from stresnet.prediction.result import Timeline
-
-    return found.as_dict(top_k=top_k) if isinstance(found, Timeline) else found.as_dict()
 
 
 def _shown(path: str | Path) -> str:

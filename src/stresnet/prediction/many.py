@@ -20,7 +20,6 @@ from stresnet.evaluation.scoring import kept_model
 from stresnet.files import require_writable, write_text
 from stresnet.flow import TVL1Parameters
 from stresnet.prediction.recognise import Settings, recognise_each
-from stresnet.prediction.result import Timeline
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes
 
@@ -62,9 +61,7 @@ class RecogniseOne:
         )
         if isinstance(found, Exception):
             raise found
-        if isinstance(found, Timeline):
-            return Done(value=found.as_dict(top_k=self.top_k))
-        return Done(value=found.as_dict())
+        return Done(value=found.as_dict(top_k=self.top_k))
 
 
 def recognise_many(

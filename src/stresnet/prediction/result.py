@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -79,9 +79,9 @@ class Prediction:
         """The best class's score of both streams, in [0, 1]."""
         return self.predictions[0].score
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
+    def as_dict(self, *, top_k: int | None = None) -> dict[str, Any]:
+        """Return plain values for JSON; `top_k` classes, or None for all that are ranked."""
+        return asdict(replace(self, predictions=self.predictions[:top_k]))
 
 
 @dataclass(frozen=True)
