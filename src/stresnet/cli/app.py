@@ -29,7 +29,7 @@ app = typer.Typer(
 notes = Console(stderr=True, highlight=False, soft_wrap=True)
 logger = logging.getLogger("stresnet")
 
-FAILURES_SHOWN = 20
+SHOWN = 20  # failures, and warnings
 UNFORESEEN = 70  # the exit code for a mistake of ours: EX_SOFTWARE of sysexits.h
 OTHER_OUTPUT = "Fix: free some space, or write elsewhere; then run the same command again"
 
@@ -175,9 +175,14 @@ def say(line: str) -> None:
     notes.print(escape(line))
 
 
-def say_failures(failures: Sequence[tuple[str, str]], where: str) -> None:
-    """Name what failed and why; only the first ones if there are many."""
-    for name, reason in failures[:FAILURES_SHOWN]:
-        say(f"failed: {name}: {reason}")
-    if len(failures) > FAILURES_SHOWN:
-        say(f"and {len(failures) - FAILURES_SHOWN} more; all are in {where}")
+def say_each(kind: str, named: Sequence[tuple[str, str]], rest: str) -> None:
+    """Name what failed, or what is odd, and why.
+
+    Args:
+        kind: what comes before each name, as "failed".
+        rest: where to look for the others if there are many.
+    """
+    for name, reason in named[:SHOWN]:
+        say(f"{kind}: {name}: {reason}")
+    if len(named) > SHOWN:
+        say(f"and {len(named) - SHOWN} more; {rest}")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stresnet.cli.app import say, say_failures
+from stresnet.cli.app import say, say_each
 from stresnet.cli.options import (
     Data,
     Device,
@@ -125,7 +125,7 @@ def evaluate(
             )
         Console().print(timeline_table(write_timeline_report(evaluation, out)))
         say(f"look at {out / 'index.html'}")
-        say_failures(list(evaluation.failures.items()), str(out / "report.json"))
+        say_each("failed", list(evaluation.failures.items()), f"all are in {out / 'report.json'}")
         raise typer.Exit(1 if evaluation.failures else 0)
     with engine_at(ray, out) as engine, progress("evaluate") as on_progress:
         comparison = evaluate(
@@ -147,7 +147,7 @@ def evaluate(
         )
     Console().print(console_table(write_report(comparison, out)))
     say(f"look at {out / 'index.html'}")
-    say_failures(list(comparison.failures.items()), str(out / "report.json"))
+    say_each("failed", list(comparison.failures.items()), f"all are in {out / 'report.json'}")
     raise typer.Exit(1 if comparison.failures else 0)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from stresnet.cli.app import say, say_failures
+from stresnet.cli.app import say, say_each
 from stresnet.cli.options import Data, Fold, Lists, Ray, Seed, Videos, Workers
 from stresnet.cli.progress import progress
 
@@ -89,7 +89,7 @@ def evaluate(
     write_scores(table, out / "scores.npz")
     Console().print(accuracy_table([table], found.truth))
     say(f"{len(table.names)} videos: {out / 'scores.npz'}")
-    say_failures(list(failures.items()), str(out / "failures.csv"))
+    say_each("failed", list(failures.items()), f"all are in {out / 'failures.csv'}")
     raise typer.Exit(1 if failures else 0)
 
 

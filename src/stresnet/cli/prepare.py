@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stresnet.cli.app import FAILURES_SHOWN, say, say_failures
+from stresnet.cli.app import say, say_each
 from stresnet.cli.options import Device, DryRun, Ray, Threads, Videos, Workers
 from stresnet.cli.progress import progress
 from stresnet.data.formats.layouts import Layout
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from stresnet.data.store.flow_check import CheckReport
     from stresnet.workers import JobReport
 
+PARTS = "`stresnet check` on a part of the store shows all of that part"
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -191,8 +191,8 @@ def check(
     folder = store.parent if store.is_file() else store
     with engine_at(ray, folder) as engine, progress("check") as on_progress:
         report = check_stores(store, workers=workers, engine=engine, on_progress=on_progress)
-    say_warnings(report.warnings)
-    say_failures(report.failures, "no list; check parts of the store")
+    say_each("warning", report.warnings, PARTS)
+    say_each("failed", report.failures, PARTS)
     say_findings(report)
     if report.all_well:
         lost = len({name for name, _ in report.warnings})
@@ -237,16 +237,8 @@ def say_report(
         f"{len(report.failures)} failed"
         + (f", {len(report.warnings)} warnings" if report.warnings else "")
     )
-    say_warnings(report.warnings)
-    say_failures(report.failures, str(folder / failures_file))
-
-
-def say_warnings(warnings: Sequence[tuple[str, str]]) -> None:
-    """Name the videos of which something was lost; the first ones, if there are many."""
-    for name, warning in warnings[:FAILURES_SHOWN]:
-        say(f"warning: {name}: {warning}")
-    if len(warnings) > FAILURES_SHOWN:
-        say(f"and {len(warnings) - FAILURES_SHOWN} more warnings; `stresnet check` has all of one")
+    say_each("warning", report.warnings, PARTS)
+    say_each("failed", report.failures, f"all are in {folder / failures_file}")
 
 
 def say_findings(report: CheckReport) -> None:
@@ -263,7 +255,7 @@ def say_preparation(estimate: PreparationEstimate, out: Path) -> None:
         f"{estimate.videos} videos: {to_do} to prepare, {estimate.prepared} already there, "
         f"{len(estimate.failures)} cannot be opened"
     )
-    say_failures(estimate.failures, "the list that a run writes")
+    say_each("failed", estimate.failures, "a run lists all of them")
     if not to_do:
         return
     say(f"{estimate.frames:,.0f} frames, {duration(estimate.seconds)} of video")

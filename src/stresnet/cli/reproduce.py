@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from stresnet.cli.app import say, say_failures
+from stresnet.cli.app import say, say_each
 from stresnet.cli.options import (
     Device,
     DryRun,
@@ -87,5 +87,6 @@ def reproduce(
     found = reproduce(job)
     Console().print(Markdown(markdown(found, job.name)))
     say(f"look at {job.out / 'report' / 'index.html'}; the tables as text: {job.out / 'tables.md'}")
-    say_failures(list(found["failures"].items()), str(job.out / "report" / "report.json"))
+    rest = f"all are in {job.out / 'report' / 'report.json'}"
+    say_each("failed", list(found["failures"].items()), rest)
     raise typer.Exit(1 if found["failures"] else 0)
