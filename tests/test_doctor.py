@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,9 +31,10 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
     without_processes(monkeypatch)
 
 
-def only(findings: Iterator[Finding]) -> Finding:
-    (finding,) = findings
-    return finding
+def of(check: environment.Check) -> Finding:
+    found = check()
+    assert found is not None
+    return Finding("topic", *found)
 
 
 def test_this_very_machine_works() -> None:
@@ -49,11 +49,11 @@ def test_this_very_machine_works() -> None:
 
 
 def test_a_check_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def explodes() -> Iterator[Finding]:
-        yield Finding("first", State.FINE, "good")
+    def explodes() -> environment.Found:
         raise ImportError("libcuda.so: no such file\nand more")
 
-    monkeypatch.setattr(environment, "CHECKS", {"torch": explodes})
+    checks = (("first", lambda: (State.FINE, "good", "")), ("torch", explodes))
+    monkeypatch.setattr(environment, "CHECKS", checks)
     first, second = examine_environment()
     assert (first.topic, second.topic) == ("first", "torch")
     assert second.state is State.BROKEN
@@ -78,14 +78,14 @@ def test_an_ffmpeg_with_a_known_hole(
     version: str, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("av.ffmpeg_version_info", version)
-    finding = only(environment.ffmpeg())
+    finding = of(environment.ffmpeg)
     assert finding.state is state
     assert ("CVE-2026-8461" in finding.says) == (state is State.BROKEN)
 
 
 def test_an_encoder_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("av.codecs_available", {"mpeg4"})
-    assert only(environment.ffmpeg()).state is State.LIMITED
+    assert of(environment.ffmpeg).state is State.LIMITED
 
 
 def test_two_opencvs_are_in_each_others_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,9 +94,9 @@ def test_two_opencvs_are_in_each_others_way(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(environment, "distributions", lambda: found)
 
     installed("opencv-python", "numpy")
-    assert not list(environment.opencv())
+    assert environment.opencv() is None
     installed("opencv_contrib_python_headless", "numpy", "opencv-python")
-    finding = only(environment.opencv())
+    finding = of(environment.opencv)
     assert finding.state is State.LIMITED
     assert "opencv-contrib-python-headless, opencv-python overwrite each other" in finding.says
     assert "pip uninstall -y opencv-contrib-python-headless opencv-python;" in finding.remedy
@@ -105,9 +105,9 @@ def test_two_opencvs_are_in_each_others_way(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_gpu_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "resolve_device", lambda name: torch.device("cpu"))
     monkeypatch.setattr(environment.shutil, "which", lambda name: None)
-    assert only(environment.network()).state is State.FINE
+    assert of(environment.network).state is State.FINE
     monkeypatch.setattr(environment.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
-    finding = only(environment.network())
+    finding = of(environment.network)
     assert finding.state is State.LIMITED
     assert "NVIDIA" in finding.says
 
@@ -115,19 +115,19 @@ def test_a_gpu_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_flow_that_is_not_cached_wrong_or_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stresnet.flow.jit.cache_folder", lambda: None)
     monkeypatch.setattr(environment, "flow_error", lambda device: 0.01)
-    finding = only(environment.optical_flow())
+    finding = of(environment.optical_flow)
     assert finding.state is State.LIMITED
     assert "NUMBA_CACHE_DIR" in finding.remedy
 
     monkeypatch.setattr("stresnet.flow.jit.cache_folder", lambda: Path("folder"))
-    assert "cached in folder" in only(environment.optical_flow()).says
+    assert "cached in folder" in of(environment.optical_flow).says
     monkeypatch.setattr(environment, "flow_error", lambda device: 3.0)
-    finding = only(environment.optical_flow())
+    finding = of(environment.optical_flow)
     assert finding.state is State.BROKEN
     assert "misses a motion of 3 px by 3.00 px" in finding.says
 
     monkeypatch.setattr(environment, "flow_error", lambda device: 1 / 0)
-    finding = only(environment.optical_flow())
+    finding = of(environment.optical_flow)
     assert finding.state is State.BROKEN
     assert "ZeroDivisionError" in finding.says
     assert "delete folder" in finding.remedy

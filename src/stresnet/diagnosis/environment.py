@@ -9,12 +9,12 @@ from __future__ import annotations
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import distributions, version
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -49,37 +49,34 @@ class Finding:
     remedy: str = ""
 
 
+Found: TypeAlias = tuple[State, str, str]  # of a `Finding`, all but the topic
+Check: TypeAlias = Callable[[], Found | None]  # None: nothing to tell
+
+
 def examine_environment() -> tuple[Finding, ...]:
     """Try everything that stresnet needs, which takes seconds; one failure stops no other check."""
-    return tuple(finding for topic, check in CHECKS.items() for finding in _guarded(topic, check))
+    tried = ((topic, _guarded(check)) for topic, check in CHECKS)
+    return tuple(Finding(topic, *found) for topic, found in tried if found)
 
 
-def _guarded(topic: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _guarded(check: Check) -> Found | None:
     """Turn any exception into a finding: a broken library may raise anything when imported."""
     try:
-        yield from check()
+        return check()
     except Exception as error:
         lines = str(error).splitlines() or [""]
-        yield Finding(
-            topic,
-            State.BROKEN,
-            f"{type(error).__name__}: {lines[0]}",
-            "reinstall the package that the message names: pip install --force-reinstall PACKAGE",
-        )
+        fix = "reinstall the package that the message names: pip install --force-reinstall PACKAGE"
+        return State.BROKEN, f"{type(error).__name__}: {lines[0]}", fix
 
 
-def versions() -> Iterator[Finding]:
+def versions() -> Found:
     """Name the versions that a bug report needs."""
     shown = ", ".join(f"{name} {version(name)}" for name in SHOWN)
-    yield Finding(
-        "versions",
-        State.FINE,
-        f"Python {platform.python_version()}, {shown} "
-        "(for more: pip check; python -m torch.utils.collect_env)",
-    )
+    more = "for more: pip check; python -m torch.utils.collect_env"
+    return State.FINE, f"Python {platform.python_version()}, {shown} ({more})", ""
 
 
-def ffmpeg() -> Iterator[Finding]:
+def ffmpeg() -> Found:
     """Decode a clip that ships, and look for a release with a known hole, and for H.264."""
     import av
 
@@ -92,50 +89,42 @@ def ffmpeg() -> Iterator[Finding]:
     numbers = re.match(r"n?(\d+)\.(\d+)(?:\.(\d+))?", av.ffmpeg_version_info)
     release = tuple(int(number or 0) for number in numbers.groups()) if numbers else None
     if release is not None and release < SAFE_FFMPEG.get(release[0], (9,)):
-        yield Finding(
-            "FFmpeg", State.BROKEN, f"{found}: a crafted video runs code (CVE-2026-8461)",
-            REINSTALL_AV,
-        )  # fmt: skip
-    elif "libx264" not in av.codecs_available:
-        yield Finding(
-            "FFmpeg", State.LIMITED, f"{found}: cannot write H.264, which browsers play",
-            REINSTALL_AV,
-        )  # fmt: skip
-    else:
-        yield Finding("FFmpeg", State.FINE, f"{found}: decodes; writes H.264")
+        return State.BROKEN, f"{found}: a crafted video runs code (CVE-2026-8461)", REINSTALL_AV
+    if "libx264" not in av.codecs_available:
+        return State.LIMITED, f"{found}: cannot write H.264, which browsers play", REINSTALL_AV
+    return State.FINE, f"{found}: decodes; writes H.264", ""
 
 
-def optical_flow() -> Iterator[Finding]:
+def optical_flow() -> Found:
     """Compute the flow of a texture that moves, and say where its machine code is cached."""
     from stresnet.flow.jit import cache_folder
 
-    topic, folder = "optical flow", cache_folder()
+    folder = cache_folder()
     fix = f"delete {folder}; if that does not help: pip install --force-reinstall numba llvmlite"
     try:
         error = flow_error("cpu")
     except Exception as reason:  # of the compiler, or because cached machine code is damaged
-        problem = f"TV-L1 fails ({type(reason).__name__}: {reason})"
-        yield Finding(topic, State.BROKEN, problem, fix)
-        return
+        return State.BROKEN, f"TV-L1 fails ({type(reason).__name__}: {reason})", fix
     if error > GOOD_FLOW:
-        problem = f"TV-L1 misses a motion of {SHIFT} px by {error:.2f} px"
-        yield Finding(topic, State.BROKEN, problem, fix)
-    elif folder is None:
-        yield Finding(
-            topic,
+        return State.BROKEN, f"TV-L1 misses a motion of {SHIFT} px by {error:.2f} px", fix
+    if folder is None:
+        return (
             State.LIMITED,
             "TV-L1 works, but its machine code cannot be cached: each process compiles it again",
             "set NUMBA_CACHE_DIR to a folder that can be written",
         )
-    else:
-        yield Finding(topic, State.FINE, f"TV-L1 works; its machine code is cached in {folder}")
-    if gpu() is not None and (error := flow_error("cuda")) > GOOD_FLOW:
-        yield Finding(
-            topic,
-            State.LIMITED,
-            f"TV-L1 on the GPU misses a motion of {SHIFT} px by {error:.2f} px",
-            "reinstall torch, or its driver; until then, choose --device cpu",
-        )
+    return State.FINE, f"TV-L1 works; its machine code is cached in {folder}", ""
+
+
+def flow_on_gpu() -> Found | None:
+    """Compute the same flow on the GPU, if there is one."""
+    if gpu() is None or (error := flow_error("cuda")) <= GOOD_FLOW:
+        return None
+    return (
+        State.LIMITED,
+        f"TV-L1 on the GPU misses a motion of {SHIFT} px by {error:.2f} px",
+        "reinstall torch, or its driver; until then, choose --device cpu",
+    )
 
 
 def flow_error(device: str) -> float:
@@ -150,7 +139,7 @@ def flow_error(device: str) -> float:
     return float(np.abs(np.median(flow[0], axis=(1, 2)) - (SHIFT, 0)).max())
 
 
-def network() -> Iterator[Finding]:
+def network() -> Found:
     """Run a small network on the device that "auto" stands for."""
     import torch
 
@@ -166,19 +155,15 @@ def network() -> Iterator[Finding]:
     name = card(device) if device.type == "cuda" else "the processor"
     runs = f"runs on {name} ({device}, {tested.precision}, torch {torch.__version__})"
     if not all(bool(scores.isfinite().all()) for scores in streams):
-        yield Finding(
-            "network", State.BROKEN, f"{runs} with wrong numbers", "reinstall torch, or its driver"
-        )
-    elif device.type == "cpu" and shutil.which("nvidia-smi"):
-        yield Finding(
-            "network",
+        return State.BROKEN, f"{runs} with wrong numbers", "reinstall torch, or its driver"
+    if device.type == "cpu" and shutil.which("nvidia-smi"):
+        return (
             State.LIMITED,
             f"{runs}, although this machine has an NVIDIA GPU",
             "install a CUDA build of torch (https://pytorch.org/get-started/locally), or update "
             "the driver; in a container, use --gpus all",
         )
-    else:
-        yield Finding("network", State.FINE, runs)
+    return State.FINE, runs, ""
 
 
 def card(device: torch.device) -> str:
@@ -194,23 +179,21 @@ def card(device: torch.device) -> str:
     )
 
 
-def opencv() -> Iterator[Finding]:
+def opencv() -> Found | None:
     """Look for several OpenCV distributions: all are called cv2 and overwrite each other."""
     names = {str(each.metadata["Name"]).lower().replace("_", "-") for each in distributions()}
     found = sorted(name for name in names if name.startswith("opencv-"))
-    if len(found) > 1:
-        yield Finding(
-            "OpenCV",
-            State.LIMITED,
-            f"{', '.join(found)} overwrite each other",
-            f"pip uninstall -y {' '.join(found)}; pip install 'stresnet[idt]'",
-        )
+    if len(found) < 2:
+        return None
+    fix = f"pip uninstall -y {' '.join(found)}; pip install 'stresnet[idt]'"
+    return State.LIMITED, f"{', '.join(found)} overwrite each other", fix
 
 
-CHECKS: Mapping[str, Callable[[], Iterator[Finding]]] = {
-    "versions": versions,
-    "FFmpeg": ffmpeg,
-    "optical flow": optical_flow,
-    "network": network,
-    "OpenCV": opencv,
-}
+CHECKS: tuple[tuple[str, Check], ...] = (
+    ("versions", versions),
+    ("FFmpeg", ffmpeg),
+    ("optical flow", optical_flow),
+    ("optical flow", flow_on_gpu),
+    ("network", network),
+    ("OpenCV", opencv),
+)
