@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Literal
 
 BenchmarkName = Literal["UCF101", "HMDB51"]
 BENCHMARKS: tuple[BenchmarkName, ...] = ("UCF101", "HMDB51")
 # The number of classes, and a few that no other data set has together.
-_SIGNS: Mapping[BenchmarkName, tuple[int, frozenset[str]]] = MappingProxyType(
-    {
-        "UCF101": (101, frozenset({"applyeyemakeup", "handstandpushups", "yoyo"})),
-        "HMDB51": (51, frozenset({"brush_hair", "shoot_bow", "wave"})),
-    }
-)
+_SIGNS: Mapping[BenchmarkName, tuple[int, frozenset[str]]] = {
+    "UCF101": (101, frozenset({"applyeyemakeup", "handstandpushups", "yoyo"})),
+    "HMDB51": (51, frozenset({"brush_hair", "shoot_bow", "wave"})),
+}
 
 # Our row -> the paper's column of Table 3, (UCF101, HMDB51).
-TABLE_3: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {
-        "two-stream appearance": (82.29, 43.42),
-        "two-stream motion": (79.05, 55.47),
-        "two-stream fused": (89.47, 60.59),
-        "ST-ResNet fused": (92.76, 65.57),
-        "ST-ResNet* fused": (93.46, 66.41),
-    }
-)
+TABLE_3: Mapping[str, tuple[float, float]] = {
+    "two-stream appearance": (82.29, 43.42),
+    "two-stream motion": (79.05, 55.47),
+    "two-stream fused": (89.47, 60.59),
+    "ST-ResNet fused": (92.76, 65.57),
+    "ST-ResNet* fused": (93.46, 66.41),
+}
 
 # Table 4: rows with which ours compare.
-TABLE_4: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {
-        "improved dense trajectories (IDT)": (86.4, 61.7),
-        "two-stream fusion": (92.5, 65.4),
-        "two-stream fusion + IDT": (93.5, 69.2),
-        "ST-ResNet*": (93.4, 66.4),
-        "ST-ResNet* + IDT": (94.6, 70.3),
-    }
-)
+TABLE_4: Mapping[str, tuple[float, float]] = {
+    "improved dense trajectories (IDT)": (86.4, 61.7),
+    "two-stream fusion": (92.5, 65.4),
+    "two-stream fusion + IDT": (93.5, 69.2),
+    "ST-ResNet*": (93.4, 66.4),
+    "ST-ResNet* + IDT": (94.6, 70.3),
+}
 
 
 def benchmark_of(class_names: Sequence[str]) -> BenchmarkName | None:

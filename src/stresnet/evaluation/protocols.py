@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -55,9 +54,9 @@ TEN_CROP = Protocol("ten-crop", crops="five")
 CENTRE_CROP = Protocol("centre-crop", crops="centre", mirrored=False)
 QUICK = Protocol("quick", chunks=8, mirrored=False)
 
-PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
-    {protocol.name: protocol for protocol in (PAPER, RELEASED_CODE, TEN_CROP, CENTRE_CROP, QUICK)}
-)
+PROTOCOLS: Mapping[str, Protocol] = {
+    protocol.name: protocol for protocol in (PAPER, RELEASED_CODE, TEN_CROP, CENTRE_CROP, QUICK)
+}
 
 
 def protocols_named(names: Sequence[str]) -> tuple[Protocol, ...]:

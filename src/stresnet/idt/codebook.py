@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,14 +28,12 @@ from stresnet.files import atomic_write
 from stresnet.idt.feature_file import count_trajectories, iter_blocks
 from stresnet.idt.layout import COLUMNS, NUM_COLUMNS, Float32, optional
 
-KINDS: Mapping[str, slice] = MappingProxyType(
-    {
-        "trajectory": COLUMNS["trajectory"],
-        "hog": COLUMNS["hog"],
-        "hof": COLUMNS["hof"],
-        "mbh": slice(COLUMNS["mbhx"].start, COLUMNS["mbhy"].stop),
-    }
-)
+KINDS: Mapping[str, slice] = {
+    "trajectory": COLUMNS["trajectory"],
+    "hog": COLUMNS["hog"],
+    "hof": COLUMNS["hof"],
+    "mbh": slice(COLUMNS["mbhx"].start, COLUMNS["mbhy"].stop),
+}
 USUAL = ("hog", "hof", "mbh")
 GAUSSIANS = 256
 SAMPLES = 256_000  # trajectories to learn from

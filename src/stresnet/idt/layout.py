@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,21 +42,22 @@ TIME = LENGTH // TIMES  # frames
 
 ORIENTATIONS = 8
 # The bins of the four histograms of a cell, which lie beside each other.
-HISTOGRAMS: Mapping[str, slice] = MappingProxyType(
-    {"hog": slice(0, 8), "hof": slice(8, 17), "mbhx": slice(17, 25), "mbhy": slice(25, 33)}
-)
+HISTOGRAMS: Mapping[str, slice] = {
+    "hog": slice(0, 8),
+    "hof": slice(8, 17),
+    "mbhx": slice(17, 25),
+    "mbhy": slice(25, 33),
+}
 BINS = 33
 
-COLUMNS: Mapping[str, slice] = MappingProxyType(
-    {
-        "info": slice(0, 10),
-        "trajectory": slice(10, 40),
-        "hog": slice(40, 136),
-        "hof": slice(136, 244),
-        "mbhx": slice(244, 340),
-        "mbhy": slice(340, 436),
-    }
-)
+COLUMNS: Mapping[str, slice] = {
+    "info": slice(0, 10),
+    "trajectory": slice(10, 40),
+    "hog": slice(40, 136),
+    "hof": slice(136, 244),
+    "mbhx": slice(244, 340),
+    "mbhy": slice(340, 436),
+}
 NUM_COLUMNS = 436
 
 
