@@ -84,11 +84,12 @@ def evaluate(
         [video for video in videos if video.name not in failures]
         for videos in (split.train, split.test)
     )
-    found = train_and_test(out, training, tested)
-    table = ScoreTable(str(out), found.names, found.scores, found.class_names, found.truth)
+    class_names, scores, truth = train_and_test(out, training, tested)
+    names = tuple(video.name for video in tested)
+    table = ScoreTable(str(out), names, scores, class_names, truth)
     write_scores(table, out / "scores.npz")
-    Console().print(accuracy_table([table], found.truth))
-    say(f"{len(table.names)} videos: {out / 'scores.npz'}")
+    Console().print(accuracy_table([table], truth))
+    say(f"{len(names)} videos: {out / 'scores.npz'}")
     say_each("failed", list(failures.items()), f"all are in {out / 'failures.csv'}")
     raise typer.Exit(1 if failures else 0)
 

@@ -42,32 +42,26 @@ ENOUGH = 1e-3  # gain of the mean log-likelihood that ends learning
 LEAST_VARIANCE = 1e-3  # of the points'; a Gaussian must not shrink onto a point
 BATCH = 8192  # points that k-means looks at in one step
 
-MIXTURE_PARTS = ("weights", "means", "variances")  # in the file
+MIXTURE_PARTS = {"weights": "weights_", "means": "means_", "variances": "covariances_"}
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """K Gaussians in D dimensions: weights (K,), means and variances (K, D), float32."""
+def gaussian_mixture(weights: Float32, means: Float32, variances: Float32) -> Any:
+    """Return K Gaussians in D dimensions as a fitted `sklearn.mixture.GaussianMixture`.
 
-    weights: Float32
-    means: Float32
-    variances: Float32
-
-    def as_scikit(self) -> Any:
-        """Return the same as a fitted `sklearn.mixture.GaussianMixture`."""
-        fitted = optional("sklearn.mixture").GaussianMixture(
-            len(self.weights), covariance_type="diag"
-        )
-        fitted.weights_, fitted.means_ = self.weights, self.means
-        fitted.covariances_ = self.variances
-        fitted.precisions_cholesky_ = 1 / np.sqrt(self.variances)
-        return fitted
+    Args:
+        weights: (K,).
+        means, variances: (K, D).
+    """
+    fitted = optional("sklearn.mixture").GaussianMixture(len(weights), covariance_type="diag")
+    fitted.weights_, fitted.means_, fitted.covariances_ = weights, means, variances
+    fitted.precisions_cholesky_ = 1 / np.sqrt(variances)
+    return fitted
 
 
-def learn_mixture(points: Float32, gaussians: int, *, seed: int = 0) -> Mixture:
-    """Fit a mixture to points (n, D) by expectation maximisation, from the centres of k-means."""
+def learn_mixture(points: Float32, gaussians: int, *, seed: int = 0) -> Any:
+    """Fit a `gaussian_mixture` to points (n, D) by expectation maximisation, from k-means."""
     points = np.ascontiguousarray(points, np.float32)
     least = float(points.var(axis=0).min() * LEAST_VARIANCE) or float(np.finfo(np.float32).eps)
     k_means = optional("sklearn.cluster").MiniBatchKMeans(
@@ -89,17 +83,17 @@ def learn_mixture(points: Float32, gaussians: int, *, seed: int = 0) -> Mixture:
     with warnings.catch_warnings():  # fifty iterations are enough, converged or not
         warnings.simplefilter("ignore", optional("sklearn.exceptions").ConvergenceWarning)
         mixture.fit(points)
-    parts = (mixture.weights_, mixture.means_, mixture.covariances_)
-    return Mixture(*(np.ascontiguousarray(part, np.float32) for part in parts))
+    parts = (getattr(mixture, part) for part in MIXTURE_PARTS.values())
+    return gaussian_mixture(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
 
-def fisher_sum(mixture: Mixture, points: Float32) -> NDArray[np.float64]:
+def fisher_sum(mixture: Any, points: Float32) -> NDArray[np.float64]:
     """Compute n times the Fisher vector (2 K D,) of points (n, D), by means, then by deviations."""
     if not len(points):
-        return np.zeros(2 * mixture.means.size)
-    vector = optional("skimage.feature").fisher_vector(points, mixture.as_scikit())
+        return np.zeros(2 * mixture.means_.size)
+    vector = optional("skimage.feature").fisher_vector(points, mixture)
     # After the gradients by the weights; scikit-image counts deviations the other way.
-    by_means, by_deviations = np.split(vector[len(mixture.weights) :], 2)
+    by_means, by_deviations = np.split(vector[len(mixture.weights_) :], 2)
     return len(points) * np.concatenate([by_means, -by_deviations])
 
 
@@ -116,7 +110,7 @@ class Words:
 
     centre: Float32
     axes: Float32
-    mixture: Mixture
+    mixture: Any
 
     def reduced(self, descriptors: Float32) -> Float32:
         """(n, D) -> (n, D/2)."""
@@ -132,11 +126,11 @@ class Codebook:
     @property
     def size(self) -> int:
         """Numbers in a vector."""
-        return sum(2 * words.mixture.means.size for words in self.words.values())
+        return sum(2 * words.mixture.means_.size for words in self.words.values())
 
     def encode(self, blocks: Iterable[Float32]) -> Float32:
         """Encode a video's trajectories, blocks of (n, 436), as one vector; zeros without any."""
-        sums = {kind: np.zeros(2 * words.mixture.means.size) for kind, words in self.words.items()}
+        sums = {kind: np.zeros(2 * words.mixture.means_.size) for kind, words in self.words.items()}
         count = 0
         for block in blocks:
             count += len(block)
@@ -153,7 +147,8 @@ class Codebook:
         arrays: dict[str, Float32] = {}
         for kind, words in self.words.items():
             arrays |= {f"{kind}.centre": words.centre, f"{kind}.axes": words.axes}
-            arrays |= {f"{kind}.{part}": array for part, array in vars(words.mixture).items()}
+            mixture = {name: getattr(words.mixture, part) for name, part in MIXTURE_PARTS.items()}
+            arrays |= {f"{kind}.{name}": array for name, array in mixture.items()}
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         header = json.dumps({"learnt_from": learnt_from, "kinds": list(self.words)})
         with atomic_write(path) as partial:
@@ -173,7 +168,7 @@ def load_codebook(path: Path) -> tuple[Codebook, str]:
                 kind: Words(
                     file.get_tensor(f"{kind}.centre"),
                     file.get_tensor(f"{kind}.axes"),
-                    Mixture(*(file.get_tensor(f"{kind}.{part}") for part in MIXTURE_PARTS)),
+                    gaussian_mixture(*(file.get_tensor(f"{kind}.{p}") for p in MIXTURE_PARTS)),
                 )
                 for kind in header["kinds"]
             }

@@ -19,7 +19,6 @@ import json
 import logging
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -161,22 +160,15 @@ def _digest(parts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Tested:
-    """What the machines say of the test videos: names (n), scores (n, K), true classes (n,)."""
-
-    names: tuple[str, ...]
-    class_names: tuple[str, ...]
-    scores: npt.NDArray[np.float64]
-    truth: npt.NDArray[np.int64]
-
-
 def train_and_test(
     folder: Path, training: Sequence[VideoItem], tested: Sequence[VideoItem]
-) -> Tested:
+) -> tuple[tuple[str, ...], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Train on some videos of a folder that `encode` wrote, and score others.
 
     Memory: 8 N² bytes for N videos.
+
+    Returns:
+        The names of the classes (K), scores (n, K) and true classes (n,) of the n test videos.
 
     Raises:
         DatasetError: there are fewer than two classes for training or no test videos, or some of
@@ -203,12 +195,8 @@ def train_and_test(
         .decision_function(of_tested)
         for name in class_names
     ]
-    return Tested(
-        names=tuple(video.name for video in tested),
-        class_names=class_names,
-        scores=np.stack(scores, axis=1),
-        truth=np.array([class_names.index(video.label) for video in tested]),
-    )
+    truth = np.array([class_names.index(video.label) for video in tested])
+    return class_names, np.stack(scores, axis=1), truth
 
 
 def _inner_products(folder: Path, names: list[str], count: int) -> npt.NDArray[np.float64]:

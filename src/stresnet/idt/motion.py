@@ -16,7 +16,6 @@ They could leave out points in boxes around people, from a detector of their own
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from stresnet.idt.layout import Float32, Grey, optional
 cv2 = optional("cv2")
 
 Points = npt.NDArray[np.float32]  # (n, 2), x then y, pixels
+Features = tuple[Points, npt.NDArray[np.uint8]]  # and descriptors (n, 32), compared bit by bit
 Homography = npt.NDArray[np.float64]  # (3, 3): from the first frame to the second
 
 STILL: Homography = np.eye(3)
@@ -66,14 +66,6 @@ class DenseFlow:
         return np.ascontiguousarray(flow.transpose(2, 0, 1), dtype=np.float32)
 
 
-@dataclass(frozen=True)
-class Features:
-    """Points of a frame and their descriptors: (n, 2) and (n, 32) bytes, compared bit by bit."""
-
-    points: Points
-    descriptors: npt.NDArray[np.uint8]
-
-
 class Camera:
     """Follows the camera through a video; each frame's features are found once."""
 
@@ -100,22 +92,21 @@ class Camera:
     def _features(self, frame: Grey) -> Features:
         keypoints, descriptors = self._detector.detectAndCompute(frame, None)
         if descriptors is None:
-            return Features(np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8))
-        points = np.array([keypoint.pt for keypoint in keypoints], np.float32)
-        return Features(points, descriptors)
+            return np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8)
+        return np.array([keypoint.pt for keypoint in keypoints], np.float32), descriptors
 
     def _matched(self, before: Features, after: Features) -> tuple[Points, Points]:
+        (start, of_start), (end, of_end) = before, after
         apart_x, apart_y = (
-            np.abs(np.subtract.outer(after.points[:, axis], before.points[:, axis]))
-            for axis in (0, 1)
+            np.abs(np.subtract.outer(end[:, axis], start[:, axis])) for axis in (0, 1)
         )
         near = ((apart_x < REACH) & (apart_y < REACH)).astype(np.uint8)
         found: Any = ()
         if near.any():
-            found = self._matcher.match(after.descriptors, before.descriptors, near)
+            found = self._matcher.match(of_end, of_start, near)
         of_after = np.array([match.queryIdx for match in found], np.intp)
         of_before = np.array([match.trainIdx for match in found], np.intp)
-        return before.points[of_before], after.points[of_after]
+        return start[of_before], end[of_after]
 
 
 def _corners(first: Grey, flow: Float32) -> tuple[Points, Points]:
