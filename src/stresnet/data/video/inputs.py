@@ -137,7 +137,7 @@ def find_inputs(given: str, *, allow_network: bool = False) -> str | list[tuple[
         allow_network: rtsp:// addresses may be opened.
 
     Returns:
-        (path, name) of each; or a text for what is no file: a camera's number, a stream's address.
+        (path, name) of each; or the text itself of a camera's number or a stream's address.
 
     Raises:
         UsageError: an address that may not be opened.
