@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from stresnet.data.prepare import ensure
+from stresnet.data.prepare.many import PrepareReport
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation import calibration
@@ -24,7 +25,6 @@ from stresnet.evaluation.calibration import (
 from stresnet.evaluation.metrics import softmax
 from stresnet.evaluation.protocols import CENTRE_CROP
 from stresnet.model import STResNet
-from stresnet.workers import JobReport
 from tiny_data import CLASSES, toy_store
 
 
@@ -142,4 +142,4 @@ def test_the_temperature_never_sees_a_tested_video(
 
 def nothing_to_prepare(videos: list[tuple[Path, str]], store: Path, **options: object) -> object:
     """In place of `prepare`, for stores that a test has made."""
-    return JobReport((), tuple(name for _, name in videos), ())
+    return PrepareReport((), tuple(name for _, name in videos), ())

@@ -16,7 +16,11 @@ from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.cli.prepare import layout_folder
 from stresnet.data.formats.layouts import Layout
+from stresnet.data.prepare.preparation import PREPARATION
+from stresnet.data.store.index import Indexed, Look, add_to_index, read_index
 from stresnet.data.store.jpeg import encode_grey
+from stresnet.data.store.location import store_path
+from stresnet.data.store.reader import StoredVideo
 
 
 @pytest.fixture(autouse=True)
@@ -195,6 +199,36 @@ def test_check_is_content_with_good_stores(tmp_path):
     result = stresnet("check", tmp_path)
     assert result.exit_code == 0
     assert "2 prepared videos: all intact, and nothing odd about their flow" in result.stderr
+
+
+def test_check_writes_the_index_again(tmp_path):
+    """What is damaged is not in it; what it knew of the videos stays."""
+    for seed in range(3):
+        moving_store(tmp_path, f"run/{seed}.mp4", frames=9, seed=seed)
+    looks = [Look.of(store_path(tmp_path, f"run/{seed}.mp4")) for seed in range(3)]
+    found = Indexed("sha256 0", "0", PREPARATION, source=Look(1, 2, 3, 4), store=looks[0])
+    add_to_index(tmp_path, {"run/0.mp4": found, "run/gone.mp4": found}, part="index-1-of-2.sqlite")
+    store_path(tmp_path, "run/2.mp4").write_bytes(b"no store")
+    assert stresnet("check", tmp_path, "--index").exit_code == 1
+    rows = dict(read_index(tmp_path))
+    assert {name: (row.source, row.store) for name, row in rows.items()} == {
+        "run/0.mp4": (Look(1, 2, 3, 4), looks[0]),
+        "run/1.mp4": (None, looks[1]),
+    }
+    assert rows["run/1.mp4"].seal == StoredVideo(store_path(tmp_path, "run/1.mp4")).seal
+    assert [path.name for path in tmp_path.glob("index*")] == ["index.sqlite"]
+    assert "--index" in stresnet("check", store_path(tmp_path, "run/1.mp4"), "--index").stderr
+
+
+def test_pack_says_what_it_did(tmp_path):
+    moving_store(tmp_path / "store", "run/0.mp4")
+    for told in ("1 packed, 0 already there", "0 packed, 1 already there"):
+        result = stresnet("pack", tmp_path / "store", "--out", tmp_path / "shards")
+        assert result.exit_code == 0
+        assert told in result.stderr
+    result = stresnet("check", tmp_path / "shards")
+    assert "1 prepared videos: all intact" in result.stderr
+    assert stresnet("check", tmp_path / "shards", "--index").exit_code == 2
 
 
 def test_check_names_damages(tmp_path):

@@ -18,6 +18,7 @@ import stresnet.data.prepare.many as many
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
+from stresnet.data.prepare.many import PrepareReport
 from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import VARIABLE, default_store, store_path
 from stresnet.data.store.reader import StoredVideo
@@ -27,7 +28,6 @@ from stresnet.model import STResNet
 from stresnet.training.estimate import estimate_training
 from stresnet.training.plan import plan
 from stresnet.training.recipes import QUICK
-from stresnet.workers import JobReport
 from toy_training import RECIPE as TOY
 
 RECIPE = replace(TOY, short_side=QUICK.short_side, flow=QUICK.flow)
@@ -114,7 +114,7 @@ def test_the_environment_may_choose_another_place(
 
 def test_damage_is_said_wherever_videos_are_used(caplog: pytest.LogCaptureFixture) -> None:
     """Train and evaluate get their videos here; a broken one is left out, a cut one is used."""
-    lost = JobReport(done=("a.avi",), warnings=(("a.avi", "damaged or truncated: 25 frames"),))
+    lost = PrepareReport(done=("a.avi",), warnings=(("a.avi", "damaged or truncated: 25 frames"),))
     items = [VideoItem(Path("a.avi"), "left", "a.avi")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ensure, "prepare", lambda *_, **__: lost)

@@ -17,6 +17,7 @@ from making_stores import write_store
 from stresnet.cli import app
 from stresnet.data.prepare import ensure
 from stresnet.data.prepare.ensure import PreparedVideos
+from stresnet.data.prepare.many import PrepareReport
 from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Origin, StoredVideo
@@ -33,7 +34,6 @@ from stresnet.evaluation.scoring import score_videos
 from stresnet.model import STResNet, load_model
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.progress import Progress
-from stresnet.workers import JobReport
 from tiny_data import CLASSES, PREPARATION, toy_store, toy_video
 
 NETWORKS = {
@@ -68,11 +68,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def nothing_to_prepare(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stores are made; what is not there has failed."""
 
-    def prepare(videos: list[tuple[Path, str]], store: Path, **options: object) -> JobReport:
+    def prepare(videos: list[tuple[Path, str]], store: Path, **options: object) -> PrepareReport:
         missing = tuple(
             (name, "audio only") for _, name in videos if not store_path(store, name).exists()
         )
-        return JobReport((), (), missing)
+        return PrepareReport((), (), missing)
 
     monkeypatch.setattr(ensure, "prepare", prepare)
 
@@ -173,7 +173,10 @@ def test_a_stopped_evaluation_goes_on(
     monkeypatch.setattr(scoring, "score_video", until_the_third)
     with pytest.raises(KeyboardInterrupt):
         compared(world, tmp_path)
-    assert len(read_scores(tmp_path / "scores" / "two_stream.centre-crop.fold1.npz").names) == 3
+    assert (
+        len(read_scores(tmp_path / "scores" / "two_stream.centre-crop.fold1.part-00000.npz").names)
+        == 3
+    )
     seen.clear()
     monkeypatch.setattr(scoring, "score_video", score)
     went_on = compared(world, tmp_path)
@@ -197,7 +200,8 @@ def test_scores_survive_a_kill_within_half_a_minute(
     monkeypatch.setattr(scoring, "save_arrays", spy)
     net = load_model(world / "run" / "two_stream")
     score_videos(net, videos_of(world), protocol=CENTRE_CROP, cache=tmp_path / "a.npz")
-    assert written == [1, 2, 2]
+    assert written == [1, 1, 2]  # two parts, and the whole
+    assert [path.name for path in tmp_path.glob("*.npz")] == ["a.npz"]
 
 
 def videos_of(world: Path) -> PreparedVideos:

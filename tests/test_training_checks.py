@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from making_stores import write_store
+from stresnet.data.prepare.ensure import PreparedVideos
 from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import store_path
@@ -122,10 +123,11 @@ def test_a_network_records_how_its_videos_were_prepared(tmp_path: Path) -> None:
     ours = json.loads(json.dumps(dict(PREPARATION)))
     first, second = store("a.mp4", ours), store("b.mp4", ours)
     imported = store("c.mp4", ours | {"imported_from": "denseflow"})
-    assert common_preparation([first, second], tmp_path) == ours
-    assert common_preparation([imported], tmp_path)["imported_from"] == "denseflow"
+    prepared = PreparedVideos((first, second, imported), tmp_path, {})
+    assert common_preparation([first, second], prepared) == ours
+    assert common_preparation([imported], prepared)["imported_from"] == "denseflow"
     with pytest.raises(DatasetError, match=r"a\.mp4 and c\.mp4 differ in imported_from"):
-        common_preparation([first, second, imported], tmp_path)
+        common_preparation([first, second, imported], prepared)
 
 
 def test_the_check_leaves_torch_s_random_state(data: Path, tmp_path: Path) -> None:

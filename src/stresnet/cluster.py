@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from stresnet.errors import EnvironmentProblem, JobError, StresnetError, UsageError
-from stresnet.files import require_writable
+from stresnet.files import address_of, require_writable
 from stresnet.progress import OnProgress, Progress, silent
 from stresnet.workers import DEADLINE, Engine, Job, Name, Result, Worker, map_in_processes
 
@@ -62,7 +62,7 @@ def cluster(address: str, folder: Path, *, cpus: float = 1, gpus: float = 0) -> 
     Args:
         address: "auto" (a cluster that runs on this machine, or $RAY_ADDRESS), HOST:PORT of its
             head, or "local": a cluster of this machine alone, for this run.
-        folder: where the jobs write. All machines must see it.
+        folder: where the jobs write. All machines must see it, unless it is an address.
         cpus, gpus: of a machine for each job; a part of a GPU is a number below 1.
 
     Raises:
@@ -79,6 +79,7 @@ def cluster(address: str, folder: Path, *, cpus: float = 1, gpus: float = 0) -> 
             "--ray needs Ray, which is not installed", remedy="pip install 'stresnet[ray]'"
         ) from error
     _require_answer(address)
+    folder = folder if address_of(folder) is None else Path.cwd()
     require_writable(folder)
     try:
         ray.init(

@@ -28,9 +28,22 @@ from stresnet.errors import EnvironmentProblem, UsageError
 MARK = ".stresnet"  # in folders that this program has made
 STALE_SECONDS = 24 * 3600  # after which a partial of another machine counts as abandoned
 
+SCHEMES = ("s3", "gs", "hf", "memory")  # of object stores; the last is in this process's memory
+
+_ADDRESS = re.compile(rf"({'|'.join(SCHEMES)}):/+(.*)", re.DOTALL)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FAILING = (errno.EFBIG, errno.EIO, errno.EROFS)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
+
+
+def address_of(path: str | Path) -> str | None:
+    """The address of an object store that a path holds; None of a file or folder on a disk.
+
+    A `Path` holds an address with a slash less, s3:/bucket/key, so that what is written for folders
+    (`folder / name`, `path.parent`) is right for both. `stresnet.cloud` reads and writes them.
+    """
+    found = _ADDRESS.fullmatch(str(path))
+    return f"{found[1]}://{found[2]}" if found else None
 
 
 @contextmanager
@@ -135,8 +148,14 @@ def require_writable(folder: Path, *, mark: bool = True) -> None:
             writes there is none of the videos that it is given, wherever the folder lies.
 
     Raises:
+        UsageError: it is an address.
         EnvironmentProblem: it cannot be created or written.
     """
+    if (address := address_of(folder)) is not None:
+        raise UsageError(
+            f"{address}: only prepared videos and shards are written to an object store",
+            remedy="name a folder; or use `stresnet prepare --store` and `stresnet pack --out`",
+        )
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if mark and not any(folder.iterdir()):

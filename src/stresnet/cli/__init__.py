@@ -12,7 +12,7 @@ from stresnet.cli.evaluate import evaluate, fuse
 from stresnet.cli.explain import explain, export
 from stresnet.cli.idt import IDT_VERBS
 from stresnet.cli.predict import demo, predict
-from stresnet.cli.prepare import check, flow, import_, prepare
+from stresnet.cli.prepare import check, flow, import_, pack, prepare
 from stresnet.cli.reproduce import reproduce
 from stresnet.cli.serve import serve
 from stresnet.cli.train import train
@@ -24,6 +24,7 @@ register(
     import_,
     annotations,
     check,
+    pack,
     flow,
     train,
     evaluate,

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from stresnet.cli.app import say, say_each
 from stresnet.cli.options import (
+    Cache,
     Data,
     Device,
     Fold,
@@ -24,6 +25,7 @@ from stresnet.cli.options import (
     Seed,
     Store,
     Workers,
+    local_store,
     numbers,
 )
 from stresnet.cli.progress import progress
@@ -56,6 +58,7 @@ def evaluate(
     lists: Lists = None,
     seed: Seed = 0,
     store: Store = None,
+    cache: Cache = None,
     protocols: Annotated[
         str,
         typer.Option(help="One or more of paper,released-code,ten-crop,centre-crop."),
@@ -100,6 +103,7 @@ def evaluate(
     from stresnet.timelines.report import console_table as timeline_table
     from stresnet.timelines.report import write_timeline_report
 
+    store = local_store(store, cache)
     if fold is not None and folds is not None:
         raise UsageError("--fold and --folds are both given", remedy="give one of them")
     if holds_recordings(data):

@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from stresnet.cli.progress import progress
 from stresnet.errors import UsageError
 
 Model = Annotated[
@@ -37,6 +38,14 @@ Store = Annotated[
     typer.Option(
         help="Folder of prepared videos; what is missing is added. [default: the data's own "
         "folder in ./store, or in $STRESNET_STORE]",
+        show_default=False,
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder on this machine's disk for a copy of --store, a folder of shards or its "
+        "address; made before the start.",
         show_default=False,
     ),
 ]
@@ -109,6 +118,24 @@ Overlap = Annotated[
         show_default=False,
     ),
 ]
+
+
+def local_store(store: Path | None, cache: Path | None) -> Path | None:
+    """Return the folder to read prepared videos from: --store, or its copy in --cache.
+
+    Raises:
+        UsageError: the two don't belong together.
+        EnvironmentProblem: the copy cannot be made.
+    """
+    from stresnet.data.store.pack import cached
+
+    if store is None:
+        if cache is not None:
+            raise UsageError("--cache is for a copy of --store", remedy="name both")
+        return None
+    with progress("copy") as on_progress:
+        return cached(store, cache, on_progress=on_progress)
+
 
 Number = TypeVar("Number", int, float)
 

@@ -11,6 +11,8 @@ from stresnet.cli.app import say, say_each
 from stresnet.cli.options import Device, DryRun, Ray, Threads, Videos, Workers
 from stresnet.cli.progress import progress
 from stresnet.data.formats.layouts import Layout
+from stresnet.errors import UsageError
+from stresnet.files import address_of
 
 if TYPE_CHECKING:
     from stresnet.data.prepare.estimate import PreparationEstimate
@@ -69,6 +71,10 @@ def prepare(
     found = find_videos(videos)
     names = [name for _, name in found]
     layout_names(names if format is not Layout.STORE else (), format)  # clashes, before the work
+    if format is not Layout.STORE and (address := address_of(out)):
+        raise UsageError(
+            f"{address}: other layouts are made of a store on a disk", remedy="leave --format out"
+        )
     if dry_run:
         expected = estimate.estimate_preparation(
             found, out, **preparing, workers=workers, device=device, shard=part
@@ -97,7 +103,7 @@ def prepare(
         usable = {*report.done, *report.skipped}
         names = [name for name in names if name in usable]
         with engine_at(ray, folder) as engine, progress(format.value) as on_progress:
-            report = export(
+            written = export(
                 names,
                 out,
                 folder,
@@ -107,8 +113,8 @@ def prepare(
                 engine=engine,
                 on_progress=on_progress,
             )
-        say_report(report, "written", folder, part.failures_file)
-        failed = failed or bool(report.failures)
+        say_report(written, "written", folder, part.failures_file)
+        failed = failed or bool(written.failures)
     raise typer.Exit(1 if failed else 0)
 
 
@@ -182,15 +188,28 @@ def check(
         Path, typer.Argument(metavar="STORE", help="A prepared video, or a folder of them.")
     ],
     workers: Workers = None,
+    index: Annotated[
+        bool,
+        typer.Option("--index", help="Write the store's index again, of what is intact."),
+    ] = False,
     ray: Ray = None,
 ) -> None:
     """Check prepared videos: every bit, and whether the flow fits the frames."""
     from stresnet.cluster import engine_at
     from stresnet.data.store.flow_check import check_stores
+    from stresnet.data.store.index import is_packed, rebuild_index
+
+    if index and (not store.is_dir() or is_packed(store)):
+        raise UsageError(
+            f"{store}: only a folder of single prepared videos has an index to write again",
+            remedy="leave --index out; `stresnet pack` writes that of shards",
+        )
 
     folder = store.parent if store.is_file() else store
     with engine_at(ray, folder) as engine, progress("check") as on_progress:
         report = check_stores(store, workers=workers, engine=engine, on_progress=on_progress)
+    if index:
+        rebuild_index(store, report.index)
     say_each("warning", report.warnings, PARTS)
     say_each("failed", report.failures, PARTS)
     say_findings(report)
@@ -199,6 +218,26 @@ def check(
         cut = f"; {lost} of damaged or truncated videos" if lost else ""
         say(f"{report.videos} prepared videos: all intact, and nothing odd about their flow{cut}")
     raise typer.Exit(0 if report.all_well else 1)
+
+
+def pack(
+    store: Annotated[
+        Path, typer.Argument(metavar="STORE", help="A folder of prepared videos, or its address.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the shards, or its address.")],
+    shard_mb: Annotated[float, typer.Option(help="Megabytes of a shard.")] = 1000.0,
+) -> None:
+    """Pack prepared videos into large tars, which are read without unpacking. Rerun to resume."""
+    from stresnet.data.store.pack import pack
+
+    with progress("pack") as on_progress:
+        report = pack(store, out, shard_bytes=round(shard_mb * 1e6), on_progress=on_progress)
+    say(
+        f"{out}: {len(report.done)} packed, {len(report.skipped)} already there, "
+        f"{len(report.failures)} failed"
+    )
+    say_each("failed", report.failures, "`stresnet check` names them all")
+    raise typer.Exit(1 if report.failures else 0)
 
 
 def flow(

@@ -12,6 +12,7 @@ import typer
 from stresnet.cli.app import say
 from stresnet.cli.options import (
     DATA,
+    Cache,
     Device,
     DryRun,
     Fold,
@@ -23,6 +24,7 @@ from stresnet.cli.options import (
     SkipBroken,
     Store,
     Weights,
+    local_store,
 )
 from stresnet.errors import UsageError
 
@@ -68,6 +70,7 @@ def train(
     fold: Fold = None,
     lists: Lists = None,
     store: Store = None,
+    cache: Cache = None,
     skip_broken: SkipBroken = False,
     phases: Annotated[
         str, typer.Option(help="Comma-separated; each needs the one before.")
@@ -114,8 +117,11 @@ def train(
 
     if int(os.environ.get("RANK", "0")) > 0:  # of several processes, the first one reports
         logging.getLogger("stresnet").setLevel(logging.ERROR)
+    store = local_store(store, cache)
     if resume is not None:
-        model = run.resume(resume, **given_options(context))
+        changes = given_options(context)
+        changes.pop("cache", None)
+        model = run.resume(resume, **(changes | {"store": store} if store else changes))
     elif data is None:
         raise UsageError("neither DATA nor --resume was given", remedy="name one of them")
     else:

@@ -1,8 +1,11 @@
 """Score every video of a list: prepared video -> `score_video` -> one row of each scores array.
 
-An evaluation's score file (see score_files.py) has three more arrays, so that it resumes if
-interrupted: how long each video took, the seal of each prepared video, and the fingerprint of
-everything else that the scores depend on. A video with another seal or fingerprint is scored again.
+    NAME.npz               an evaluation's score file (see score_files.py), written at the end
+    NAME.part-00000.npz    what was new in half a minute, until then
+
+Both have three more arrays, so that it resumes if interrupted: how long each video took, the seal
+of each prepared video, and the fingerprint of everything else that the scores depend on. A video
+with another seal or fingerprint is scored again.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +37,7 @@ from stresnet.progress import OnProgress, Progress, silent
 from stresnet.workers import Engine
 
 CACHE_FORMAT = 3
-SAVE_SECONDS = 30.0  # between two writes of the scores so far: what a kill can cost
+SAVE_SECONDS = 30.0  # between two parts: what a kill can cost
 
 
 def score_videos(
@@ -62,7 +66,7 @@ def score_videos(
     """
     precision = resolve_precision(precision, net.device)
     identity = fingerprint(net, protocol, precision=precision)
-    known = scored_before(cache, identity)
+    known = {} if cache is None else scored_before(cache, identity)
     failures = dict(videos.failures)
     labels = {item.name: net.class_names.index(item.label) for item in videos.items}
     seals: dict[str, str] = {}
@@ -82,13 +86,15 @@ def score_videos(
             to_do[item.name] = stored
     one = ScoreOne(model, net.device.type, precision, protocol)
     outcomes = _here(one, net, to_do) if engine is None else engine(one, to_do)
+    fresh: list[Scored] = []
     saved = time.monotonic()
 
-    def save(videos: Iterable[Scored]) -> None:
+    def save() -> None:
         nonlocal saved
         saved = time.monotonic()
-        if cache is not None and (kept := list(videos)):
-            save_scored(cache, identity, net.class_names, kept)
+        if cache is not None and fresh:
+            save_scored(next_part(cache), identity, net.class_names, fresh)
+            fresh.clear()
 
     try:
         with closing(outcomes):
@@ -100,15 +106,19 @@ def score_videos(
                     continue
                 scores, seconds = outcome
                 found[name] = Scored(name, labels[name], seals[name], seconds, scores)
+                fresh.append(found[name])
                 if time.monotonic() - saved > SAVE_SECONDS:
-                    save((known | found).values())
+                    save()
                 on_progress(Progress(len(found), len(videos.items) - len(failures), name))
     except BaseException:
-        save((known | found).values())
+        save()
         raise
     items = [item for item in videos.items if item.name in found]
     scored = [found[item.name] for item in items]
-    save(scored)
+    if cache is not None and scored:
+        save_scored(cache, identity, net.class_names, scored)
+        for part in parts_of(cache):
+            part.unlink()
     if not scored:
         reasons = in_short([f"{name}: {reason}" for name, reason in failures.items()], "; ")
         raise DatasetError(f"none of the {len(videos.items)} videos could be scored: {reasons}")
@@ -226,11 +236,28 @@ def save_scored(
     )
 
 
-def scored_before(path: Path | None, fingerprint: str) -> dict[str, Scored]:
-    """Return by name what a file holds of this evaluation; nothing if it is damaged or missing."""
+def parts_of(path: Path) -> list[Path]:
+    """Return the parts that an interrupted run has left beside a score file, in order."""
+    return sorted(path.parent.glob(f"{escape(path.stem)}.part-?????.npz"))
+
+
+def next_part(path: Path) -> Path:
+    """Return the part after those."""
+    numbers = [int(part.stem[-5:]) for part in parts_of(path)]
+    return path.with_suffix(f".part-{max(numbers, default=-1) + 1:05d}.npz")
+
+
+def scored_before(path: Path, fingerprint: str) -> dict[str, Scored]:
+    """Return by name what a score file and its parts hold of this evaluation."""
+    found: dict[str, Scored] = {}
+    for file in (path, *parts_of(path)):
+        found |= _scored_in(file, fingerprint)
+    return found
+
+
+def _scored_in(path: Path, fingerprint: str) -> dict[str, Scored]:
+    """The same of one file; nothing if it is damaged or missing."""
     names = ("names", "truth", "seals", "seconds", "appearance", "motion")
-    if path is None or not path.exists():
-        return {}
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file["fingerprint"]) != fingerprint:

@@ -13,7 +13,8 @@ from stresnet.data.prepare.preparation import prepared_like, require_same_prepar
 from stresnet.data.splits.annotated import Recordings
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.splits.split import VideoItem
-from stresnet.data.store.location import default_store, store_path
+from stresnet.data.store.index import place_of
+from stresnet.data.store.location import default_store
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, StoreError
 from stresnet.evaluation.bootstrap import Estimate
@@ -189,7 +190,7 @@ def score_recordings(
         segments = list(of_name)
         if name in failures:
             continue
-        stored = StoredVideo(store_path(store, name))
+        stored = StoredVideo(place_of(store, name))
         try:
             found = recogniser.timeline_of_store(stored, name, settings, on_progress=on_progress)
         except StoreError as error:

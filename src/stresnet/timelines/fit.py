@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from stresnet.data.splits.split import VideoItem
-from stresnet.data.store.location import store_path
+from stresnet.data.store.index import place_of
 from stresnet.data.store.reader import StoredVideo
 from stresnet.evaluation.timelines import OVERLAPS, segment_counts
 from stresnet.model.model_folder import write_timeline_settings
@@ -64,7 +64,7 @@ def fit_model(
     for name in sorted({item.name for item in items}, key=_hash):
         if not names or seconds < FIT_SECONDS:
             names.add(name)
-            seconds += StoredVideo(store_path(store, name)).duration
+            seconds += StoredVideo(place_of(store, name)).duration
     logger.info("timelines: being fitted on %d recordings, %.1f min", len(names), seconds / 60)
     plain = TimelineSettings(background=background)
     failures: dict[str, str] = {}

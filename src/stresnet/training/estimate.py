@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from stresnet.data.loading.dataset import ChunkDataset, SampleKey
-from stresnet.data.store.location import store_path
+from stresnet.data.store.index import is_stored
 from stresnet.model.st_resnet import FLOW_FIELDS
 from stresnet.training.distributed import DistributedContext, distributed_context
 from stresnet.training.initialisation import network
@@ -72,7 +72,7 @@ def estimate_training(
         StoreError: a prepared video is damaged.
     """
     videos, classes = job.split.train, len(job.split.class_names)
-    prepared = [item for item in videos if store_path(job.store, item.name).exists()]
+    prepared = [item for item in videos if is_stored(job.store, item.name)]
     for warning in job.warnings:
         logger.warning(warning)
     logger.info(f"{len(prepared)} of {len(videos)} training videos are prepared in {job.store}")

@@ -20,7 +20,8 @@ from stresnet.data.loading.dataset import (
 from stresnet.data.splits.annotated import Recordings
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.splits.split import Split, VideoItem, check
-from stresnet.data.store.location import default_store, store_path
+from stresnet.data.store.index import place_of
+from stresnet.data.store.location import default_store
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import UsageError
 from stresnet.training.choice import keep_back
@@ -58,12 +59,12 @@ class TrainingPlan:
         times: dict[str, NDArray[np.float64]] = {}
         labelled = []
         for item in items:
-            path, frames = store_path(self.store, item.name), None
+            place, frames = place_of(self.store, item.name), None
             if item.span:
                 if item.name not in times:
-                    times[item.name] = StoredVideo(path).times
+                    times[item.name] = StoredVideo(place).times
                 frames = frames_in(times[item.name], *item.span)
-            labelled.append(TrainingItem(path, self.split.class_names.index(item.label), frames))
+            labelled.append(TrainingItem(place, self.split.class_names.index(item.label), frames))
         settings = ChunkSettings(
             phase.chunks,
             phase.tau,

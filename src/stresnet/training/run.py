@@ -16,16 +16,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from stresnet.data.prepare.ensure import ensure_prepared
+from stresnet.data.prepare.ensure import PreparedVideos, ensure_prepared
 from stresnet.data.splits.split import VideoItem
-from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import StoredVideo
 from stresnet.device import gpu_errors
 from stresnet.errors import DatasetError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
@@ -136,10 +134,11 @@ def train(
             prepared = ensure_prepared(
                 job.split.train, job.store, **job.recipe.preparing, device=flow_on
             )
-        trained = context.gather_objects(prepared)[0].kept(skip_broken=skip_broken)
+        sent = prepared and replace(prepared, index={})  # which is large
+        trained = context.gather_objects(sent)[0].kept(skip_broken=skip_broken)
         fingerprint = used_in(setup, trained)
-        if context.is_first:
-            preparation = common_preparation(trained, job.store)
+        if prepared is not None:
+            preparation = common_preparation(trained, prepared)
             arguments = {
                 "data": absolute(data),
                 "recipe": job.recipe.as_dict(),
@@ -239,7 +238,7 @@ def resume(run: str | Path, **changes: Any) -> Path:
     )
 
 
-def common_preparation(items: Sequence[VideoItem], store: Path) -> dict[str, Any]:
+def common_preparation(items: Sequence[VideoItem], videos: PreparedVideos) -> dict[str, Any]:
     """Return how all of the videos were prepared, which their network's config.json records.
 
     Raises:
@@ -247,16 +246,16 @@ def common_preparation(items: Sequence[VideoItem], store: Path) -> dict[str, Any
         StoreError: a prepared video is damaged.
     """
     first, *others = {item.name: item for item in items}.values()
-    preparation = StoredVideo(store_path(store, first.name)).index.preparation
+    preparation = videos.stored(first.name).preparation
     for item in others:
-        other = StoredVideo(store_path(store, item.name)).index.preparation
+        other = videos.stored(item.name).preparation
         if other != preparation:
             differing = sorted(
                 key for key in {*preparation, *other} if preparation.get(key) != other.get(key)
             )
             raise DatasetError(
-                f"{store}: videos were prepared in different ways: {first.name} and {item.name} "
-                f"differ in {', '.join(differing)}",
+                f"{videos.store}: videos were prepared in different ways: {first.name} and "
+                f"{item.name} differ in {', '.join(differing)}",
                 remedy="prepare all of them the same way, into a store of their own",
             )
     return dict(preparation)

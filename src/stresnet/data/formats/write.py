@@ -18,8 +18,8 @@ from pathlib import Path
 
 from stresnet.data.formats.layouts import AUTHORS_FOLDERS, AUTHORS_PICTURE, Layout, layout_names
 from stresnet.data.prepare.many import WHOLE, Shard
+from stresnet.data.store.index import place_of
 from stresnet.data.store.jpeg import encode_grey
-from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import INDEX, StoredVideo
 from stresnet.errors import UsageError
 from stresnet.files import (
@@ -63,7 +63,7 @@ def export(
         others = ", ".join(other.value for other in Layout if other is not Layout.STORE)
         raise UsageError("a store is already a store", remedy=f"choose one of {others}")
     jobs = {
-        video: _Job(StoredVideo(store_path(store, video)), name, out, layout)
+        video: _Job(StoredVideo(place_of(store, video)), name, out, layout)
         for video, name in layout_names(videos, layout).items()
         if shard.holds(video)
     }

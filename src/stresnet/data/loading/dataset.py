@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -40,7 +39,7 @@ from stresnet.data.loading.sampling import (
     training_centres,
     valid_centres,
 )
-from stresnet.data.store.reader import NO_MOTION
+from stresnet.data.store.reader import NO_MOTION, Place
 from stresnet.errors import UsageError
 
 Modality = Literal["rgb", "flow", "both"]
@@ -229,11 +228,12 @@ class TrainingItem(NamedTuple):
     """What a training sample is drawn from: a prepared video, or some of its frames.
 
     Attributes:
+        place: of the prepared video.
         label: the index of its class.
         frames: the first and the last one; None: the whole video.
     """
 
-    path: Path
+    place: Place
     label: int
     frames: tuple[int, int] | None = None
 
@@ -263,16 +263,16 @@ class ChunkDataset(Dataset[Sample]):
 
     Args:
         items: what there is to learn from, each shown once an epoch.
-        open_video: opens such a path, for example `stresnet.data.store.reader.StoredVideo`.
+        open_video: opens such a place, for example `stresnet.data.store.reader.StoredVideo`.
     """
 
     def __init__(
         self,
-        items: Iterable[TrainingItem | tuple[Path, int]],
+        items: Iterable[TrainingItem | tuple[Place, int]],
         settings: ChunkSettings,
         *,
         seed: int,
-        open_video: Callable[[Path], FramesAndFlow],
+        open_video: Callable[[Place], FramesAndFlow],
     ) -> None:
         self.items = tuple(TrainingItem(*item) for item in items)
         self.settings = settings
@@ -281,8 +281,8 @@ class ChunkDataset(Dataset[Sample]):
 
     def __getitem__(self, key: SampleKey) -> Sample:
         step, slot, item = key
-        (path, label, frames), settings = self.items[item], self.settings
-        video = self.open_video(path)
+        (place, label, frames), settings = self.items[item], self.settings
+        video = self.open_video(place)
         drawn = training_chunks(
             video if frames is None else segment_of(video, *frames),
             chunks=settings.chunks,

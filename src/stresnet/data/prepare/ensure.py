@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stresnet.data.prepare.many import prepare
 from stresnet.data.splits.split import VideoItem
-from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import StoredVideo
+from stresnet.data.store.index import Indexed, place_of
+from stresnet.data.store.reader import Known, StoredVideo
 from stresnet.errors import DatasetError, in_short
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
@@ -32,17 +32,25 @@ class PreparedVideos:
 
     Attributes:
         failures: name -> reason of those that could not be prepared.
+        index: name -> what is known of a prepared video, so that its file need not be opened.
     """
 
     items: tuple[VideoItem, ...]
     store: Path
     failures: Mapping[str, str]
+    index: Mapping[str, Indexed] = field(default_factory=dict)
+
+    def stored(self, name: str) -> StoredVideo:
+        """The prepared video of this name."""
+        found = self.index.get(name)
+        known = Known(found.seal, found.preparation) if found else None
+        return StoredVideo(place_of(self.store, name), known)
 
     def usable(self) -> Iterator[tuple[VideoItem, StoredVideo]]:
         """Each video that could be prepared, and its store."""
         for item in self.items:
             if item.name not in self.failures:
-                yield item, StoredVideo(store_path(self.store, item.name))
+                yield item, self.stored(item.name)
 
     def kept(self, *, skip_broken: bool) -> list[VideoItem]:
         """The videos to train on: all of them, or with `skip_broken` those that can be used.
@@ -105,7 +113,7 @@ def ensure_prepared(
         lines = [f"{name}: {warning}" for name, warning in report.warnings]
         count = len({name for name, _ in report.warnings})
         logger.warning("%d videos have warnings:%s", count, LINE + in_short(lines, LINE))
-    return PreparedVideos(tuple(videos), store, dict(report.failures))
+    return PreparedVideos(tuple(videos), store, dict(report.failures), report.index)
 
 
 class _Logged:

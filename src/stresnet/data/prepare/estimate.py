@@ -28,7 +28,8 @@ from stresnet.data.prepare.many import (
 from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
-from stresnet.errors import StresnetError
+from stresnet.errors import StresnetError, UsageError
+from stresnet.files import address_of
 from stresnet.flow import AUTHORS, TVL1Parameters, tv_l1
 from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.workers import map_in_processes
@@ -79,8 +80,12 @@ def estimate_preparation(
     """Estimate what `prepare` will take; nothing is written to `out`.
 
     Raises:
-        UsageError: as of `prepare`.
+        UsageError: as of `prepare`, or videos or `out` are in an object store.
     """
+    if any(address_of(path) for path, _ in videos[:1]) or address_of(out):
+        raise UsageError(
+            "what is in an object store is not estimated", remedy="leave --dry-run out"
+        )
     jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
     workers, threads = workers_for(device, workers, len(jobs))
     lengths: dict[str, VideoInfo] = {}

@@ -12,23 +12,36 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
+from stresnet.cloud import fetched, records, sent
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import preparation
-from stresnet.data.store.location import default_store, store_path
-from stresnet.data.store.reader import StoredVideo
-from stresnet.data.store.verified import Look, Verified, read_verified, record_verified
+from stresnet.data.store.index import (
+    FILE,
+    PARTS,
+    Indexed,
+    Look,
+    Looks,
+    add_to_index,
+    is_packed,
+    read_index,
+    read_packed,
+)
+from stresnet.data.store.location import default_store, key_of, store_path
+from stresnet.data.store.reader import StoredVideo, differences
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.inputs import find_videos
 from stresnet.data.video.probe import probe
 from stresnet.device import gpu
 from stresnet.errors import StoreError, UsageError, in_short
-from stresnet.files import remove_stale_partials, require_writable
+from stresnet.files import address_of, remove_stale_partials, require_writable
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.progress import OnProgress, silent
@@ -85,10 +98,27 @@ class Shard:
         """Each part has its own, since parts share a folder."""
         return f"failures-{self.number}-of-{self.of}.csv" if self.of > 1 else "failures.csv"
 
+    @property
+    def index_file(self) -> str:
+        """Each part has its own, since SQLite must not be written by two machines."""
+        return f"index-{self.number}-of-{self.of}.sqlite" if self.of > 1 else FILE
+
 
 WHOLE = Shard(1, 1)
 # Each decodes, writes JPEGs, and takes up to 3 GB of the GPU's memory; not measured on a GPU.
 WORKERS_A_GPU = 4
+SAVE_SECONDS = 30.0  # between two entries into the index: what a kill can cost
+
+
+@dataclass(frozen=True)
+class PrepareReport(JobReport):
+    """What became of videos.
+
+    Attributes:
+        index: what is known of each that was done or skipped, by name.
+    """
+
+    index: Mapping[str, Indexed] = field(default_factory=dict, compare=False, repr=False)
 
 
 def prepare(
@@ -104,7 +134,7 @@ def prepare(
     verify: bool = False,
     engine: Engine = map_in_processes,
     on_progress: OnProgress = silent,
-) -> JobReport:
+) -> PrepareReport:
     """Prepare many videos in worker processes, each at `store_path(out, name)`.
 
     A video that fails, hangs, or kills its process stops no other; `out`/failures.csv lists them.
@@ -112,10 +142,15 @@ def prepare(
     are left as they are. From a script, call it under `if __name__ == "__main__":`, as everything
     that uses multiprocessing.
 
+    Where `out` holds shards (see `pack`), nothing is written: a video that is in none of them
+    fails.
+
     Args:
         videos: a video, or a folder of them; or files, each with its name, a relative path with
-            `/`. Alone, a file is called by its file name.
-        out: None is the folder's own store (see `default_store`).
+            `/`. Alone, a file is called by its file name. Or an address (see `stresnet.cloud`):
+            each video is fetched, prepared and forgotten.
+        out: None is the folder's own store (see `default_store`). To an address, each prepared
+            video is sent when it is finished.
         workers: videos at a time; None is one for each processor core, on GPUs at most
             `WORKERS_A_GPU` for each.
         shard: the part of the videos to prepare; its failures go to a file of its own.
@@ -128,8 +163,8 @@ def prepare(
 
     Raises:
         DatasetError: there is no such folder, or no video in it.
-        UsageError: a name occurs twice or leads out of `out`, `workers` is less than 1, or `out` is
-            missing for a list of files.
+        UsageError: a name occurs twice or leads out of `out`, `workers` is less than 1, `out` is
+            missing for a list of files, or is on the Hugging Face hub.
         EnvironmentProblem: the disk is full, `out` cannot be written, or the device is not there,
             out of memory, busy or gone.
     """
@@ -139,37 +174,86 @@ def prepare(
     if out is None:
         raise UsageError("a list of videos has no store of its own", remedy="give `out`")
     out = Path(out)
-    jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
-    known = {} if verify else known_done(jobs, out)
-    to_do = {job.name: job for job in jobs if job.name not in known}
-    workers, threads = workers_for(device, workers, len(to_do))
-    if to_do:
-        require_writable(out)
-        remove_stale_partials(job.store for job in to_do.values())
-    found: dict[str, Verified] = {}
-    outcomes = engine(
-        partial(prepare_unless_done, threads=threads, device=device),
-        to_do,
-        workers=workers,
-        deadline=deadline,
-        on_progress=on_progress,
-    )
-    try:
-        report = job_report(
-            outcomes,
-            out / shard.failures_file,
-            on_done=lambda name, done: found.update({name: done.value}),
+    if (address_of(out) or "").startswith("hf:"):
+        raise UsageError(
+            f"{address_of(out)}: there, each prepared video would be a commit",
+            remedy="prepare to a disk, then: stresnet pack STORE --out hf://...",
         )
-    finally:
-        record_verified(out, found)
-    if report.failures:
-        remove_stale_partials(job.store for job in to_do.values())  # of workers that were killed
-    warnings = [(name, line) for name, each in known.items() for line in each.warnings]
-    return replace(
-        report,
-        skipped=tuple(sorted([*known, *report.skipped])),
-        warnings=tuple(sorted([*warnings, *report.warnings])),
+    jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
+    if is_packed(out):
+        return _packed_report(jobs, out)
+    with records(out, PARTS, shard.failures_file) as notes:
+        known = {} if verify else known_done(jobs, notes)
+        to_do = {job.name: job for job in jobs if job.name not in known}
+        workers, threads = workers_for(device, workers, len(to_do))
+        if to_do:
+            require_writable(notes)
+            remove_stale_partials(job.store for job in to_do.values())
+        fresh: dict[str, Indexed] = {}
+        saved = time.monotonic()
+
+        def save() -> None:
+            nonlocal saved
+            saved = time.monotonic()
+            add_to_index(notes, fresh, part=shard.index_file)
+            fresh.clear()
+
+        def keep(name: str, done: Done) -> None:
+            known[name] = fresh[name] = done.value
+            if time.monotonic() - saved > SAVE_SECONDS:
+                save()
+
+        already = tuple(known)
+        outcomes = engine(
+            partial(prepare_unless_done, threads=threads, device=device),
+            to_do,
+            workers=workers,
+            deadline=deadline,
+            on_progress=on_progress,
+        )
+        try:
+            report = job_report(outcomes, notes / shard.failures_file, on_done=keep)
+        finally:
+            save()
+        if report.failures:
+            remove_stale_partials(
+                job.store for job in to_do.values()
+            )  # of workers that were killed
+    return PrepareReport(
+        done=report.done,
+        skipped=tuple(sorted([*already, *report.skipped])),
+        failures=report.failures,
+        warnings=_warnings(known),
+        index=known,
     )
+
+
+def _packed_report(jobs: Iterable[PrepareJob], shards: Path) -> PrepareReport:
+    """What is packed was prepared; whatever else there is can't be, here."""
+    packed = read_packed(shards)
+    known = {job.name: packed[key] for job in jobs if (key := key_of(job.name)) in packed}
+    failures = [
+        (job.name, f"is not among the packed videos of {shards}")
+        for job in jobs
+        if job.name not in known
+    ]
+    failures += [
+        (job.name, f"prepared differently: {'; '.join(differing)}")
+        for job in jobs
+        if job.name in known and (differing := job.differing(known[job.name].preparation))
+    ]
+    for name, _ in failures:
+        known.pop(name, None)
+    return PrepareReport(
+        skipped=tuple(sorted(known)),
+        failures=tuple(sorted(failures)),
+        warnings=_warnings(known),
+        index=known,
+    )
+
+
+def _warnings(known: Mapping[str, Indexed]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, line) for name in sorted(known) for line in known[name].warnings)
 
 
 def workers_for(device: str, wanted: int | None, jobs: int) -> tuple[int, int]:
@@ -182,24 +266,29 @@ def workers_for(device: str, wanted: int | None, jobs: int) -> tuple[int, int]:
     return worker_count(wanted, jobs)
 
 
-def known_done(jobs: Iterable[PrepareJob], out: Path) -> dict[str, Verified]:
-    """The jobs that were found done before, and whose files have not changed since."""
-    record = read_verified(out)
-    found = ((job, record.get(job.name)) for job in jobs)
+def known_done(jobs: Iterable[PrepareJob], notes: Path) -> dict[str, Indexed]:
+    """The jobs that were found done before, and whose files have not changed since.
+
+    Args:
+        notes: the folder of the index.
+    """
+    by_name = {job.name: job for job in jobs}
+    looks = Looks()
     return {
-        job.name: verified
-        for job, verified in found
-        if verified
-        and verified.preparation == job.preparation_digest
-        and verified.store == Look.of(job.store)
-        and verified.source == Look.of(job.video)
+        name: found
+        for name, found in read_index(notes)
+        if (job := by_name.get(name))
+        and not job.differing(found.preparation)
+        and found.store == looks.of(job.store)
+        and found.source == looks.of(job.video)
     }
 
 
 @cache
-def _preparation_digest(parameters: TVL1Parameters, short_side: int) -> str:
-    content = json.dumps(preparation(parameters, short_side=short_side))
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+def _expected(parameters: TVL1Parameters, short_side: int) -> dict[str, Any]:
+    """As it comes out of a store."""
+    made: dict[str, Any] = json.loads(json.dumps(preparation(parameters, short_side=short_side)))
+    return made
 
 
 @dataclass(frozen=True)
@@ -212,10 +301,13 @@ class PrepareJob:
     parameters: TVL1Parameters
     short_side: int
 
-    @property
-    def preparation_digest(self) -> str:
-        """Equal for jobs whose results may be mixed."""
-        return _preparation_digest(self.parameters, self.short_side)
+    def differing(self, made: Mapping[str, Any]) -> list[str]:
+        """In what a video that was prepared in that way differs; an imported one is left as it is.
+
+        An import was made on purpose, and from pictures: there is no video to compare with.
+        """
+        expected = _expected(self.parameters, self.short_side)
+        return [] if made == expected or "imported_from" in made else differences(made, expected)
 
     def is_done(self) -> bool:
         """Whether the store exists, is intact, and was prepared this way from this video.
@@ -228,12 +320,11 @@ class PrepareJob:
         stored = StoredVideo(self.store)
         try:
             stored.verify()
-            if stored.imported:
-                return True  # on purpose, and from pictures: there is no content to compare with
-            stored.check(preparation(self.parameters, short_side=self.short_side))
         except StoreError:
             return False
-        if not self.video.exists():
+        if self.differing(stored.preparation):
+            return False
+        if stored.imported or not self.video.exists():
             return True
         return stored.index.origin.sha256 == content_sha256(
             self.video, on_block=lambda: report_progress(0.0)
@@ -266,20 +357,26 @@ def prepare_jobs(
 def prepare_unless_done(job: PrepareJob, *, threads: int = 1, device: str = "auto") -> Done:
     """Prepare one video, unless that was done before: what a worker or a cluster runs."""
     source, store = Look.of(job.video), Look.of(job.store)  # before they are read
-    if skipped := job.is_done():
-        stored = StoredVideo(job.store)
-    else:
-        frames = probe(job.video, short_side=job.short_side).frames
-        stored = prepare_video(
-            job.video,
-            job.store,
-            parameters=job.parameters,
-            short_side=job.short_side,
-            threads=threads,
-            device=device,
-            on_frames=lambda done: report_progress(min(done / frames, 0.99) if frames else 0.0),
-        )
-        store = Look.of(job.store)
-    assert store is not None
-    verified = Verified(source, store, job.preparation_digest, stored.warnings)
-    return Done(skipped=skipped, warnings=stored.warnings, value=verified)
+    with fetched(job.video) as video, fetched(job.store) as target:
+        here = replace(job, video=video, store=target)
+        if skipped := here.is_done():
+            found = Indexed.of(StoredVideo(target), source=source, store=store)
+        else:
+            frames = probe(video, short_side=job.short_side).frames
+
+            def tell(done: int) -> None:
+                report_progress(min(done / frames, 0.99) if frames else 0.0)
+
+            with sent(job.store) as target:
+                stored = prepare_video(
+                    video,
+                    target,
+                    parameters=job.parameters,
+                    short_side=job.short_side,
+                    threads=threads,
+                    device=device,
+                    on_frames=tell,
+                )
+                found = Indexed.of(stored, source=source, store=None)
+            found = replace(found, store=Look.of(job.store))
+    return Done(skipped=skipped, warnings=found.warnings, value=found)

@@ -63,7 +63,7 @@ def require_same_preparation(
     found: list[tuple[StoredVideo, list[str]]] = []
     for video in videos:
         try:
-            recorded = {key: video.index.preparation.get(key) for key in expected}
+            recorded = {key: video.preparation.get(key) for key in expected}
             if differing := differences(recorded, expected):
                 found.append((video, differing))
         except StoreError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
-from stresnet.data.store.location import store_path
+from stresnet.data.store.index import Look, is_stored, read_index
 from stresnet.errors import DatasetError, UsageError, in_short
 
 TEST_FRACTION = 0.2  # of each class, where nothing says which videos are for testing
@@ -138,7 +138,7 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
     training_paths = {_real(item.path) for item in split.train}
     in_both = {item.name for item in split.test if _real(item.path) in training_paths}
     repeated = {name for (name, _), count in names.items() if count > 1} - in_both
-    across, labelled = _equal_contents(split)
+    across, labelled = _equal_contents(split, store)
     problems = [
         _few_classes(split.class_names),
         _listed("classes without training videos", set(split.class_names) - trained),
@@ -168,7 +168,7 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
 def _is_missing(item: VideoItem, store: Path | None) -> bool:
     if item.path.is_file():
         return False
-    return store is None or not store_path(store, item.name).is_file()
+    return store is None or not is_stored(store, item.name)
 
 
 def _few_classes(class_names: Sequence[str]) -> str:
@@ -220,14 +220,14 @@ def _listed(what: str, names: Iterable[str]) -> str:
     return f"{what} ({len(ordered)}): {in_short(ordered)}"
 
 
-def _equal_contents(split: Split) -> tuple[list[str], list[str]]:
+def _equal_contents(split: Split, store: Path | None) -> tuple[list[str], list[str]]:
     """Find files of equal content: `test = training`, and `a (label) = b (another label)`."""
     trained = {item.name for item in split.train}
     across, labelled = [], []
     videos: dict[str, VideoItem] = {}
     for item in split.train + split.test:
         videos.setdefault(item.name, item)
-    for twins in _twins(videos.values()):
+    for twins in _twins(videos.values(), store):
         first = twins[0]  # for training, if any is
         for item in twins[1:]:
             if item.label != first.label and not (item.span or first.span):
@@ -238,16 +238,27 @@ def _equal_contents(split: Split) -> tuple[list[str], list[str]]:
     return across, labelled
 
 
-def _twins(items: Iterable[VideoItem]) -> Iterator[list[VideoItem]]:
-    """Group the items whose files have equal contents; only files of equal size are read."""
-    sizes: dict[int, list[VideoItem]] = defaultdict(list)
+def _twins(items: Iterable[VideoItem], store: Path | None) -> Iterator[list[VideoItem]]:
+    """Group the items whose files have equal contents.
+
+    Only files of equal size are read, and none that the store's index knows and that has not
+    changed since.
+    """
+    sizes: dict[int, list[tuple[VideoItem, Look]]] = defaultdict(list)
     for item in items:
-        if item.path.is_file():
-            sizes[item.path.stat().st_size].append(item)
+        if (look := Look.of(item.path)) and item.path.is_file():
+            sizes[look.size].append((item, look))
+    known: dict[Look, str] = {}
+    if store is not None and any(len(alike) > 1 for alike in sizes.values()):
+        known = {
+            each.source: each.sha256
+            for _, each in read_index(store)
+            if each.source and "imported_from" not in each.preparation  # that is of pictures
+        }
     for alike in sizes.values():
-        contents: dict[bytes, list[VideoItem]] = defaultdict(list)
-        for item in alike if len(alike) > 1 else ():
-            contents[_digest(item.path)].append(item)
+        contents: dict[str, list[VideoItem]] = defaultdict(list)
+        for item, look in alike if len(alike) > 1 else ():
+            contents[known.get(look) or _digest(item.path)].append(item)
         yield from (twins for twins in contents.values() if len(twins) > 1)
 
 
@@ -255,9 +266,9 @@ def _real(path: Path) -> str:
     return os.path.realpath(path)
 
 
-def _digest(path: Path) -> bytes:
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hash(text: str) -> bytes:

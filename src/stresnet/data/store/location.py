@@ -12,6 +12,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from stresnet.errors import UsageError
+from stresnet.files import address_of
 from stresnet.flow import AUTHORS, FAST, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
 
@@ -27,7 +28,12 @@ def default_store(
     Args:
         data: a folder of videos; or a file, as a CSV list or a single video, which belongs to the
             folder that it lies in.
+
+    Raises:
+        UsageError: the data is an address.
     """
+    if (address := address_of(data)) is not None:
+        raise UsageError(f"{address}: has no store of its own", remedy="name one with --store")
     root = Path(data).resolve()
     if root.is_file():
         root = root.parent
@@ -37,6 +43,11 @@ def default_store(
         made += "-fast" if parameters == FAST else f"-flow-{digest}"
     key = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
     return Path(os.environ.get(VARIABLE) or "store") / f"{root.name or 'root'}-{key}{made}"
+
+
+def key_of(name: str) -> str:
+    """What a video is called inside a store: its name, cut as the file's is."""
+    return store_path(Path(), name).as_posix().removesuffix(".zip")
 
 
 def store_path(store: Path, name: str) -> Path:

@@ -51,6 +51,7 @@ LOCAL = struct.Struct("<14xII4xHH")  # ZIP's head of a member: CRC-32, lengths o
 COMMENT = b"offsets %015d sha256 "  # then the digest
 DIGEST_LENGTH = 64  # hexadecimal digits
 _REMEDY = "delete it and run `stresnet prepare` again"
+_PACK_AGAIN = "delete this shard and run `stresnet pack` again, or copy it again"
 # All that json and struct raise on damaged bytes; of OSErrors, only some are damage.
 _DAMAGE = (KeyError, OverflowError, TypeError, ValueError, struct.error)
 _BAD_SEEK = (None, errno.EINVAL, errno.EOVERFLOW)  # a wrong offset
@@ -111,6 +112,25 @@ class Table(NamedTuple):
     start: int
 
 
+class Slice(NamedTuple):
+    """A prepared video inside a shard (see `pack`): `length` bytes of a tar, from `first` on."""
+
+    path: Path
+    first: int
+    length: int
+    name: str
+
+
+Place = Path | Slice  # of a prepared video
+
+
+class Known(NamedTuple):
+    """What the store's index says of a video."""
+
+    seal: str
+    preparation: Mapping[str, Any]
+
+
 class StoredVideo:
     """A prepared video on disk; cheap to create and to pickle: nothing is read until it is needed.
 
@@ -122,14 +142,29 @@ class StoredVideo:
         EnvironmentProblem: the file cannot be read for another reason, as missing permission.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: Place, known: Known | None = None) -> None:
+        self.place, self._known = place, known
 
     def __repr__(self) -> str:
         return f"StoredVideo({str(self.path)!r})"
 
-    def __reduce__(self) -> tuple[type[StoredVideo], tuple[Path]]:
-        return StoredVideo, (self.path,)
+    def __reduce__(self) -> tuple[type[StoredVideo], tuple[Place]]:
+        return StoredVideo, (self.place,)
+
+    @property
+    def path(self) -> Path:
+        """Its file, or the shard that it lies in."""
+        return self.place.path if isinstance(self.place, Slice) else self.place
+
+    @property
+    def _remedy(self) -> str:
+        return _PACK_AGAIN if isinstance(self.place, Slice) else _REMEDY
+
+    @property
+    def _shown(self) -> str:
+        """What messages call it."""
+        inside = f": {printable(Path(self.place.name))}" if isinstance(self.place, Slice) else ""
+        return printable(self.path) + inside
 
     @cached_property
     def index(self) -> Index:
@@ -146,8 +181,8 @@ class StoredVideo:
                     origin=origin, times=times, warnings=warnings, preparation=preparation, **found
                 )
         raise StoreError(
-            f"{printable(self.path)}: its flow is stored differently: {'; '.join(differing)}",
-            remedy=_REMEDY,
+            f"{self._shown}: its flow is stored differently: {'; '.join(differing)}",
+            remedy=self._remedy,
         )
 
     @cached_property
@@ -165,7 +200,7 @@ class StoredVideo:
             if version == VERSION:
                 return Table(frames, height, width, int(place[1]) + HEADER.size)
         raise StoreError(
-            f"{printable(self.path)}: format version {version}, expected {VERSION}", remedy=_REMEDY
+            f"{self._shown}: format version {version}, expected {VERSION}", remedy=self._remedy
         )
 
     @property
@@ -191,8 +226,16 @@ class StoredVideo:
         return "imported_from" in self.index.preparation
 
     @property
+    def preparation(self) -> Mapping[str, Any]:
+        """How it was prepared (see `Index`)."""
+        return self._known.preparation if self._known else self.index.preparation
+
+    @property
     def seal(self) -> str:
         """SHA-256 of the store as it was written; equal seals, equal videos."""
+        return self._known.seal if self._known else self._seal()
+
+    def _seal(self) -> str:
         with self._file() as file, self._blaming("the seal"):
             file.seek(-DIGEST_LENGTH, os.SEEK_END)
             return "sha256 " + file.read().decode("ascii", "replace")
@@ -258,7 +301,7 @@ class StoredVideo:
         with self._file() as file:
             for index in range(count) if indices is None else map(int, indices):
                 if not 0 <= index < count:
-                    raise IndexError(f"{printable(self.path)}: {kind} {index}, expected < {count}")
+                    raise IndexError(f"{self._shown}: {kind} {index}, expected < {count}")
                 with self._blaming(f"{kind}/{index:06d}.jpg"):
                     file.seek(table.start + (first + index) * ROW.size)
                     start, length, crc = ROW.unpack(file.read(ROW.size))
@@ -281,13 +324,15 @@ class StoredVideo:
         expected = json.loads(json.dumps(dict(preparation)))
         if told := differences(self.index.preparation, expected):
             raise StoreError(
-                f"{printable(self.path)}: prepared differently: {'; '.join(told)}", remedy=_REMEDY
+                f"{self._shown}: prepared differently: {'; '.join(told)}", remedy=self._remedy
             )
 
     def verify(self) -> None:
         """Read the whole file; raise `StoreError`, naming the member, if a single bit changed."""
         with self._blaming("the file"):
-            intact = self.seal.removeprefix("sha256 ").encode() == digest(self.path)
+            seal = self._seal().removeprefix("sha256 ").encode()
+            with self._file() as file:
+                intact = seal == digest(file)
         if not intact:
             for kind in get_args(Kind):
                 deque(self.jpegs(kind), maxlen=0)  # the damaged one is named
@@ -295,11 +340,11 @@ class StoredVideo:
         _ = self.index
 
     @contextmanager
-    def _file(self) -> Iterator[BinaryIO]:
+    def _file(self) -> Iterator[BinaryIO | Window]:
         with self._blaming("the file"):
             file = self.path.open("rb")
         with file:
-            yield file
+            yield Window(file, self.place) if isinstance(self.place, Slice) else file
 
     @contextmanager
     def _blaming(self, part: str) -> Iterator[None]:
@@ -308,20 +353,41 @@ class StoredVideo:
             yield
         except FileNotFoundError as error:
             raise StoreError(
-                f"{printable(self.path)}: no such file", remedy="run `stresnet prepare`"
+                f"{self._shown}: no such file",
+                remedy=_PACK_AGAIN if isinstance(self.place, Slice) else "run `stresnet prepare`",
             ) from error
         except OSError as error:
             if error.errno in _BAD_SEEK:
                 raise self._damaged(part, error) from error
             raise EnvironmentProblem(
-                f"{printable(self.path)}: cannot be read ({error.strerror})",
+                f"{self._shown}: cannot be read ({error.strerror})",
                 remedy="check its permissions, the disk, and the limit of open files (ulimit -n)",
             ) from error
         except _DAMAGE as error:
             raise self._damaged(part, error) from error
 
     def _damaged(self, part: str, reason: object) -> StoreError:
-        return StoreError(f"{printable(self.path)}: {part} is damaged ({reason})", remedy=_REMEDY)
+        return StoreError(f"{self._shown}: {part} is damaged ({reason})", remedy=self._remedy)
+
+
+class Window:
+    """Part of a file, read as if it were a file of its own."""
+
+    def __init__(self, file: BinaryIO, place: Slice) -> None:
+        self._file, self._first, self._end = file, place.first, place.first + place.length
+        file.seek(self._first)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As a file's."""
+        base = {os.SEEK_SET: self._first, os.SEEK_CUR: self._file.tell(), os.SEEK_END: self._end}
+        if (place := base[whence] + offset) < self._first:
+            raise OSError(errno.EINVAL, "a place before the file's begin")
+        return self._file.seek(place) - self._first
+
+    def read(self, length: int = -1) -> bytes:
+        """As a file's."""
+        left = max(self._end - self._file.tell(), 0)
+        return self._file.read(left if length < 0 else min(length, left))
 
 
 def _intact(content: bytes, crc: int) -> bytes:
@@ -330,12 +396,12 @@ def _intact(content: bytes, crc: int) -> bytes:
     return content
 
 
-def digest(path: Path) -> bytes:
+def digest(file: BinaryIO | Window) -> bytes:
     """SHA-256, in hexadecimal digits, of all but the last 64 bytes."""
     sha256 = hashlib.sha256()
-    left = path.stat().st_size - DIGEST_LENGTH
-    with path.open("rb") as file:
-        while left > 0 and (block := file.read(min(left, 1 << 20))):
-            sha256.update(block)
-            left -= len(block)
+    left = file.seek(0, os.SEEK_END) - DIGEST_LENGTH
+    file.seek(0)
+    while left > 0 and (block := file.read(min(left, 1 << 20))):
+        sha256.update(block)
+        left -= len(block)
     return sha256.hexdigest().encode()

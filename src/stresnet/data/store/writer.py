@@ -157,7 +157,7 @@ def store_writer(
             writer = StoreWriter(archive)
             yield writer
             writer.finish(origin, preparation, libraries)
-        seal = digest(partial)
         with partial.open("rb+") as file:
+            seal = digest(file)
             file.seek(-DIGEST_LENGTH, os.SEEK_END)
             file.write(seal)

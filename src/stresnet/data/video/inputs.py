@@ -10,9 +10,10 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stresnet.cloud import listing
 from stresnet.data.video.container import RAW_FORMATS, printable
 from stresnet.errors import DatasetError, UsageError
-from stresnet.files import MARK, read_text
+from stresnet.files import MARK, address_of, read_text
 
 VIDEO_ENDINGS = (
     *(".avi", ".divx", ".gif", ".m4v", ".mk3d", ".mkv", ".mov", ".mp4", ".mp4v", ".qt", ".webm"),
@@ -108,19 +109,28 @@ def _problem_of_file(path: Path, root: Path) -> str:
 def find_videos(place: Path, *, by_name: bool = False) -> list[tuple[Path, str]]:
     """Find a video file, or the videos at any depth of a folder: (path, name), sorted by name.
 
+    The place may be an address (see `stresnet.cloud`).
+
     Args:
         by_name: whether files that are left out are named in the log, or only counted.
 
     Raises:
         DatasetError: there is no such place, or no video in it.
     """
-    if place.is_file():
+    if place.is_file() or (address_of(place) and place.suffix.lower() in VIDEO_ENDINGS):
         return [(place, place.name)]
-    files = FoundFiles()
-    found = sorted((path.relative_to(place).as_posix(), path) for path in files.add(place, place))
-    files.log(place, by_name=by_name)
+    if address_of(place):
+        names = [name for name in listing(place) if Path(name).suffix.lower() in VIDEO_ENDINGS]
+        found = sorted((name, place / name) for name in names if not f"/{name}".count("/."))
+    else:
+        files = FoundFiles()
+        inside = files.add(place, place)
+        found = sorted((path.relative_to(place).as_posix(), path) for path in inside)
+        files.log(place, by_name=by_name)
     if not found:
-        raise DatasetError(f"{place}: there are no videos here", remedy="check the spelling")
+        raise DatasetError(
+            f"{address_of(place) or place}: there are no videos here", remedy="check the spelling"
+        )
     return [(path, name) for name, path in found]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from stresnet.data.store.location import store_path
+from stresnet.data.store.index import place_of
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import StoreError
 from stresnet.evaluation.comparison import Comparison
@@ -63,7 +63,7 @@ def render(summary: Mapping[str, Any], store: Path) -> str:
 
 def _strip(store: Path, name: str) -> Strip | None:
     try:
-        return strip(StoredVideo(store_path(store, name)))
+        return strip(StoredVideo(place_of(store, name)))
     except StoreError:
         return None
 

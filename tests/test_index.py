@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import stresnet.data.prepare.many as many
-import stresnet.data.store.verified as verified
+import stresnet.data.splits.split as split
+import stresnet.data.store.index as index
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
+from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.many import prepare
+from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import store_path
+from stresnet.data.store.reader import StoredVideo
+from stresnet.errors import DatasetError
 from stresnet.flow import TVL1Parameters
+from stresnet.training.run import common_preparation
 from stresnet.workers import JobReport
 
 QUICK = TVL1Parameters(scales=1, warps=1, iterations=3)
@@ -48,7 +59,7 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     without_processes(monkeypatch)
-    monkeypatch.setattr(verified, "SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(index, "SETTLED_SECONDS", 0.0)
     world = World(tmp_path, monkeypatch)
     assert world.prepare().done == NAMES
     assert world.prepare().skipped == NAMES
@@ -113,31 +124,97 @@ def test_verify_reads_everything(world: World) -> None:
     damaged = bytearray(store.read_bytes())
     damaged[500] ^= 1
     store.write_bytes(damaged)
-    record = verified.read_verified(world.out)
-    look = verified.Look.of(store)
-    assert look
-    before = record[NAMES[0]]
-    seen = verified.Verified(before.source, look, before.preparation)
-    verified.record_verified(world.out, {NAMES[0]: seen})
+    before = dict(index.read_index(world.out))[NAMES[0]]
+    seen = replace(before, store=index.Look.of(store))
+    index.add_to_index(world.out, {NAMES[0]: seen})
     assert world.prepare().skipped == NAMES
     assert world.prepare(verify=True).done == NAMES[:1]
     assert world.read == list(NAMES)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"run/a.mp4": 3}', b"\xff"])
-def test_a_damaged_record_costs_time_and_nothing_else(world: World, content: bytes) -> None:
-    (world.out / verified.FILE).write_bytes(content)
+def spoil(file: Path) -> None:
+    """Another version's."""
+    with closing(sqlite3.connect(file)) as opened, opened:
+        opened.execute("DROP TABLE preparations")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(b"no database, but text"),
+        lambda file: file.write_bytes(file.read_bytes()[:5000]),
+        spoil,
+    ],
+    ids=["empty", "text", "cut", "other tables"],
+)
+def test_a_damaged_index_costs_time_and_nothing_else(
+    world: World, damage: Callable[[Path], object]
+) -> None:
+    damage(world.out / index.FILE)
     assert world.prepare().skipped == NAMES
     assert world.read == list(NAMES)
     world.prepare()
     assert world.read == []
 
 
+def test_parts_keep_an_index_each_and_all_are_read(world: World) -> None:
+    """Two machines must not write one SQLite file over a network."""
+    (world.out / index.FILE).unlink()
+    for number in (1, 2):
+        world.prepare(shard=many.Shard(number, 2))
+    assert not (world.out / index.FILE).exists()
+    assert world.prepare().skipped == NAMES
+    assert world.read == []
+
+
+def test_the_index_is_written_now_and_then(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a kill costs is half a minute."""
+    (world.out / index.FILE).unlink()
+    written: list[int] = []
+    real = many.add_to_index
+
+    def add(store: Path, found: Mapping[str, index.Indexed], **options: Any) -> None:
+        written.append(len(found))
+        real(store, found, **options)
+
+    monkeypatch.setattr(many, "add_to_index", add)
+    monkeypatch.setattr(many, "SAVE_SECONDS", -1.0)
+    world.prepare()
+    assert written == [1, 1, 0]
+
+
+def test_what_the_index_knows_is_not_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training and evaluation start without opening each prepared video."""
+    items = [VideoItem(world.videos / name, name[:3], name) for name in NAMES]
+    asked: dict[str, Any] = {"parameters": QUICK, "short_side": 32}
+    opened = {name: StoredVideo(store_path(world.out, name)) for name in NAMES}
+    expected = {name: (each.seal, each.preparation) for name, each in opened.items()}
+    monkeypatch.setattr(StoredVideo, "_file", None)
+    videos = ensure_prepared(items, world.out, **asked)
+    found = {item.name: (each.seal, each.preparation) for item, each in videos.usable()}
+    assert found == expected
+    assert common_preparation(items, videos) == expected[NAMES[0]][1]
+
+
+def test_equal_contents_are_found_without_reading_known_videos(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin = world.videos / "walk" / "twin.mp4"
+    shutil.copy(world.videos / NAMES[0], twin)
+    prepare([(twin, "walk/twin.mp4")], world.out, parameters=QUICK, short_side=32)
+    monkeypatch.setattr(split, "_digest", None)
+    train = [VideoItem(world.videos / name, name.split("/")[0], name) for name in NAMES]
+    test = [VideoItem(twin, "run", "walk/twin.mp4")]
+    with pytest.raises(DatasetError, match=r"walk/twin\.mp4 = run/a\.mp4"):
+        split.check(split.make_split(train, test), world.out)
+
+
 def test_a_file_that_was_written_just_now_is_not_trusted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verified, "SETTLED_SECONDS", 3600.0)
-    (world.out / verified.FILE).unlink()
+    monkeypatch.setattr(index, "SETTLED_SECONDS", 3600.0)
+    (world.out / index.FILE).unlink()
     for _ in range(2):
         world.prepare()
         assert world.read == list(NAMES)
