@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -161,3 +162,14 @@ def test_the_comparison_runs_and_prints_its_table(
     training.main()
     said = capsys.readouterr().out
     assert "plain" in said and "ours" in said and "Gflop/s in bf16" in said
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_gpu_is_ready_for_one() -> None:
+    options = ["--device", "cpu", "--small", "--rounds", "1"]
+    found = subprocess.run(
+        [sys.executable, FOLDER / "gpu.py", *options], capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stderr
+    for row in ("product of", "TV-L1 FAST", "chunks and mirror, fp32", "predict,", "training,"):
+        assert row in found.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -14,10 +15,11 @@ from PIL import Image
 
 import stresnet
 from making_videos import moving_texture, write_video
-from stresnet.data.prepare.one import prepare_frames
+from stresnet.data.prepare import one
+from stresnet.data.prepare.one import preparation, prepare_frames
 from stresnet.data.video.decode import Frame
-from stresnet.errors import UsageError, VideoError
-from stresnet.flow import FAST, TVL1Parameters
+from stresnet.errors import StoreError, UsageError, VideoError
+from stresnet.flow import FAST, TVL1Parameters, tv_l1
 from stresnet.flow.quantize import stored_scale
 from stresnet.model import STResNet
 from stresnet.prediction import recognise, recogniser
@@ -108,6 +110,35 @@ def test_a_timeline_is_for_what_lasts_whatever_the_header_says(
     assert outcomes[1].duration == pytest.approx(14, abs=0.1)
     ((_, whole),) = recognise_each(net, [long], timeline=False, workers=0, **QUICK)
     assert isinstance(whole, Prediction)
+
+
+def test_flow_is_computed_where_it_is_looked_at(
+    net: STResNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the file's packets are not its frames."""
+    pairs: list[int] = []
+
+    def counted(frames: Any, **options: Any) -> Any:
+        pairs.append(len(frames) - 1)
+        return tv_l1(frames, **options)
+
+    monkeypatch.setattr(one, "tv_l1", counted)
+    frames = moving_texture(100, 64, 64)
+    path = write_video(tmp_path / "clip.mp4", frames)
+    whole = one.prepare_video(path, tmp_path / "whole.zip", parameters=FAST)
+    expected = stresnet.predict(net, whole, **QUICK).predictions
+    assert sum(pairs) == 99
+    for told in (100, 50, 0):
+        pairs.clear()
+        monkeypatch.setattr(one, "probe", lambda video, told=told: SimpleNamespace(frames=told))
+        assert stresnet.predict(net, path, **QUICK).predictions == expected
+        assert (sum(pairs) == 8 * 10) is (told == 100)
+    pairs.clear()
+    stresnet.predict(net, frames, **QUICK)
+    assert sum(pairs) == 8 * 10
+    partly = one.prepare_video(path, tmp_path / "partly.zip", parameters=FAST, chunks=8)
+    with pytest.raises(StoreError, match="flow_fields"):
+        partly.check(preparation(FAST))
 
 
 def test_videos_are_prepared_as_the_model_was_trained(

@@ -101,7 +101,8 @@ def recognise_each(
     if top_k < 1:
         raise UsageError(f"top_k is {top_k}; expected at least 1")
     threads, _ = worker_count(threads, sys.maxsize)
-    guess = (flow or AUTHORS, SHORT_SIDE)  # how most models' videos were prepared
+    # How most models' videos were prepared, and how many chunks are looked at.
+    guess = (flow or AUTHORS, SHORT_SIDE, 8 if protocol == "quick" else 25)
     inputs = list(inputs)
     # The flow's device, before the network is loaded: a network that is given stays where it is.
     flow_on = device
@@ -110,11 +111,14 @@ def recognise_each(
     files = [Path(each) for each in inputs if isinstance(each, str | Path) and not timeline]
     longest = LONG if timeline is None else math.inf
 
-    def prefetched(flow: TVL1Parameters, side: int) -> AbstractContextManager[Iterator[Prepared]]:
+    def prefetched(
+        flow: TVL1Parameters, side: int, chunks: int
+    ) -> AbstractContextManager[Iterator[Prepared]]:
         return prepared_ahead(
             files,
             flow=flow,
             short_side=side,
+            chunks=chunks,
             threads=threads,
             device=flow_on,
             longest=longest,
@@ -129,9 +133,10 @@ def recognise_each(
         recogniser = Recogniser(model, device=device, precision=precision, protocol=protocol)
         made = recogniser.settings(settings)
         flow, side = flow or recogniser.flow, recogniser.short_side
-        if files and (flow, side) != guess:
+        chunks = recogniser.protocol.chunks
+        if files and (flow, side, chunks) != guess:
             stack.close()
-            prepared = stack.enter_context(prefetched(flow, side))
+            prepared = stack.enter_context(prefetched(flow, side, chunks))
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="stresnet-"))
 
         def prepared_whole(video: Video) -> StoredVideo | None:
@@ -153,6 +158,7 @@ def recognise_each(
                 short_side=side,
                 threads=threads,
                 device=flow_on,
+                chunks=chunks,
             )
 
         def in_time(video: Video) -> Timeline:

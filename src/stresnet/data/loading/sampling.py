@@ -108,6 +108,12 @@ def testing_centres(num_frames: int, chunks: int = 25) -> Indices:
     return _evenly(*valid_centres(num_frames), chunks)
 
 
+def tested_fields(num_frames: int, chunks: int) -> Indices:
+    """Numbers of the flow fields that `testing_centres` look at, each once, increasing."""
+    fields = flow_indices(testing_centres(num_frames, chunks))
+    return np.unique(reflect(fields, max(num_frames - 1, 1)))
+
+
 def _evenly(first: int, last: int, count: int) -> Indices:
     """`count` whole numbers from `first` to `last`, as equally spaced as rounding allows."""
     if count == 1:

@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stresnet.data.loading.sampling import Indices, tested_fields
 from stresnet.data.prepare.preparation import preparation
-from stresnet.data.store.reader import Origin, StoredVideo
+from stresnet.data.store.reader import NO_MOTION, Origin, StoredVideo
 from stresnet.data.store.writer import store_writer
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.decode import Frame, frames_of_array, iter_frames, library_versions
+from stresnet.data.video.probe import probe
 from stresnet.device import gpu
 from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
 from stresnet.flow.quantize import SHORT_SIDE, stored_scale
@@ -37,6 +39,7 @@ def prepare_video(
     short_side: int = SHORT_SIDE,
     threads: int = 1,
     device: str = "auto",
+    chunks: int | None = None,
     on_frames: Callable[[int], None] = lambda frames: None,
 ) -> StoredVideo:
     """Decode a video file and compute its flow; write both to `store`, whole or not at all.
@@ -45,6 +48,8 @@ def prepare_video(
         short_side: of the frames, in pixels.
         threads: for the optical flow on a processor; the result does not depend on it.
         device: where the optical flow is computed (see `stresnet.device`).
+        chunks: compute only the flow that so many testing chunks look at; the rest is stored as no
+            motion, and the store says so. None: all of it.
         on_frames: called now and then with the number of frames written so far.
 
     Raises:
@@ -53,10 +58,18 @@ def prepare_video(
             there, out of memory, busy or gone.
     """
     origin = Origin(video.name, content_sha256(video, on_block=lambda: on_frames(0)))
-    warnings: list[str] = []
-    frames = iter_frames(video, short_side=short_side, on_warning=warnings.append)
-    _write(frames, store, origin, parameters, short_side, threads, device, on_frames, warnings)
-    return StoredVideo(store)
+    count = 0 if chunks is None else probe(video).frames
+    while True:
+        fields = None if chunks is None else tested_fields(max(count, 1), chunks)
+        warnings: list[str] = []
+        frames = iter_frames(video, short_side=short_side, on_warning=warnings.append)
+        written = _write(
+            frames, store, origin, parameters, short_side, threads, device, fields, on_frames,
+            warnings,
+        )  # fmt: skip
+        if chunks is None or written == count:
+            return StoredVideo(store)
+        count = written  # its packets were not its frames; now their number is known
 
 
 def prepare_frames(
@@ -68,6 +81,7 @@ def prepare_frames(
     short_side: int = SHORT_SIDE,
     threads: int = 1,
     device: str = "auto",
+    chunks: int | None = None,
 ) -> StoredVideo:
     """As `prepare_video`, for frames (N,H,W,3) uint8 RGB that are in memory already.
 
@@ -77,7 +91,8 @@ def prepare_frames(
     """
     origin = Origin("array", hashlib.sha256(images.tobytes()).hexdigest())
     frames = frames_of_array(images, fps=fps, short_side=short_side)
-    _write(frames, store, origin, parameters, short_side, threads, device)
+    fields = None if chunks is None else tested_fields(max(len(images), 1), chunks)
+    _write(frames, store, origin, parameters, short_side, threads, device, fields)
     return StoredVideo(store)
 
 
@@ -89,10 +104,14 @@ def _write(
     short_side: int,
     threads: int,
     device: str,
+    fields: Indices | None,
     on_frames: Callable[[int], None] = lambda frames: None,
     warnings: Sequence[str] = (),  # complete after the last frame
-) -> None:
+) -> int:
+    """Write a video, with the flow of these fields or of all; return how many frames it has."""
     made = preparation(parameters, short_side=short_side)
+    if fields is not None:  # so that it is never taken for a whole one
+        made |= {"flow_fields": "only what is looked at"}
     libraries = {name: version(name) for name in ("stresnet", "simplejpeg")}
     libraries = library_versions() | libraries | kernel(device)
     scale = np.float32(stored_scale(short_side))
@@ -109,12 +128,31 @@ def _write(
             joined = luma if last is None else np.concatenate([last, luma])
             writer.add_frames(images, [frame.time for frame in block])
             if len(joined) > 1:
-                flow = tv_l1(joined, parameters=parameters, device=device, threads=threads)
-                writer.add_flow(to_bytes(flow * scale))
+                count = len(joined) - 1
+                flow = np.full((count, 2, *joined.shape[1:]), NO_MOTION, np.uint8)
+                for run in _runs(fields, max(written - 1, 0), count):
+                    pairs = tv_l1(
+                        joined[run[0] : run[-1] + 2],
+                        parameters=parameters,
+                        device=device,
+                        threads=threads,
+                    )
+                    flow[run] = to_bytes(pairs * scale)
+                writer.add_flow(flow)
             last = luma[-1:]
             written += len(block)
             on_frames(written)
         writer.warnings.extend(warnings)
+    return written
+
+
+def _runs(fields: Indices | None, first: int, count: int) -> Iterator[Indices]:
+    """The fields of `count` from `first` on that are wanted, counted from there, run by run."""
+    wanted = np.arange(count)
+    if fields is not None:
+        wanted = fields[(fields >= first) & (fields < first + count)] - first
+    if len(wanted):
+        yield from np.split(wanted, np.flatnonzero(np.diff(wanted) > 1) + 1)
 
 
 def _blocks(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:

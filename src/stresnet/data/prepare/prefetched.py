@@ -33,6 +33,7 @@ def prepared_ahead(
     threads: int = 1,
     device: str = "auto",
     longest: float = math.inf,
+    chunks: int | None = None,
     isolated: bool = False,
 ) -> Iterator[Iterator[Prepared]]:
     """Prepare videos in order.
@@ -45,11 +46,12 @@ def prepared_ahead(
         short_side: of the frames, in pixels.
         threads, device: for the optical flow.
         longest: seconds; a longer video is not prepared and comes as None.
+        chunks: as of `prepare_video`.
         isolated: in a process of its own, where the next video is prepared while the consumer is
             busy, and a decoder that crashes or hangs costs one video; from a script, only under
             `if __name__ == "__main__":`. Otherwise here, each when it is asked for.
     """
-    prepare = partial(_prepare, flow, short_side, threads, device, longest)
+    prepare = partial(_prepare, flow, short_side, threads, device, longest, chunks)
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
         jobs = {
             number: (video, Path(scratch, f"{number}.zip")) for number, video in enumerate(videos)
@@ -62,7 +64,13 @@ def prepared_ahead(
 
 
 def _prepare(
-    flow: TVL1Parameters, short_side: int, threads: int, device: str, longest: float, job: _Job
+    flow: TVL1Parameters,
+    short_side: int,
+    threads: int,
+    device: str,
+    longest: float,
+    chunks: int | None,
+    job: _Job,
 ) -> bool:
     """Prepare a video, unless it is too long; return whether it is prepared."""
     video, store = job
@@ -75,6 +83,7 @@ def _prepare(
         short_side=short_side,
         threads=threads,
         device=device,
+        chunks=chunks,
         on_frames=lambda frames: report_progress(0.0),
     )
     return True
