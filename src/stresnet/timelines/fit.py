@@ -48,7 +48,7 @@ def fit_model(
     """Fit a model's settings of timelines on annotated recordings; record them in its folder.
 
     Windows are looked at as in `predict --fast`, with 8 chunks. Of many recordings, those are taken
-    that come first in an order of their names' hashes, five minutes in all.
+    that come first in an order of their names' hashes, a quarter of an hour in all.
 
     Args:
         folder: of the model.
