@@ -25,7 +25,7 @@ from stresnet.evaluation.report.pictures import flow_pictures
 from stresnet.explanation import Explanation, explain
 from stresnet.explanation.class_activation_map import STREAMS
 from stresnet.explanation.explanation import TimedVideo
-from stresnet.explanation.pictures import BLOCK, overlay
+from stresnet.explanation.page import BLOCK, overlay
 from stresnet.files import write_text
 from stresnet.flow import FAST
 from stresnet.prediction.annotated_video import annotate
