@@ -335,7 +335,7 @@ def test_csv_with_a_split_or_none(tmp_path: Path) -> None:
     split = csv_list(path)
     assert (names(split.train), names(split.test)) == (["b.mp4"], ["a.mp4"])
     assert split.class_names == ("run", "walk")
-    with pytest.raises(UsageError, match="no column fold"):
+    with pytest.raises(UsageError, match="has no column fold"):
         csv_list(path, fold=1)
 
     rows = "".join(f"{n}.mp4,{'run' if n % 2 else 'walk'},film {n // 4}\n" for n in range(40))

@@ -227,7 +227,7 @@ def test_a_model_that_is_changed_underneath(
         wait_for(lambda: killed.state.ended)
         job = sent(service, "fine")
         wait_for(lambda: job.state.ended)
-        assert job.error is not None and "not what it was" in job.error["problem"]
+        assert job.error is not None and "has changed" in job.error["problem"]
     assert "start the server again" in caplog.text
 
 

@@ -1,8 +1,8 @@
 """The command line: it calls the Python functions of the same names, one file for each verb or
 the few that belong together.
 
-Exit codes: 0 all done; 1 some items failed, and each is named; 2 usage; 3 environment; 70 an error
-that nobody foresaw; 130 interrupted; 143 terminated.
+Exit codes: 0 all done; 1 some items failed, and each is named; 2 usage; 3 environment; 70 an
+unforeseen error; 130 interrupted; 143 terminated.
 """
 
 from stresnet.cli.annotations import annotations

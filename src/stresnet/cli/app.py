@@ -153,12 +153,12 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 def _report_unforeseen(error: Exception) -> int:
-    """Say in one sentence what nobody foresaw and how to report it; return the exit code."""
+    """Report an unforeseen error in one sentence; return the exit code."""
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         logger.error(f"output cannot be written: {UNWRITABLE[error.errno]}. {OTHER_OUTPUT}")
         return EnvironmentProblem.exit_code
     if isinstance(error, MemoryError):
-        logger.error("there is not enough memory. Fix: free some, or use fewer --workers")
+        logger.error("not enough memory. Fix: free some, or use fewer --workers")
         return EnvironmentProblem.exit_code
     logger.debug("".join(traceback.format_exception(error)).rstrip())
     reason = " ".join(str(error).split())[:200]

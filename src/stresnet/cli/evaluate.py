@@ -192,7 +192,7 @@ def fuse(
         say(f"{len(fused.names)} videos: {out}")
     if fused.truth is None:
         if out is None:
-            say("nothing to show: no file has the true classes, and there is no --out")
+            say("nothing to show: no file holds the true classes, and --out was not given")
         return
     Console().print(accuracy_table([*tables, replace(fused, origin="fused")], fused.truth))
 

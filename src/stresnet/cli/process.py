@@ -19,7 +19,7 @@ UNWRITABLE = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the file would be larger than allowed here",
     errno.EROFS: "the disk is read-only",
-    errno.EPIPE: "nobody reads it any more",
+    errno.EPIPE: "its reader has closed it",
     errno.EIO: "the device reports an error",
 }
 

@@ -35,7 +35,7 @@ def progress(title: str) -> Iterator[OnProgress]:
             nonlocal shown
             total = progress.total or 1
             bar.update(task, completed=progress.done, total=total)
-            left = bar.tasks[0].time_remaining  # by the speed of late: what was skipped misleads
+            left = bar.tasks[0].time_remaining  # by the recent speed: skipped items mislead
             eta = "" if left is None else f", ETA {timedelta(seconds=round(left))}"
             words = f"{int(progress.done)} of {total:g}{eta}"
             bar.update(task, words=f"{words} {escape(progress.item)}")
@@ -61,7 +61,7 @@ class ItemProgress:
             self.finish()
             self._item = progress_.item
             self._show = self._bars.enter_context(progress(f"{progress_.item}, {self._unit}"))
-        if progress_.total:  # else nobody knows how far it is
+        if progress_.total:  # else the length is unknown
             self._show(Progress(progress_.done, progress_.total))
 
     def finish(self) -> None:

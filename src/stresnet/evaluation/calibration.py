@@ -103,9 +103,7 @@ def calibration_sample(split: Split) -> list[VideoItem]:
             remedy="correct the data set's split, or leave --calibrate out",
         )
     if not split.train:
-        raise DatasetError(
-            "there are no training videos to calibrate on", remedy="leave --calibrate out"
-        )
+        raise DatasetError("no training videos to calibrate on", remedy="leave --calibrate out")
     return sorted(
         split.train,
         key=lambda item: hashlib.sha256(os.fsencode(item.name)).digest(),

@@ -57,7 +57,7 @@ def fuse(
     """
     tables = [each if isinstance(each, ScoreTable) else read_scores(each) for each in scores]
     if not tables:
-        raise UsageError("there are no scores to fuse")
+        raise UsageError("no scores to fuse")
     kinds = [normalise] * len(tables) if isinstance(normalise, str) else list(normalise)
     shares = np.ones(len(tables)) if weights is None else np.array(weights, dtype=np.float64)
     known = get_args(Normalisation)

@@ -189,9 +189,9 @@ def times_right(
 ) -> tuple[float, float, float, float]:
     """Return seconds right, seconds in all, and both for the time whose true label is an action."""
     right = actions = of_actions = 0.0
-    for start, end, said, true in differences(found, truth, duration):
-        right += (end - start) * (said == true)
-        of_actions += (end - start) * (true is not None and said == true)
+    for start, end, label, true in differences(found, truth, duration):
+        right += (end - start) * (label == true)
+        of_actions += (end - start) * (true is not None and label == true)
         actions += (end - start) * (true is not None)
     return right, duration, of_actions, actions
 

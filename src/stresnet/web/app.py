@@ -106,7 +106,7 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
 
     def found(job_id: str) -> Job:
         if (job := service.find(job_id)) is None:
-            raise HTTPException(404, "there is no such job, or it was removed in the meantime")
+            raise HTTPException(404, "no such job, or it has been removed")
         return job
 
     @app.get("/api/about", summary="What this server knows and allows")
@@ -147,7 +147,7 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
     @app.post("/api/examples/{name}", status_code=201, summary="Try a clip that ships")
     def send_example(request: Request, name: str) -> JobView:
         if (clip := example_clips().get(name)) is None:
-            raise HTTPException(404, "there is no such example")
+            raise HTTPException(404, "no such example")
         job = receive(request, name)
         shutil.copyfile(clip, job.folder / UPLOAD)
         service.enqueue(job)
@@ -181,7 +181,7 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
     ) -> FileResponse:
         job = found(job_id)
         if name not in service.describe(job).files:
-            raise HTTPException(404, "there is no such file, or the job is not done")
+            raise HTTPException(404, "no such file, or the job is not done")
         saved_as = f"{Path(job.name).stem}-{name}" if download else None
         return FileResponse(job.folder / name, media_type=FILES[name], filename=saved_as)
 

@@ -23,7 +23,7 @@ CLEARING_SECONDS = 5.0  # between two searches for jobs whose time is over
 logger = logging.getLogger(__name__)
 
 _NO_MODEL = EnvironmentProblem(
-    "the model of this server is not what it was", remedy="tell whoever runs it to start it again"
+    "the model of this server has changed", remedy="ask whoever runs the server to restart it"
 )
 
 
@@ -168,7 +168,7 @@ class Service:
             if self.worker.pid is None:
                 self._start_worker()
             if job.removed:
-                raise WorkerDied("it is not wanted any more")
+                raise WorkerDied("its visitor has removed it")
             result = self.worker.run(
                 {
                     "folder": str(job.folder),

@@ -35,7 +35,7 @@ def main(arguments: dict[str, Any]) -> None:
         target=_read_orders, args=(orders, Path(arguments["scratch"])), daemon=True
     )
     reader.start()
-    with suppress(OSError):  # when memory runs out, Linux shall take this process, not the server
+    with suppress(OSError):  # when memory runs out, Linux kills this process, not the server
         Path("/proc/self/oom_score_adj").write_text("800")
     try:
         # Imported only here, so that an import that fails is reported, too.
@@ -135,9 +135,7 @@ def _lines() -> Iterator[str]:
 def described(error: Exception) -> dict[str, str]:
     """Describe an error for `worker_client.raised`; an unforeseen one goes to the log in full."""
     if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch's words
-        error = EnvironmentProblem(
-            "there is not enough memory for this clip", remedy="send a shorter one"
-        )
+        error = EnvironmentProblem("not enough memory for this clip", remedy="send a shorter one")
     if not isinstance(error, StresnetError):
         traceback.print_exception(error)
         error = StresnetError(

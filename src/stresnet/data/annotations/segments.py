@@ -155,23 +155,23 @@ def length_of(video: Path) -> Length:
 
 @cache
 def _read_through(video: Path, size: int, modified: int) -> Length:
-    said = probe(video)
-    return Length(said.seconds, said.fps)
+    info = probe(video)
+    return Length(info.seconds, info.fps)
 
 
 def _warn_of_rates(
     annotations: Iterable[Annotation], lengths: Mapping[str, Length], fps: float | None
 ) -> None:
     rates = {(each.video, each.fps, each.in_frames) for each in annotations}
-    for video, said, in_frames in sorted(rates, key=str):
+    for video, stated, in_frames in sorted(rates, key=str):
         true = lengths[video].fps
-        if said and true and abs(said - true) > 0.01 * true and not fps:
+        if stated and true and abs(stated - true) > 0.01 * true and not fps:
             logger.warning(
                 "%s: %.6g frames per second in the annotations, %.6g in the file; %s",
-                video, said, true,
+                video, stated, true,
                 "their rate is used; --fps gives another" if in_frames else "times are in seconds",
             )  # fmt: skip
-        elif in_frames and not said and not fps:
+        elif in_frames and not stated and not fps:
             logger.warning(
                 "%s: times are frame numbers, and the annotations do not say their rate; the "
                 "file's own is used, %.6g (Label Studio counts 24 a second unless its "
@@ -216,7 +216,7 @@ def check_segments(
         )  # fmt: skip
     if problems:
         raise DatasetError(
-            f"segments that cannot be ({len(problems)}):\n  - {in_short(problems, LINE)}",
+            f"impossible segments ({len(problems)}):\n  - {in_short(problems, LINE)}",
             remedy="correct them in the annotations; times are seconds, or h:mm:ss.s",
         )
     return kept

@@ -74,9 +74,10 @@ def _annotations(
     if not times:  # of the whole file, or of a region in a picture
         return []
     for name, value in values.items():
-        said = known.get(name, name)
-        called = said if isinstance(said, str) else said.get("aname", name)
-        options = {} if isinstance(said, str) else said.get("options", {})
+        attribute = known.get(name, name)
+        is_name = isinstance(attribute, str)
+        called = attribute if is_name else attribute.get("aname", name)
+        options = {} if is_name else attribute.get("options", {})
         label = str(options.get(value, value)).strip()
         if label and (not attributes or called in attributes):
             start, end = float(times[0]), float(times[1]) if len(times) > 1 else None

@@ -266,7 +266,7 @@ def csv_list(
             raise UsageError(f"{path}: has no fold {fold}", remedy=f"choose from {known}")
         in_test = [number == wanted for number in folds]
     elif fold is not None:
-        raise UsageError(f"{path}: fold {fold} was asked for, but there is no column fold")
+        raise UsageError(f"{path}: fold {fold} was asked for, but the list has no column fold")
     elif rows and "split" in rows[0]:
         in_test = [row["split"] == "test" for row in rows]
     else:
@@ -376,9 +376,7 @@ def _is_our_own(folder: Path) -> bool:
 
 def _subfolders(folder: Path) -> Sequence[Path]:
     if not folder.is_dir():
-        raise DatasetError(
-            f"{folder}: there is no such folder or list", remedy="check the spelling"
-        )
+        raise DatasetError(f"{folder}: no such folder or list", remedy="check the spelling")
     return sorted(
         path
         for path in folder.iterdir()

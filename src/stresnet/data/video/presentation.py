@@ -49,7 +49,7 @@ def not_applied(
         yield f"HDR ({transfer}): not tone-mapped, so colours are pale"
     aspect = stream.sample_aspect_ratio
     if aspect and not is_credible_aspect(aspect):
-        yield f"its pixels are said to be {aspect} as wide as high; they are taken for square"
+        yield f"its header calls pixels {aspect} as wide as high; they are taken as square"
     matrix = display_matrix(picture)
     if matrix is not None and not _is_right_angle(matrix):
         yield "it is to be turned by an angle that is not a right one; the nearest is taken"
