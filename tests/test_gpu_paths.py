@@ -29,13 +29,14 @@ from stresnet.data.prepare.many import WORKERS_A_GPU, workers_for
 from stresnet.data.prepare.one import preparation, prepare_video
 from stresnet.data.video.decode import frames_of_array
 from stresnet.device import gpu, gpu_errors
-from stresnet.errors import EnvironmentProblem
+from stresnet.errors import EnvironmentProblem, VideoError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.explanation import explain
 from stresnet.flow import FAST, grey, torch_kernel, tv_l1
 from stresnet.flow.torch_kernel import flow_on_device
 from stresnet.inference import InferenceNetwork
 from stresnet.model import STResNet
+from stresnet.prediction import many
 from stresnet.prediction.live_labels import live
 from stresnet.prediction.recognise import predict, timeline
 from stresnet.prediction.recogniser import Recogniser
@@ -252,6 +253,24 @@ def test_workers_take_the_cards_in_turn(monkeypatch: pytest.MonkeyPatch) -> None
     assert workers_for("cuda:1", None, 1000)[0] == WORKERS_A_GPU
     assert workers_for("cuda", 7, 1000)[0] == 7
     assert workers_for("cpu", None, 1000)[0] == 99
+
+
+def test_of_many_videos_each_has_a_core_and_its_workers_card(
+    net: STResNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices: list[str] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(many, "worker_number", lambda: 1)
+    monkeypatch.setattr(many, "kept_model", lambda model, device: devices.append(device) or net)
+    monkeypatch.setattr(many, "recognise_each", lambda *given, **how: [("", VideoError("gone"))])
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(VideoError, match="gone"):
+            many.RecogniseOne("fight")(Path("clip.mp4"))
+        assert (devices, torch.get_num_threads()) == (["cuda:1"], 1)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_worker_processes_have_numbers() -> None:

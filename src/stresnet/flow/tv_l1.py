@@ -10,6 +10,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +80,10 @@ def kernel(device: str = "auto") -> dict[str, str]:
     import torch
 
     name = torch.cuda.get_device_name(on) if on.type == "cuda" else on.type
-    return {"torch": torch.__version__, "flow_on": name}
+    found = {"torch": torch.__version__, "flow_on": name}
+    if on.type == "cuda" and find_spec("triton"):
+        found["triton"] = version("triton")
+    return found
 
 
 def grey(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -15,13 +15,22 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from stresnet.data.prepare.many import workers_for
+from stresnet.device import gpu
 from stresnet.errors import UsageError
 from stresnet.evaluation.scoring import kept_model
 from stresnet.files import require_writable, write_text
 from stresnet.flow import TVL1Parameters
 from stresnet.prediction.recognise import Settings, recognise_each
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes
+from stresnet.workers import (
+    Done,
+    Engine,
+    JobReport,
+    job_report,
+    map_in_processes,
+    worker_number,
+)
 
 SETTINGS = "settings.json"
 PARTS = "part-*.jsonl"
@@ -47,8 +56,13 @@ class RecogniseOne:
         Raises:
             VideoError: the file cannot be decoded.
         """
+        import torch  # here, because the process that starts the others needs none of it
+
+        # The other cores have videos of their own; and a sum's last bits are the same everywhere.
+        torch.set_num_threads(1)
+        card = gpu(self.device, worker=worker_number())
         ((_, found),) = recognise_each(
-            kept_model(self.model, self.device),
+            kept_model(self.model, "cpu" if card is None else str(card)),
             [video],
             timeline=self.timeline,
             settings=self.settings,
@@ -76,7 +90,8 @@ def recognise_many(
     """Recognise videos into a folder. Safe to interrupt: the same call resumes.
 
     Args:
-        workers: videos at a time; None is one for each processor core.
+        workers: videos at a time, each on one core; None is one for each core, on GPUs at most
+            `WORKERS_A_GPU` for each, which take the GPUs in turn.
         engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).
 
     Raises:
@@ -113,6 +128,7 @@ def recognise_many(
             save()
 
     jobs = {str(video): video for video in videos if str(video) not in known}
+    workers, _ = workers_for(one.device, workers, len(jobs))
     outcomes = engine(one, jobs, workers=workers, on_progress=on_progress)
     try:
         report = job_report(outcomes, out / "failures.csv", on_done=keep)
