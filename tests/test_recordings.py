@@ -250,7 +250,7 @@ def test_a_recording_is_prepared_once_and_samples_know_their_frames(
     job = plan(folder, recipe="quick", weights="none", motion_weights=None, fold=None, lists=None,
                store=tmp_path, background="still")  # fmt: skip
     dataset = job.samples(job.phases[0], job.split.train)
-    places = {(item.path.name, item.label, item.frames) for item in dataset.items}
+    places = {(item.place.name, item.label, item.frames) for item in dataset.items}
     assert ("day0.mp4.zip", 1, (0, 74)) in places  # right, 0 to 3 s at 25 frames a second
     assert ("day1.mp4.zip", 2, (75, 124)) in places  # still, 3 to 5 s
     assert Counter(item.label for item in dataset.items) == {0: 2, 1: 4, 2: 4}
