@@ -15,7 +15,7 @@ import stresnet.workers as workers
 from making_videos import Video
 from stresnet.data.formats.write import pictures
 from stresnet.data.prepare.preparation import PREPARATION
-from stresnet.data.store.index import FILE
+from stresnet.data.store.index import PARTS
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import FLOW_FORMAT, Origin, StoredVideo
 from stresnet.data.store.writer import store_writer
@@ -88,7 +88,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     files = (
         path
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in (FILE, ".stresnet")
+        if path.is_file() and not path.match(PARTS) and path.name != ".stresnet"
     )
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

@@ -68,7 +68,7 @@ def test_an_aspect_is_applied_if_it_is_credible(tmp_path: Path, ending: str) -> 
     assert warned(wide) == ""
     assert read_video(wide, short_side=64).frames.shape[1:3] == (64, 106)
     absurd = encoded(tmp_path / f"b{ending}", codec, sample_aspect_ratio=Fraction(7, 1))
-    assert "taken for square" in warned(absurd)
+    assert "taken as square" in warned(absurd)
     assert read_video(absurd, short_side=64).frames.shape[1:3] == (64, 80)
 
 

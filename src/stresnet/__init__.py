@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stresnet.data.annotations.segments import read_segments as annotations
     from stresnet.data.prepare.many import prepare
     from stresnet.data.store.flow_check import check_stores as check
+    from stresnet.data.store.pack import pack
     from stresnet.data.store.reader import StoredVideo
     from stresnet.demonstration import demo
     from stresnet.diagnosis import doctor
@@ -73,6 +74,7 @@ __all__ = [
     "fuse",
     "live",
     "load_model",
+    "pack",
     "predict",
     "prepare",
     "recognise_each",
@@ -91,6 +93,7 @@ if not TYPE_CHECKING:  # imported when they are first used: torch alone takes a 
         "stresnet.data.annotations.segments": ["annotations"],
         "stresnet.data.prepare.many": ["prepare"],
         "stresnet.data.store.flow_check": ["check"],
+        "stresnet.data.store.pack": ["pack"],
         "stresnet.data.store.reader": ["StoredVideo"],
         "stresnet.demonstration": ["demo"],
         "stresnet.diagnosis": ["doctor"],

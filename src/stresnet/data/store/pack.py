@@ -48,8 +48,8 @@ SHARD = "shard-{:05d}.tar"
 
 
 def pack(
-    store: Path,
-    out: Path,
+    store: str | Path,
+    out: str | Path,
     *,
     shard_bytes: int = SHARD_BYTES,
     on_progress: OnProgress = silent,
@@ -70,6 +70,7 @@ def pack(
         DatasetError: there is no prepared video in `store`.
         EnvironmentProblem: the disk is full, or `out` cannot be written or reached.
     """
+    store, out = Path(store), Path(out)
     if is_packed(store) or shard_bytes < 1:
         raise UsageError(
             f"{store}: holds shards already" if is_packed(store) else f"shards of {shard_bytes}",
