@@ -37,6 +37,7 @@ def two_nodes() -> Iterator[Any]:
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (15 starves)
+    hidden = os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # Ray counts what it names
     path = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), path])
     machines = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
@@ -44,6 +45,8 @@ def two_nodes() -> Iterator[Any]:
     yield machines
     os.environ["PYTHONPATH"] = path
     machines.shutdown()
+    if hidden is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = hidden
 
 
 def made(folder: Path) -> Path:
