@@ -438,3 +438,22 @@ def test_recordings_that_are_known_only_as_stores(tmp_path: Path) -> None:
     path = write_list(tmp_path / "list.csv", rows, "split")
     split: Split = open_dataset(path, recordings=Recordings(background="other"))
     assert spans(split.train) == [("a", (1, 2)), ("other", (2, 4)), ("b", (4, 5))]
+
+
+def test_of_long_recordings_only_the_beginning_is_looked_at_to_fit(
+    folder: Path, tmp_path: Path
+) -> None:
+    items = [item for item in open_dataset(folder, recordings=Recordings()).train if item.span]
+    ensure_prepared(items, tmp_path, workers=1)
+    net = recogniser.Recogniser(net_for({}), protocol="quick")
+    scored = evaluating.score_recordings(
+        net, items, tmp_path, TimelineSettings(window=1.0), failures={}, seconds=6.0
+    )
+    assert len(scored) == 2
+    for each in scored:  # its first segment begins at once
+        assert each.timeline.duration == 6.0
+        assert each.timeline.ends.max() == 6.0
+        assert [(span.start, span.end, span.label) for span in each.truth] == [
+            (0.0, 3.0, "right"),
+            (5.0, 6.0, "left"),
+        ]

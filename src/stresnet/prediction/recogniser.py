@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -148,18 +150,20 @@ class Recogniser:
         name: str,
         settings: TimelineSettings,
         *,
+        until: float = math.inf,
         on_progress: OnProgress = silent,
     ) -> Timeline:
-        """`timeline` of a video that is prepared already.
+        """`timeline` of a video that is prepared already, or of its part up to `until` seconds.
 
         Raises:
             StoreError: the store is damaged.
         """
+        windows = windows_of_store(stored, length=settings.window, stride=settings.stride)
         return self.timeline(
-            windows_of_store(stored, length=settings.window, stride=settings.stride),
+            takewhile(lambda window: window.end <= until, windows),
             name,
             settings,
-            seconds=stored.duration,
+            seconds=min(stored.duration, until),
             warnings=stored.warnings,
             on_progress=on_progress,
         )

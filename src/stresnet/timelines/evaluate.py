@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -173,6 +174,7 @@ def score_recordings(
     settings: TimelineSettings,
     *,
     failures: dict[str, str],
+    seconds: float = math.inf,
     on_progress: OnProgress = silent,
 ) -> list[Scored]:
     """Score the recordings that the items are segments of, one after the other.
@@ -183,6 +185,8 @@ def score_recordings(
         settings: `window` and `stride` count here; the others can be changed afterwards.
         failures: takes the name and the reason of a recording that is damaged; what is in it
             already is left out.
+        seconds: of each recording to look at, from its first labelled segment on; what is before
+            that is looked at, too.
         on_progress: called with seconds of each recording.
     """
     scored = []
@@ -192,14 +196,21 @@ def score_recordings(
             continue
         stored = StoredVideo(place_of(store, name))
         try:
-            found = recogniser.timeline_of_store(stored, name, settings, on_progress=on_progress)
+            truth = sorted(
+                (Span(*(each.span or (0.0, stored.duration)), each.label) for each in segments),
+                key=lambda span: span.start,
+            )
+            until = truth[0].start + seconds
+            found = recogniser.timeline_of_store(
+                stored, name, settings, until=until, on_progress=on_progress
+            )
         except StoreError as error:
             failures[name] = str(error)
             continue
-        truth = sorted(
-            (Span(*(each.span or (0.0, stored.duration)), each.label) for each in segments),
-            key=lambda span: span.start,
+        labelled = tuple(
+            replace(span, end=min(span.end, until))
+            for span in truth
+            if span.label != settings.background and span.start < until
         )
-        labelled = tuple(span for span in truth if span.label != settings.background)
         scored.append(Scored(name, found, labelled, segments[0].source_key, stored))
     return scored

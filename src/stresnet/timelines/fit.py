@@ -48,7 +48,8 @@ def fit_model(
     """Fit a model's settings of timelines on annotated recordings; record them in its folder.
 
     Windows are looked at as in `predict --fast`, with 8 chunks. Of many recordings, those are taken
-    that come first in an order of their names' hashes, a quarter of an hour in all.
+    that come first in an order of their names' hashes, and of long ones the beginning: five minutes
+    from the first labelled segment on.
 
     Args:
         folder: of the model.
@@ -64,7 +65,7 @@ def fit_model(
     for name in sorted({item.name for item in items}, key=_hash):
         if not names or seconds < FIT_SECONDS:
             names.add(name)
-            seconds += StoredVideo(place_of(store, name)).duration
+            seconds += min(StoredVideo(place_of(store, name)).duration, FIT_SECONDS)
     logger.info("timelines: being fitted on %d recordings, %.1f min", len(names), seconds / 60)
     plain = TimelineSettings(background=background)
     failures: dict[str, str] = {}
@@ -74,6 +75,7 @@ def fit_model(
         store,
         plain,
         failures=failures,
+        seconds=FIT_SECONDS,
     )
     fitted = fit_settings(scored, plain) if scored else plain
     logger.info(
