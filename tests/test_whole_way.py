@@ -31,7 +31,7 @@ from stresnet.prediction.recognise import predict
 from stresnet.training.estimate import estimate_training
 from stresnet.training.initialisation import initialise, network
 from stresnet.training.plan import plan
-from stresnet.training.recipes import PHASES, QUICK, Recipe
+from stresnet.training.recipes import PHASES, QUICK, Recipe, recipe_as_toml
 from stresnet.training.run import resume, train
 from stresnet.training.runtime import Execution
 
@@ -310,6 +310,16 @@ def test_the_command_line_trains(data: Path, run: Path, tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, ["train"])
     assert refused.exit_code == 2
     assert "neither DATA nor --resume" in refused.stderr
+
+    recipe = tmp_path / "toy.toml"
+    recipe.write_text(recipe_as_toml(toy_recipe()))
+    again = CliRunner().invoke(
+        app,
+        ["train", str(data), "--out", str(run), "--recipe", str(recipe), "--workers", "0",
+         "--store", str(run.parent / "store"), "--precision", "fp32"],
+    )  # fmt: skip
+    assert again.exit_code == 0, again.stderr
+    assert f"recommended:    {run / 'st_resnet_star'}, the last phase's" in again.output
 
 
 def test_the_best_network_on_videos_kept_back_is_recommended(

@@ -46,7 +46,7 @@ ALIKE = ("stresnet", "numpy", "numba", "simplejpeg", "av", "torch")
 def engine_at(
     address: str | None, folder: Path, *, cpus: float = 1, gpus: float = 0
 ) -> AbstractContextManager[Engine]:
-    """Give the engine for `--ray`: worker processes here, if there is no address.
+    """Give the engine for `--ray`; without an address, worker processes of this machine.
 
     Raises: as of `cluster`.
     """

@@ -72,7 +72,7 @@ def find_models(
             where there are several folds. A run's folder stands for all its networks.
 
     Raises:
-        UsageError: there is no model, one is given twice, or several folds share one, which would
+        UsageError: no model was given, one was given twice, or several folds share one, which would
             then be tested on videos that it was trained on.
     """
     if isinstance(models, STResNet):

@@ -22,7 +22,7 @@ BLOCK = 512  # pixels of a program; not measured on a GPU
 class FusedStep:
     """One primal and one dual step of pairs of one size, from one half of its memory to the other.
 
-    Called as `torch_kernel.step`; what it returns is overwritten by the second call after.
+    Called as `torch_kernel._step`; what it returns is overwritten by the second call after.
     """
 
     def __init__(self, u: Tensor) -> None:
@@ -52,7 +52,7 @@ class FusedStep:
 
 
 def linearise(first: Tensor, target: Tensor, u: Tensor, p: TVL1Parameters) -> list[Tensor]:
-    """As `torch_kernel.linearise`: slope (B, 2, H, W), rho and inverse (B, 1, H, W)."""
+    """As `torch_kernel._linearise`: slope (B, 2, H, W), rho and inverse (B, 1, H, W)."""
     pairs, _, height, width = u.shape
     found = [torch.empty_like(u), torch.empty_like(u[:, :1]), torch.empty_like(u[:, :1])]
     _linearise[(triton.cdiv(height * width, BLOCK), pairs)](

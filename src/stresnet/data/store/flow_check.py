@@ -36,7 +36,7 @@ PIXELS = 4000  # looked at in a field
 LEAST_PIXELS = 200  # of a field, or it is skipped
 LEAST_FIELDS = 3  # in all, or the video is not judged
 LEAST_SPEED = 1.0  # pixels per frame; below, the readings hardly differ
-LEAST_GRADIENT = 8.0  # grey levels a pixel; where there is no texture, all readings fit
+LEAST_GRADIENT = 8.0  # grey levels a pixel; without texture, every reading fits
 BETTER = 0.85  # of the error as stored, to be a better reading
 AGREEING = 0.7  # of the fields that must find it better
 

@@ -91,7 +91,7 @@ class StoreWriter:
         """Write the table of offsets and the index.
 
         Raises:
-            StoreError: there is no frame, or not one flow field between every two.
+            StoreError: no frame was added, or not one flow field between every two.
         """
         rgb, flow = self._rows["rgb"], self._rows["flow"]
         if len(flow) != len(rgb) - 1:

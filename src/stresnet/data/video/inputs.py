@@ -151,7 +151,7 @@ def find_inputs(given: str, *, allow_network: bool = False) -> str | list[tuple[
 
     Raises:
         UsageError: an address that may not be opened.
-        DatasetError: there is no video, or a list cannot be read.
+        DatasetError: no video was found, or a list cannot be read.
     """
     if given.isdecimal():
         return given
