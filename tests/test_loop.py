@@ -22,7 +22,7 @@ from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import StoreError, TrainingError, UsageError
 from stresnet.model import STResNet, load_imagenet
 from stresnet.training import checkpoint, loading, loop
-from stresnet.training.checkpoint import Progress, load_checkpoint, save_checkpoint, weights_of
+from stresnet.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint, weights_of
 from stresnet.training.initialisation import SHIPPED_WEIGHTS
 from stresnet.training.interrupt import Interrupted
 from stresnet.training.loading import GroupSampler, load_groups
@@ -339,9 +339,9 @@ def test_a_step_whose_float16_gradients_overflow_is_skipped(tmp_path: Path) -> N
     assert not optimizer_step(optimizer, scaler)
     assert torch.equal(net.weight, before)
 
-    save_checkpoint(tmp_path / "a", Progress(net, optimizer, scaler), 7, "toy")
+    save_checkpoint(tmp_path / "a", TrainingState(net, optimizer, scaler), 7, "toy")
     restored = GradScaler("cpu")
-    assert load_checkpoint(tmp_path / "a", Progress(net, optimizer, restored), "toy") == 7
+    assert load_checkpoint(tmp_path / "a", TrainingState(net, optimizer, restored), "toy") == 7
     assert restored.get_scale() == scaler.get_scale() == 512.0
 
 

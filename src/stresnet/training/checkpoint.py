@@ -20,7 +20,7 @@ WEIGHT, STATE = "net.", "optimizer."  # what the names of tensors begin with
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingState:
     """All that changes while a phase is trained, except the step.
 
     Sampling is a pure function of (seed, step, slot), dropout of (seed, step, group), so there is
@@ -40,7 +40,7 @@ def checkpoint_path(folder: Path, phase: str) -> Path:
     return folder / f"{phase}.checkpoint.safetensors"
 
 
-def save_checkpoint(path: Path, progress: Progress, step: int, fingerprint: str) -> None:
+def save_checkpoint(path: Path, progress: TrainingState, step: int, fingerprint: str) -> None:
     """Write all that a phase needs to resume after `step` finished iterations.
 
     Args:
@@ -59,7 +59,7 @@ def save_checkpoint(path: Path, progress: Progress, step: int, fingerprint: str)
         save_file(tensors, partial, metadata=metadata)
 
 
-def load_checkpoint(path: Path, progress: Progress, fingerprint: str) -> int:
+def load_checkpoint(path: Path, progress: TrainingState, fingerprint: str) -> int:
     """Put the state of `path` into `progress`; return the finished iterations.
 
     Raises:

@@ -20,7 +20,7 @@ from stresnet.errors import TrainingError, UsageError
 from stresnet.model import STResNet, commit_running_moments
 from stresnet.model.sub_batch_norm import SubBatchNorm, average_moments
 from stresnet.training.checkpoint import (
-    Progress,
+    TrainingState,
     checkpoint_path,
     load_checkpoint,
     save_checkpoint,
@@ -82,10 +82,10 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
     freeze(learner, phase)
     average_moments(learner, recipe.running_moments)
     optimizer, scaler = make_optimizer(learner, recipe, phase), execution.scaler(context.device)
-    progress = Progress(learner, optimizer, scaler)
+    state = TrainingState(learner, optimizer, scaler)
     finished = 0
     if run.checkpoint.exists():
-        finished = load_checkpoint(run.checkpoint, progress, run.fingerprint)
+        finished = load_checkpoint(run.checkpoint, state, run.fingerprint)
     if finished == phase.iterations:
         return
 
@@ -144,7 +144,7 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
             totals, stopping = over_processes(context, phase, measures, stop.signal_number)
             if stopping:  # the unfinished step is dropped; its samples come again on resume
                 if context.is_first:
-                    save_checkpoint(run.checkpoint, progress, step, run.fingerprint)
+                    save_checkpoint(run.checkpoint, state, step, run.fingerprint)
                 context.gather_objects("stopped")  # torchrun ends all when the first process leaves
                 raise Interrupted(stop.signal_number or signal.SIGTERM)
             row = mean_measures(totals, phase.streams)
@@ -154,7 +154,7 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
                 raise not_finite(run, step, row["loss"], rate, names)
             # Only here is it known that the weights before this step were good ones.
             if context.is_first and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                save_checkpoint(run.checkpoint, progress, step, run.fingerprint)
+                save_checkpoint(run.checkpoint, state, step, run.fingerprint)
                 saved = time.monotonic()
 
             # -- The step
@@ -170,7 +170,7 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
         if not all(parameter.isfinite().all() for parameter in learner.parameters()):
             raise not_finite(run, step, float("nan"), rate, [])
         if context.is_first:
-            save_checkpoint(run.checkpoint, progress, phase.iterations, run.fingerprint)
+            save_checkpoint(run.checkpoint, state, phase.iterations, run.fingerprint)
         if any(signals := context.gather_objects(stop.signal_number)):
             raise Interrupted(max(number or 0 for number in signals))
 
