@@ -68,13 +68,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Running:
     """A verb in a process group of its own, with a folder for temporary files of its own."""
 
-    def __init__(self, verb: str, data: Path, folder: Path) -> None:
+    def __init__(self, verb: str, data: Path, folder: Path, before: tuple[str, ...] = ()) -> None:
         self.scratch = folder / "scratch"
         self.scratch.mkdir()
         words = VERBS[verb].replace("{}/data", f"{data}/data").replace("{}/ucf", f"{data}/ucf")
         self.errors = (folder / "errors").open("w+")
         self.process = subprocess.Popen(
-            [STRESNET, *words.replace("{}", str(folder)).split()],
+            [*before, STRESNET, *words.replace("{}", str(folder)).split()],
             stdout=subprocess.DEVNULL,
             stderr=self.errors,
             start_new_session=True,
@@ -152,6 +152,8 @@ def ends_well(job: Running, whom: str, number: signal.Signals) -> None:
         ("prepare", "twice", signal.SIGTERM),
         ("prepare", "worker", signal.SIGTERM),
         ("predict", "twice", signal.SIGINT),
+        ("prepare", "group", signal.SIGHUP),
+        ("serve", "main", signal.SIGHUP),
     ],
 )
 def test_a_signal_ends_the_work(
@@ -183,3 +185,16 @@ def test_a_signal_at_any_moment(
         whom = draw.choice([*WHOM] if verb != "serve" else ["main", "group", "twice"])
         ends_well(job, whom, draw.choice([signal.SIGTERM, signal.SIGINT]))
     shutil.rmtree(tmp_path)
+
+
+def test_nohup_keeps_its_meaning(data: Path, tmp_path: Path, running: list[Running]) -> None:
+    job = Running("prepare", data, tmp_path, ("nohup",))
+    running.append(job)
+    until = time.monotonic() + 60
+    while not job.workers() and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    job.send("group", signal.SIGHUP)
+    time.sleep(0.5)
+    assert job.process.poll() is None
+    ends_well(job, "group", signal.SIGTERM)

@@ -81,7 +81,13 @@ def stopped_well(process: subprocess.Popen[str], out: Path, number: signal.Signa
 
 
 @pytest.mark.parametrize(
-    ("whom", "number"), [("group twice", signal.SIGTERM), ("loader", signal.SIGTERM)]
+    ("whom", "number"),
+    [
+        ("group twice", signal.SIGTERM),
+        ("loader", signal.SIGTERM),
+        ("group", signal.SIGHUP),  # the terminal is closed
+        ("main", signal.SIGUSR1),  # a scheduler's warning
+    ],
 )
 def test_a_signal_ends_training_with_a_checkpoint(
     tmp_path: Path, whom: str, number: signal.Signals

@@ -161,6 +161,34 @@ def test_a_consumer_that_takes_its_time_is_not_a_hang() -> None:
     assert seen == [0, 1, 2]
 
 
+STOPPED = """
+import os, signal, subprocess, sys, time
+sys.path.insert(0, {tests!r})
+from stresnet.workers import map_in_processes
+from test_workers import one_second
+
+if __name__ == "__main__":
+    outcomes = map_in_processes(one_second, {{1: 1}}, workers=1, deadline=4)
+    resume = f"sleep 7; kill -CONT -{{os.getpid()}}"
+    subprocess.Popen(["sh", "-c", resume], start_new_session=True)
+    os.killpg(0, signal.SIGSTOP)
+    sys.exit(list(outcomes) != [(1, 1)])
+"""
+
+
+def one_second(number: int) -> int:
+    time.sleep(1)
+    return number
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_z_is_not_a_hang(tmp_path: Path) -> None:
+    script = tmp_path / "stopped.py"
+    script.write_text(STOPPED.format(tests=str(Path(__file__).parent)))
+    process = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
+    assert process.wait(60) == 0
+
+
 HANG = """
 import signal, sys, time
 from pathlib import Path

@@ -32,6 +32,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from stresnet.errors import EnvironmentProblem, JobError, StresnetError, UsageError
 from stresnet.files import atomic_write, inert_cell
 from stresnet.progress import OnProgress, Progress, silent
+from stresnet.signals import ending_signals
 
 Name = TypeVar("Name", bound=Hashable)
 Job = TypeVar("Job")
@@ -241,10 +242,10 @@ class Worker:
         with _blocked(signal.SIGINT):  # Ctrl-C is for the parent, from the worker's first moment
             self.process.start()
         its_end.close()  # here, so that the line breaks when the worker dies
-        self.heard = 0.0  # when it last gave a sign of life
+        self.silence = 0.0  # seconds that were listened for a sign of life in vain
 
     def give(self, job: Any) -> None:
-        self.heard = time.monotonic()
+        self.silence = 0.0
         with suppress(ConnectionError):  # the worker is dead, which shows when its line is read
             self.line.send(job)
 
@@ -279,16 +280,19 @@ def _outcomes(
         while busy:
             patience = None
             if deadline is not None:
-                heard = min(worker.heard for worker in busy)
-                patience = max(heard + deadline - time.monotonic(), 0.0)
+                patience = max(deadline - max(worker.silence for worker in busy), 0.0)
+            began = time.monotonic()
             ready = wait([worker.line for worker in busy], patience)
-            now = time.monotonic()  # the consumer, below, may take its time
+            # Only listening counts: the consumer, below, may take its time, and all of us may have
+            # been stopped for a while, as by Ctrl-Z.
+            listened = min(time.monotonic() - began, patience or 0.0)
             for worker, name in list(busy.items()):
                 outcome: Any
+                worker.silence += listened
                 if worker.line in ready:
                     try:
                         outcome = worker.line.recv()
-                        worker.heard = time.monotonic()
+                        worker.silence = 0.0
                     except (EOFError, ConnectionError):
                         worker.process.join(STOP_SECONDS)
                         _pass_on(worker.process.exitcode)
@@ -300,7 +304,7 @@ def _outcomes(
                             waiting.appendleft(name)
                             del busy[worker]
                             continue
-                elif deadline is not None and now - worker.heard >= deadline:
+                elif deadline is not None and worker.silence >= deadline:
                     _stop([worker], seconds=0)
                     outcome = JobError(f"it gave no sign of life for {deadline:g} seconds")
                 else:
@@ -336,10 +340,10 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
 
 
 def _pass_on(exit_code: int | None) -> None:
-    """Have a program that obeys SIGTERM obey the one that a worker got: it is for the whole job."""
-    ended = exit_code in (-signal.SIGTERM, 128 + signal.SIGTERM)
-    if ended and callable(signal.getsignal(signal.SIGTERM)):
-        signal.raise_signal(signal.SIGTERM)
+    """Have a program that obeys signals obey what a worker got: it is for the whole job."""
+    for number in ending_signals():
+        if exit_code in (-number, 128 + number) and callable(signal.getsignal(number)):
+            signal.raise_signal(number)
 
 
 def _stop(workers: Sequence[Worker], *, seconds: float = STOP_SECONDS) -> None:
@@ -365,7 +369,8 @@ def _work(line: Line, function: Callable[[Any], Any], number: int) -> None:
     """What a worker process does, until it is ended."""
     global _home, _number
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    signal.signal(signal.SIGTERM, _end)
+    for ending in ending_signals():
+        signal.signal(ending, _end)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _home, _number = line, number
     with suppress(EOFError, ConnectionError):  # the parent is dead
@@ -381,8 +386,9 @@ def _work(line: Line, function: Callable[[Any], Any], number: int) -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """Raise an exception, so that files are removed, and ignore the same signal from now on."""
-    signal.signal(number, signal.SIG_IGN)
+    """Raise an exception, so that files are removed, and ignore such signals from now on."""
+    for ending in ending_signals():
+        signal.signal(ending, signal.SIG_IGN)
     sys.exit(128 + number)
 
 

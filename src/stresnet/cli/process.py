@@ -13,6 +13,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from stresnet.signals import ending_signals
+
 STOP_SECONDS = 8.0  # from a signal to the end, whatever hangs; what is unwound takes less
 UNWRITABLE = {
     errno.ENOSPC: "the disk is full",
@@ -25,7 +27,7 @@ UNWRITABLE = {
 
 
 class Stop:
-    """SIGTERM and Ctrl-C unwind the work by an exception: files are removed, processes ended.
+    """SIGTERM, Ctrl-C and their like unwind the work: files are removed, processes ended.
 
     Schedulers and terminals send a signal to every process of a job, often more than once: the
     first one counts. Training has a handler of its own while it trains.
@@ -40,9 +42,8 @@ class Stop:
 
     def install(self) -> None:
         """Obey signals from now on."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as of a job in the background
-                signal.signal(number, self._on_signal)
+        for number in ending_signals():
+            signal.signal(number, self._on_signal)
         sys.unraisablehook = self._on_unraisable
 
     def end(self, code: Any) -> None:

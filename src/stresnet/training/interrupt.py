@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C ask training to stop; it stops at a moment when nothing is lost."""
+"""SIGTERM, Ctrl-C and their like ask training to stop, at a moment when nothing is lost."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from types import FrameType
 from torch import Tensor, nn
 
 from stresnet.model.residual_unit import ResidualUnit
+from stresnet.signals import ending_signals
 
 # Terminals and torchrun pass Ctrl-C on, schedulers repeat SIGTERM: within this time all of them are
 # one request.
@@ -68,7 +69,7 @@ class StopRequest:
 
 @contextmanager
 def stop_requested() -> Iterator[StopRequest]:
-    """Catch SIGINT and SIGTERM inside the block, and give the handlers back after it.
+    """Catch the signals that end a job inside the block, and give the handlers back after it.
 
     Python lets only the main thread set handlers; in another one, the caller's stay.
     """
@@ -76,10 +77,7 @@ def stop_requested() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    former = {
-        number: signal.signal(number, request._remember)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    former = {number: signal.signal(number, request._remember) for number in ending_signals()}
     try:
         yield request
     finally:

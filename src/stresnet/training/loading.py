@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, SampleKey, StepSampler
 from stresnet.data.loading.sampling import FLOWS
 from stresnet.errors import EnvironmentProblem, StresnetError, TrainingError
+from stresnet.signals import ending_signals
 
 SHARED = Path("/dev/shm")  # where groups lie on their way from a loader process
 PREFETCHED = 2  # groups ready for each process
@@ -171,7 +172,7 @@ def child_signals_ignored() -> Iterator[None]:
 
 
 def forward_signals(worker: int) -> None:
-    """Have a loader process pass SIGTERM and Ctrl-C on to its training process, which stops both.
+    """Have a loader process pass what ends a job on to its training process, which stops both.
 
     Schedulers signal every process of a job. A loader that ended by itself would be missing while
     the training process still works.
@@ -182,5 +183,5 @@ def forward_signals(worker: int) -> None:
         if sys.platform != "win32" and os.getppid() == trainer:  # there, `kill` ends it at once
             os.kill(trainer, number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         signal.signal(number, forward)
