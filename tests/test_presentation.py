@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from making_videos import moving_texture, read_video, write_video
+from stresnet.data.video.presentation import INTERLACED
 from stresnet.data.video.probe import probe
 
 CLIP = moving_texture(6, 64, 80)
@@ -52,6 +53,28 @@ def test_nothing_is_said_of_usual_files(tmp_path: Path) -> None:
 )
 def test_interlaced(tmp_path: Path, name: str, codec: str, options: dict[str, str]) -> None:
     assert "interlaced" in warned(encoded(tmp_path / name, codec, options))
+
+
+def test_interlaced_later(tmp_path: Path) -> None:
+    """Of a recording from a broadcast, some programmes are interlaced and others are not."""
+    parts = [
+        encoded(tmp_path / "a.ts", "mpeg2video"),
+        encoded(tmp_path / "b.ts", "mpeg2video", {"flags": "+ildct+ilme"}),
+    ]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert read_video(joined, short_side=64).warnings == (INTERLACED,)
+
+
+def test_transparency(tmp_path: Path) -> None:
+    path = tmp_path / "a.webm"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libvpx", rate=25, options={"auto-alt-ref": "0"})
+        stream.height, stream.width, stream.pix_fmt = 64, 80, "yuva420p"
+        for image in CLIP:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert warned(path) == "transparency is dropped"
 
 
 @pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])

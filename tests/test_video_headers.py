@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
-from making_videos import MJPEG, moving_texture, read_video, write_video
+from making_videos import ENCODERS, MJPEG, moving_texture, read_video, write_video
 from stresnet.data.video.decode import mean_step
 from stresnet.data.video.probe import lasts_longer, probe
 from stresnet.errors import VideoError
@@ -138,3 +140,91 @@ def test_a_file_without_its_head_is_no_video(tmp_path: Path) -> None:
         path.write_bytes(whole[int(len(whole) * (1 - left)) :])
         with pytest.raises(VideoError, match="not a video, or its start is damaged"):
             read_video(path)
+
+
+FLV = ("flv", "yuv420p", {})
+WMV = ("wmv2", "yuv420p", {"qmin": "1", "qmax": "2"})
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder"),
+    [
+        ("a.flv", ENCODERS[".mp4"]),
+        ("a.flv", ("flv", "yuv420p", {})),
+        ("a.wmv", WMV),
+        ("a.ts", None),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 2, 5, 30])
+def test_short_files_of_other_containers_are_whole(
+    tmp_path: Path, name: str, encoder: tuple[str, str, dict[str, str]], count: int
+) -> None:
+    path = write_video(tmp_path / name, CLIP[:count], encoder=encoder)
+    seconds = count / 25 if count > 1 else 0
+    assert seen(path) == (count, pytest.approx(seconds, abs=0.01), "")
+
+
+def test_a_wmv_tells_how_many_bytes_it_has(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.wmv", CLIP, encoder=WMV)
+    content = path.read_bytes()
+    duration = content.index(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")) + 64
+    path.write_bytes(content[:duration] + (10**10).to_bytes(8, "little") + content[duration + 8 :])
+    assert seen(path) == (30, pytest.approx(1.2, abs=0.01), "")
+    path.write_bytes(content[: len(content) * 2 // 3])
+    assert "bytes (it ends early)" in seen(path)[2]
+
+
+def test_streams_without_any_times_have_a_length(tmp_path: Path) -> None:
+    with av.open(tmp_path / "a.h264", "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.height, stream.width, stream.pix_fmt = 64, 80, "yuv420p"
+        for number in range(300):
+            picture = av.VideoFrame.from_ndarray(CLIP[number % 30], format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    path = tmp_path / "a.h264"
+    assert seen(path) == (300, pytest.approx(12, abs=0.01), "")
+    assert probe(path).fps == 25
+    assert lasts_longer(path, 11) and not lasts_longer(path, 13)
+
+
+def test_joined_files_are_not_damaged(tmp_path: Path) -> None:
+    """Each counts its packets from the start, so that some seem to be missing where it ends."""
+    one = write_video(tmp_path / "a.ts", CLIP, encoder=ENCODERS[".mp4"]).read_bytes()
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(one * 3)
+    assert seen(joined) == (90, pytest.approx(3.6, abs=0.01), "")
+    np.testing.assert_allclose(
+        read_video(joined, short_side=64).times, np.arange(90) / 25, atol=1e-3
+    )
+    place = len(one) // 188 // 2 * 188  # in the middle, ten packets of the container are missing
+    joined.write_bytes(one[:place] + one[place + 10 * 188 :])
+    assert "cut off or unreadable" in seen_of_damaged(joined)
+
+
+def seen_of_damaged(path: Path) -> str:
+    assert read_video(path, short_side=64).warnings
+    return probe(path).loss
+
+
+def test_a_clock_that_overflows_keeps_the_sound_s_start(tmp_path: Path) -> None:
+    """The clock of a transport stream has 33 bits, 26.5 hours."""
+    late = 2**33 / 90_000 - 3
+    times = late + 4 + np.arange(30) / 25
+    path = tmp_path / "a.ts"
+    with av.open(path, "w", options={"muxdelay": "0", "muxpreload": "0"}) as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.height, stream.width, stream.pix_fmt = 64, 80, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        sound = container.add_stream("mp2", rate=44100, layout="mono")
+        for number in range(200):
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), "s16", "mono")
+            silence.sample_rate, silence.pts = 44100, round(late * 44100) + number * 1152
+            silence.time_base = Fraction(1, 44100)
+            container.mux(sound.encode(silence))
+        for time, image in zip(times, CLIP, strict=True):
+            picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+            picture.pts, picture.time_base = round(time * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    np.testing.assert_allclose(read_video(path, short_side=64).times, times - late, atol=0.05)

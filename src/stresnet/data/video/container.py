@@ -35,13 +35,18 @@ RAW_FORMATS = {
 CODECS = (
     "h264", "hevc", "libdav1d", "av1", "vp8", "vp9", "theora", "mpeg1video", "mpeg2video", "mpeg4",
     "msmpeg4v1", "msmpeg4v2", "msmpeg4", "h263", "flv", "wmv1", "wmv2", "wmv3", "vc1", "mjpeg",
-    "dvvideo", "prores", "ffv1", "rawvideo", "gif",
+    "dvvideo", "prores", "dnxhd", "ffv1", "huffyuv", "ffvhuff", "png", "qtrle", "rawvideo", "gif",
+    "vp6", "vp6f", "svq3", "cinepak", "msvideo1",
 )  # fmt: skip
 HASHED_BYTES = 16 << 20  # at a time
 MAX_PIXELS = 8192 * 4320  # of a picture (8K); a forged header must not fill the memory
+JOIN_PACKETS = 3  # in which the clock goes back after a packet that only seems broken
 LEAST_PACKET = 8  # bytes; a header that promises more pictures than the file could hold is wrong
 # Containers whose header tells how long the file is. Others are measured by their last packets.
-TELL_DURATION = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flv", "asf")
+TELL_DURATION = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flv")
+# ASF's header tells how long the file is in bytes (Advanced Systems Format, section 3.2).
+ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+ASF_HEAD = 1 << 16  # bytes in which these properties are
 
 # PyAV 18 stops at metadata that is not UTF-8 unless it is told not to; PyAV 19 cannot be told.
 _VERSION = int(av.__version__.split(".")[0])
@@ -204,6 +209,9 @@ class PacketCount:
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self.pictures, self.hidden = 0, 0
+        self._is_broken = False
+        self._since_broken: int | None = None  # packets since one that may be
+        self._clock: int | None = None  # of the video's last packet
         self._stream = stream
         self._size = container.size or 0
         self._announced = stream.frames
@@ -214,6 +222,8 @@ class PacketCount:
         if container.format.name in TELL_DURATION and not stream.frames:
             self._seconds = max(container.duration or 0, 0) / av.time_base
         self._until = 0.0
+        is_asf = container.format.name == "asf"
+        self._bytes = _bytes_announced(Path(container.name)) if is_asf else 0
 
     def add(self, packet: Packet[Any]) -> bool:
         """Count a packet of any stream; return whether it is one of the video's pictures."""
@@ -221,12 +231,29 @@ class PacketCount:
         if stamp is not None and packet.time_base:
             end = float((stamp + (packet.duration or 0)) * packet.time_base)
             self._until = max(self._until, end - self._start / av.time_base)
+        if packet.stream.index != self._stream.index:
+            return False
+        self._look_for_breaks(packet)
         # The packets at the end, which empty the decoders, have no size and no times.
-        if packet.stream.index != self._stream.index or not (packet.size or stamp is not None):
+        if not (packet.size or stamp is not None):
             return False
         self.hidden += packet.is_discard
         self.pictures += not packet.is_discard
         return not packet.is_discard
+
+    def _look_for_breaks(self, packet: Packet[Any]) -> None:
+        """Where files were joined (`cat a.ts b.ts`), the last packets before that seem broken.
+
+        There, the clock goes back.
+        """
+        if packet.dts is not None and self._clock is not None and packet.dts <= self._clock:
+            self._since_broken = None
+        elif self._since_broken is not None:
+            self._since_broken += 1
+            self._is_broken |= self._since_broken > JOIN_PACKETS
+        if packet.is_corrupt and self._since_broken is None:
+            self._since_broken = 0
+        self._clock = packet.dts if packet.dts is not None else self._clock
 
     def loss(self, frames: int, reason: str, *, to_the_end: bool = True) -> str:
         """Return one sentence on what is lost; "" if nothing is.
@@ -236,6 +263,8 @@ class PacketCount:
             reason: what went wrong on the way, or "".
             to_the_end: all packets were read, so that missing ones show.
         """
+        if self._is_broken or self._since_broken is not None:
+            reason = "a part of it is cut off or unreadable"
         missing = self._missing() if to_the_end else ""
         if not (missing or reason):
             return ""
@@ -249,9 +278,20 @@ class PacketCount:
             return f" of {announced}" if short else ""
         rate = float(self._stream.average_rate or 1)
         credible = self._seconds * rate * LEAST_PACKET <= self._size
-        if credible and self._until < 0.9 * self._seconds:
+        # Not every packet tells how long it lasts.
+        if credible and self._until < min(0.9 * self._seconds, self._seconds - 2 / rate):
             return f", {self._until:.1f} of {self._seconds:.1f} seconds"
+        if self._size < self._bytes:
+            return f", {self._size:,} of {self._bytes:,} bytes"
         return ""
+
+
+def _bytes_announced(path: Path) -> int:
+    """Return the size that an ASF file (wmv) says it has; 0 where it says none."""
+    with path.open("rb") as file:
+        properties = file.read(ASF_HEAD).partition(ASF_PROPERTIES)[2]
+    is_live = len(properties) < 76 or properties[72] & 1  # then it could not know
+    return 0 if is_live else int.from_bytes(properties[24:32], "little")
 
 
 def _is_whole_riff(path: Path) -> bool:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from stresnet.data.video.container import PacketCount, opened_video, printable
 from stresnet.data.video.presentation import (
+    INTERLACED,
     display_matrix,
     is_turned,
     not_applied,
@@ -204,8 +205,6 @@ def _pictures(
             losses.packets.add(packet)
             if packet.stream.index != stream.index:
                 continue
-            if packet.is_corrupt:
-                losses.errors.append("a part of it is cut off or unreadable")
             decoded = stream.decode(packet)
         except StopIteration:
             return
@@ -236,6 +235,8 @@ def _scaled(
                 is_turned(matrix),
             )
             losses.not_applied = list(not_applied(container, stream, picture))
+        elif picture.interlaced_frame and INTERLACED not in losses.not_applied:
+            losses.not_applied.append(INTERLACED)
         try:
             keeps = is_turned(matrix) == turned_at_first  # a phone may be turned on the way
             image = to_rgb(scaler, picture, size if keeps else size[::-1])
@@ -249,11 +250,17 @@ def _scaled(
 
 def frame_times(container: InputContainer, stream: VideoStream) -> FrameTimes:
     """Return the clock of a video stream, which starts when the file starts."""
-    step = float(1 / (stream.average_rate or _DEFAULT_RATE))
+    step = nominal_step(stream)
     start = container.start_time
-    if start is not None and start < 0:  # the sound's run-up, which players skip
+    if start is not None and start < 0 and container.format.name != "mpegts":
+        # The sound's run-up, which players skip. In a transport stream, a clock that overflows.
         return FrameTimes(step, min(_start_of(stream), 0.0))
     return FrameTimes(step, None if start is None else start / av.time_base)
+
+
+def nominal_step(stream: VideoStream) -> float:
+    """Return the seconds from one picture to the next, as a video stream's header says."""
+    return float(1 / (stream.average_rate or _DEFAULT_RATE))
 
 
 def _start_of(stream: VideoStream) -> float:

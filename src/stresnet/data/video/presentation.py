@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273
 PROGRESSIVE = (0, 1)  # of FFmpeg's field orders; 0 is unknown
+INTERLACED = "interlaced: fields are not put in order, so edges that move are combs"
 TRANSPARENT = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16")  # pixel formats
 HEAD = 1 << 20  # bytes of a Matroska file in which its tracks are described
 MOST_BOX = 64 << 20  # bytes of an mp4's description that are looked through
@@ -43,7 +44,7 @@ def not_applied(
     """
     decoder = stream.codec_context
     if picture.interlaced_frame or int(decoder.field_order) not in PROGRESSIVE:
-        yield "interlaced: fields are not put in order, so edges that move are combs"
+        yield INTERLACED
     transfer = HDR_TRANSFERS.get(int(picture.color_trc)) or HDR_TRANSFERS.get(decoder.color_trc)
     if transfer:
         yield f"HDR ({transfer}): not tone-mapped, so colours are pale"
@@ -55,7 +56,8 @@ def not_applied(
         yield "it is to be turned by an angle that is not a right one; the nearest is taken"
     if _is_cropped(Path(container.name), container.format.name):
         yield "the container asks for a part of the picture; all of it is used"
-    if container.format.name != "gif" and picture.format.name.startswith(TRANSPARENT):
+    has_alpha = picture.format.name.startswith(TRANSPARENT) and container.format.name != "gif"
+    if has_alpha or stream.metadata.get("alpha_mode") == "1":  # webm keeps it beside the pictures
         yield "transparency is dropped"
     if picture.side_data.get("STEREO3D") is not None:
         yield "stereoscopic: both views are seen as one picture"

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stresnet.data.video.container import PacketCount, opened_video
-from stresnet.data.video.decode import frame_times, mean_step
+from stresnet.data.video.decode import frame_times, mean_step, nominal_step
 from stresnet.data.video.presentation import not_applied, scaled_size
 
 UNEVEN = 0.05  # of all intervals may differ from the usual one by half
@@ -129,13 +129,18 @@ class _Count:
 
     @property
     def step(self) -> float:
-        """Mean seconds between two pictures; 0 for a single one."""
+        """Mean seconds between two pictures; 0 for a single one.
+
+        Streams without a container may have no times: then what they call their rate counts.
+        """
+        if not self._decoding and self.packets.pictures > 1:
+            return nominal_step(self._stream)
         return mean_step(np.array(self._decoding))
 
     @property
     def seconds(self) -> float:
         """How long the pictures are shown; the first ones may have no time of decoding."""
-        pauses = self.span - self.step * (len(self._decoding) - 1)
+        pauses = self.span - self.step * (len(self._decoding) - 1) if self._decoding else 0.0
         return self.packets.pictures * self.step + max(pauses, 0.0)
 
     @property
@@ -156,8 +161,6 @@ class _Count:
     def _note(self, packet: Packet[Any]) -> None:
         if self.first is None:
             self._decode(packet)
-        if packet.is_corrupt:
-            self.trouble = self.trouble or "a part of it is cut off or unreadable"
         # Times of decoding go forward, so that it shows where a clock was restarted.
         if packet.dts is not None or self._decoding:
             self._decoding.append(self._times.time_of(_seconds(packet, packet.dts)))
