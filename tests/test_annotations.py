@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import zipfile
 from itertools import pairwise
 from pathlib import Path
@@ -538,6 +539,9 @@ def test_activitynet_names_videos_without_an_ending(tmp_path: Path, video: Path)
     assert [(each.video, each.split) for each in found] == [("0a", "train"), ("0b", "test")]
     (placed,) = segments_of(found[:1], tmp_path, videos=video.parent)
     assert placed == LabelledSegment(video, 0.5, 2.25, "walk", "train")
+    (tmp_path / "videos").mkdir()
+    named = shutil.copy(video, tmp_path / "videos" / f"v_{video.name}")  # as ActivityNet does
+    assert segments_of(found[:1], tmp_path, videos=named.parent)[0].video == named
 
 
 def test_thumos(tmp_path: Path) -> None:

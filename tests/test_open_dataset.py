@@ -1,5 +1,6 @@
 """Laws of reading data sets: layouts, official lists and CSV."""
 
+import csv
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -328,6 +329,17 @@ def test_csv_with_folds(tmp_path: Path) -> None:
         csv_list(path, fold=4)
 
 
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+@pytest.mark.parametrize("name", ["list.csv", "list.tsv"])
+def test_lists_as_spreadsheets_save_them(tmp_path: Path, name: str, separator: str) -> None:
+    """Where the decimal sign is a comma, a spreadsheet's .csv has semicolons."""
+    cells = [["path", "label"], ["a; b, c.mp4", "run"], ["d,\te;.mp4", "walk"], ["f.mp4", "run"]]
+    with (tmp_path / name).open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=separator).writerows(cells)
+    split = open_dataset(tmp_path / name)
+    assert sorted(names([*split.train, *split.test])) == ["a; b, c.mp4", "d,\te;.mp4", "f.mp4"]
+
+
 def test_csv_with_a_split_or_none(tmp_path: Path) -> None:
     path = write_csv(
         tmp_path, " Path ,LABEL,split\n a.mp4 , run ,test\nb.mp4,walk,train\n", encoding="utf-8-sig"
@@ -367,7 +379,7 @@ def test_all_faulty_csv_lines_are_listed(tmp_path: Path) -> None:
         csv_list(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"video,class\na.mp4,run\n", b"path;label\na.mp4;run\n"])
+@pytest.mark.parametrize("content", [b"", b"video,class\na.mp4,run\n", b"path|label\na.mp4|run\n"])
 def test_csv_without_the_two_columns_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(content)

@@ -22,6 +22,7 @@ from stresnet.data.annotations.via import CSV_MARK, read_via_csv, read_via_proje
 from stresnet.files import read_text
 
 ENDINGS = (".eaf", ".json", ".xml", ".zip", ".csv", ".tsv", ".txt")
+LISTS = (".csv", ".tsv")  # a table of videos, too, may have these
 LARGEST = 500_000_000  # bytes; no annotation file is larger, and a forged archive must end
 
 
@@ -50,7 +51,11 @@ def read_annotations(path: Path, tiers: Collection[str] = ()) -> list[Annotation
         rows = table(text)
         header = boris_header(rows)
         if header is None:
-            raise unreadable(path, "its columns are not those of BORIS or VIA")
+            raise unreadable(
+                path,
+                "its columns are not those of BORIS or VIA; a list with path, label, start and end "
+                "needs no conversion: `stresnet train` takes it as it is",
+            )
         found = read_boris(path, rows, header)
     if not found:
         raise unreadable(path, "it holds no label with a time")
@@ -59,7 +64,7 @@ def read_annotations(path: Path, tiers: Collection[str] = ()) -> list[Annotation
 
 def is_annotations(path: Path) -> bool:
     """Whether a file is an annotation tool's, rather than a CSV list of videos."""
-    if path.suffix.lower() != ".csv":
+    if path.suffix.lower() not in LISTS:
         return path.suffix.lower() in ENDINGS
     try:
         text = _text(path)
@@ -69,10 +74,14 @@ def is_annotations(path: Path) -> bool:
 
 
 def table(text: str) -> list[list[str]]:
-    """Return the cells of a table; the separator is what its first lines hold most of: tab ; ,"""
+    """Return the cells of a table, whose first lines tell the separator."""
     head = "\n".join(text.splitlines()[:60])
-    separator = max("\t;,", key=head.count)
-    return list(csv.reader(text.splitlines(), delimiter=separator))
+    return list(csv.reader(text.splitlines(), delimiter=separator(head)))
+
+
+def separator(head: str) -> str:
+    """Return what the head of a table holds most of: comma, semicolon or tab."""
+    return max(",;\t", key=head.count)
 
 
 def _text(path: Path) -> str:

@@ -321,8 +321,9 @@ def _find(names: Sequence[str], folder: Path, videos: Path | None) -> dict[str, 
         else:
             below = _below(videos or folder) if below is None else below
             last = _last_part(name)
-            # Label Studio puts eight digits before the name of a file that was uploaded.
-            for key in (last, re.sub(r"^[0-9a-f]{8}-", "", last)):
+            # Label Studio puts eight digits before the name of a file that was uploaded;
+            # ActivityNet leaves out the v_ before the name of its files.
+            for key in (last, re.sub(r"^[0-9a-f]{8}-", "", last), f"v_{last}"):
                 if len(places := below.get(key.casefold(), [])) == 1:
                     found[name] = places[0]
                     break

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from stresnet.data.annotations.annotation import seconds_of
+from stresnet.data.annotations.read import LISTS, separator
 from stresnet.data.splits.annotated import (
     Recordings,
     annotation_files,
@@ -91,7 +92,7 @@ def holds_recordings(data: Path) -> bool:
     """
     if not data.exists():
         return False
-    if data.is_file() and data.suffix.lower() == ".csv" and not annotation_files(data):
+    if data.is_file() and data.suffix.lower() in LISTS and not annotation_files(data):
         return any(row.get("start") for row in _read_csv(data))
     return bool(annotation_files(data))
 
@@ -110,7 +111,7 @@ def _open(
         root = data if data.is_dir() else data.parent
         return read_recordings(files, root, recordings, _is_test, seed)
     if data.is_file():
-        if data.suffix.lower() != ".csv":
+        if data.suffix.lower() not in LISTS:
             raise DatasetError(f"{data}: is neither a folder nor a .csv list", remedy=USE_LAYOUT)
         return csv_list(data, fold=fold, seed=seed, recordings=recordings)
     if official := official_lists(data, lists):
@@ -244,7 +245,8 @@ def csv_list(
 ) -> Split:
     """Videos from a CSV file with a header: columns path, label and perhaps source, fold, split.
 
-    With columns `start` and `end` (seconds, or h:mm:ss.s) a row is a segment of its video.
+    With columns `start` and `end` (seconds, or h:mm:ss.s) a row is a segment of its video. Commas,
+    semicolons or tabs separate cells.
 
     Paths are relative to the CSV's folder. With a column `fold` (whole numbers), the videos of
     `fold` are for testing and all others for training; None is the lowest. With a column `split`,
@@ -295,7 +297,9 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
     problems: list[str] = []
     try:
         with io.StringIO(read_text(path), newline="") as file:
-            reader = csv.DictReader(file, restkey="", restval="")
+            delimiter = separator(file.readline())  # of a spreadsheet in many languages it is ;
+            file.seek(0)
+            reader = csv.DictReader(file, restkey="", restval="", delimiter=delimiter)
             header = [(name or "").strip().lower() for name in reader.fieldnames or ()]
             reader.fieldnames = header
             if not {"path", "label"} <= set(header):
