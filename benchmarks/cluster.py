@@ -24,6 +24,7 @@ MARK = "STRESNET_BENCHMARK"
 ENGINES = ("processes", "ray")
 SECONDS = 0.5  # between two looks
 NOTHING = abs  # a job without work, which all processes know
+WORKER = b"multiprocessing.spawn"  # in the command of the processes that run jobs
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -38,26 +39,26 @@ def main() -> None:
     if options.engine:
         work(options.engine, options.what, options.videos, options.count)
         return
-    print("| engine | seconds | of processor, all processes | jobs/s | of driver, ms a job |")
-    print("|---|---|---|---|---|", flush=True)
+    print("| engine | seconds | of processor | of these, in jobs | jobs/s | of driver, ms a job |")
+    print("|---|---|---|---|---|---|", flush=True)
     for _ in range(options.repeats):
         for engine in ENGINES:
-            printed, busy = watched([*sys.argv[1:], "--engine", engine])
+            printed, busy, in_jobs = watched([*sys.argv[1:], "--engine", engine])
             seconds, jobs, driver, memory = map(float, printed.split())
             print(
                 f"| {engine} ({memory:.2f} GB of memory) | {seconds:.1f} | {busy:.1f} "
-                f"| {jobs / seconds:.0f} | {1e3 * driver / jobs:.2f} |",
+                f"| {in_jobs:.1f} | {jobs / seconds:.0f} | {1e3 * driver / jobs:.2f} |",
                 flush=True,
             )
 
 
-def watched(arguments: list[str]) -> tuple[str, float]:
-    """What this program prints, and the processor seconds of all that it starts."""
+def watched(arguments: list[str]) -> tuple[str, float, float]:
+    """What this program prints, and the processor seconds of all that it starts, and of workers."""
     token = secrets.token_hex(8)
     environment = {**os.environ, MARK: token, "RAY_worker_niceness": "0"}
     command = [sys.executable, __file__, *arguments]
     child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    busy: dict[int, float] = {}
+    busy: dict[tuple[int, bool], float] = {}
     while True:
         ended = child.poll() is not None
         seen = processor_seconds(token)
@@ -68,18 +69,20 @@ def watched(arguments: list[str]) -> tuple[str, float]:
     if child.returncode:
         raise SystemExit(child.returncode)
     assert child.stdout is not None
-    return child.stdout.read(), sum(busy.values())
+    in_jobs = sum(seconds for (_, is_worker), seconds in busy.items() if is_worker)
+    return child.stdout.read(), sum(busy.values()), in_jobs
 
 
-def processor_seconds(token: str) -> dict[int, float]:
-    """By process, of all with this mark in their environment."""
+def processor_seconds(token: str) -> dict[tuple[int, bool], float]:
+    """By process and whether it is a worker of ours, of all with this mark in their environment."""
     found = {}
     wanted = f"{MARK}={token}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if wanted in (folder / "environ").read_bytes():
                 fields = (folder / "stat").read_text().rpartition(")")[2].split()
-                found[int(folder.name)] = (int(fields[11]) + int(fields[12])) / TICKS
+                is_worker = WORKER in (folder / "cmdline").read_bytes()
+                found[int(folder.name), is_worker] = (int(fields[11]) + int(fields[12])) / TICKS
         except OSError:  # it has ended, or is somebody else's
             continue
     return found
