@@ -9,6 +9,7 @@ import pty
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -120,6 +121,15 @@ def test_every_verb_has_a_help() -> None:
         told = CliRunner().invoke(app, [*verb, "--help"])
         assert told.exit_code == 0, verb
         assert "--verbose" in told.stdout
+
+
+def test_a_help_says_the_defaults_that_are_no_values() -> None:
+    """As markup, a bracket of our own in a help text would be lost without a word."""
+    told = CliRunner().invoke(app, ["predict", "--help"], env={"COLUMNS": "200"}).stdout
+    assert "[default: (a timeline for videos longer than 10 s)]" in told
+    assert "[default: (one per core)]" in told
+    sources = Path(stresnet.__file__).parent.joinpath("cli").glob("*.py")
+    assert not [path.name for path in sources if "[default" in path.read_text(encoding="utf-8")]
 
 
 def test_the_version_comes_from_one_place() -> None:

@@ -51,6 +51,8 @@ def _spelling(option: Any) -> str:
 
 
 def _default(option: Any) -> str:
+    if isinstance(option.show_default, str):
+        return f" Default: {_cell(option.show_default)}."
     shown = option.show_default and not option.is_flag and option.default not in (None, "", ())
     return f" Default: `{option.default}`." if shown else ""
 

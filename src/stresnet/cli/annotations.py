@@ -18,32 +18,36 @@ def annotations(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="Of ELAN (.eaf), BORIS (exported events, .tsv or .csv), VIA (.csv or .json), CVAT "
-            "(.xml or .zip), Label Studio (.json), ActivityNet (.json) or THUMOS (.txt).",
+            help="Files of ELAN (.eaf), BORIS (exported events, .tsv or .csv), VIA (.csv or "
+            ".json), CVAT (.xml or .zip), Label Studio (.json), ActivityNet (.json) or THUMOS "
+            "(.txt).",
         ),
     ],
     out: Annotated[Path, typer.Option(help="The CSV list to write.")] = Path("list.csv"),
     videos: Annotated[
         Path | None,
         typer.Option(
-            help="Folder to look for the videos in, at any depth. [default: the annotations' own]",
-            show_default=False,
+            help="Folder to look for the videos in, at any depth.",
+            show_default="that of the annotations",
         ),
     ] = None,
     tiers: Annotated[
         list[str] | None,
         typer.Option(
             "--tier",
-            help="ELAN's tier, or VIA's attribute, that holds the labels; may be given again.",
+            help="ELAN's tier, or VIA's attribute, that holds the labels; repeat it for several.",
         ),
     ] = None,
     fps: Annotated[
         float | None,
-        typer.Option(help="Frames per second of times that are frame numbers."),
+        typer.Option(help="Frames per second, where times are given as frame numbers."),
     ] = None,
     points: Annotated[
         float | None,
-        typer.Option(help="Seconds that a point event gets. [default: they are left out]"),
+        typer.Option(
+            help="Length to give to point events, in seconds.",
+            show_default="point events are left out",
+        ),
     ] = None,
     overlap: Overlap = None,
 ) -> None:

@@ -43,8 +43,8 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="Models, or a run's folder for all its networks; with {fold} in the path for "
-            "several folds.",
+            help="Models, or a run's folder for all its networks; for several folds, with "
+            "{fold} in the path.",
         ),
     ],
     data: Data,
@@ -53,7 +53,7 @@ def evaluate(
     ),
     fold: Fold = None,
     folds: Annotated[
-        str | None, typer.Option(help="Several folds, as in 1,2,3: the report shows their mean.")
+        str | None, typer.Option(help="Several folds, as in 1,2,3; the report shows their mean.")
     ] = None,
     lists: Lists = None,
     seed: Seed = 0,
@@ -61,26 +61,28 @@ def evaluate(
     cache: Cache = None,
     protocols: Annotated[
         str,
-        typer.Option(help="One or more of paper,released-code,ten-crop,centre-crop."),
+        typer.Option(help="One or more of paper,released-code,ten-crop,centre-crop,quick."),
     ] = "paper",
     calibrate: Annotated[
         bool,
-        typer.Option("--calibrate", help="Fit a temperature on up to 200 training videos."),
+        typer.Option(
+            "--calibrate",
+            help="Calibrate the scores: fit a temperature on up to 200 training videos.",
+        ),
     ] = False,
     with_idt: Annotated[
         str | None,
         typer.Option(
             metavar="SCORES",
-            help="Add Table 4's rows from the scores that `stresnet idt evaluate` wrote; with "
-            "{fold} in the path for several folds.",
+            help="Add Table 4's rows with IDT, from the scores that `stresnet idt evaluate` wrote; "
+            "for several folds, with {fold} in the path.",
         ),
     ] = None,
     background: Annotated[
         str | None,
         typer.Option(
-            help="Of annotated recordings: class whose segments are not reported. [default: the "
-            "model's own]",
-            show_default=False,
+            help="For annotated recordings: the class whose segments are not reported.",
+            show_default="the model's own",
         ),
     ] = None,
     overlap: Overlap = None,
@@ -91,8 +93,8 @@ def evaluate(
 ) -> None:
     """Evaluate models on the test videos, per stream and fused. Rerun to resume.
 
-    Annotated recordings are judged as timelines: one model, one fold, one protocol. For these, a
-    rerun starts again.
+    Annotated recordings are evaluated as timelines, with one model, one fold and one protocol; a
+    rerun then starts from the beginning.
     """
     from stresnet.cluster import engine_at
     from stresnet.data.splits.open import holds_recordings
@@ -164,12 +166,14 @@ def fuse(
         ),
     ],
     weights: Annotated[
-        str | None, typer.Option(help="One for each file, as in 1,1.5; default: all equal.")
+        str | None,
+        typer.Option(help="A weight for each file, as in 1,1.5.", show_default="equal weights"),
     ] = None,
     normalise: Annotated[
         str,
         typer.Option(
-            help="raw, softmax or l2 (the paper's, with IDT): one for all files, or one for each."
+            help="How to normalise the scores: raw, softmax or l2 (as the paper does with IDT); "
+            "one for all files, or one for each."
         ),
     ] = "raw",
     out: Annotated[

@@ -23,12 +23,15 @@ def explain(
     out: Annotated[Path, typer.Option(help="Folder for the result.")] = Path("explanation"),
     label: Annotated[
         str | None,
-        typer.Option("--class", help="Class to explain; default: the one recognised."),
+        typer.Option(
+            "--class", help="Class to explain.", show_default="the one that is recognised"
+        ),
     ] = None,
     intervals: Annotated[
         int,
         typer.Option(
-            min=0, help="Parts of the video to hide in turn; 0 leaves this out, and is faster."
+            min=0,
+            help="Number of parts of the video to hide in turn; 0 skips this, which is faster.",
         ),
     ] = 10,
     threads: Threads = None,
@@ -72,13 +75,14 @@ def summary(explanation: Explanation) -> Table:
 
 def export(
     model: Model,
-    to: Annotated[str, typer.Option(help="onnx or torch-export.")],
-    out: Annotated[Path, typer.Option(help="The file: .onnx or .pt2.")],
+    to: Annotated[str, typer.Option(help="Format: onnx or torch-export.")],
+    out: Annotated[Path, typer.Option(help="File to write: .onnx or .pt2.")],
     size: Annotated[
         tuple[int, int] | None,
         typer.Option(
             metavar="HEIGHT WIDTH",
-            help="Of the frames that the file takes, px; default: the training crop's.",
+            help="Size of the frames that the file takes, in pixels.",
+            show_default="the training crop's",
         ),
     ] = None,
     clips: Annotated[
@@ -86,7 +90,8 @@ def export(
         typer.Option(
             "--clip",
             metavar="VIDEO",
-            help="Compare scores on this video; repeatable. Default: two clips that ship.",
+            help="Video to compare the scores on; repeat it for several.",
+            show_default="two clips that ship",
         ),
     ] = None,
 ) -> None:

@@ -16,7 +16,9 @@ from stresnet.cli.progress import progress
 def extract(
     videos: Videos,
     out: Annotated[Path, typer.Option(help="Folder for the trajectories.")] = Path("idt/features"),
-    short_side: Annotated[int, typer.Option(min=32, help="Of the frames, px.")] = 240,
+    short_side: Annotated[
+        int, typer.Option(min=32, help="Short side of the frames, in pixels.")
+    ] = 240,
     workers: Workers = None,
     ray: Ray = None,
 ) -> None:
@@ -44,7 +46,7 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="FEATURES",
-            help="Folder of trajectories, of `stresnet idt extract` or the authors' program.",
+            help="Folder of trajectories, from `stresnet idt extract` or the authors' program.",
         ),
     ],
     data: Data,
@@ -55,11 +57,11 @@ def evaluate(
     lists: Lists = None,
     seed: Seed = 0,
     descriptors: Annotated[
-        str, typer.Option(help="Some of trajectory,hog,hof,mbh.")
+        str, typer.Option(help="Descriptors to use, some of trajectory,hog,hof,mbh.")
     ] = "hog,hof,mbh",
-    gaussians: Annotated[int, typer.Option(min=1, help="Of each mixture.")] = 256,
+    gaussians: Annotated[int, typer.Option(min=1, help="Gaussians in each mixture.")] = 256,
     samples: Annotated[
-        int, typer.Option(min=1, help="Trajectories that the mixtures are learnt from.")
+        int, typer.Option(min=1, help="Number of trajectories that the mixtures are learnt from.")
     ] = 256_000,
 ) -> None:
     """Learn Fisher vectors and linear machines; score the test videos. Rerun to resume."""

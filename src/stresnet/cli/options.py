@@ -15,20 +15,24 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="Model folder, OWNER/NAME on the Hugging Face hub, or a model that ships: fight.",
+        help="Model folder, OWNER/NAME on the Hugging Face hub, or a model that ships with "
+        "stresnet: fight or exercise.",
     ),
 ]
 DATA = typer.Argument(
     metavar="DATA",
-    help="Folder per class, UCF101 or HMDB51 folder, CSV with columns path, label "
-    "[, start, end, source, fold or split], or recordings with an annotation file.",
+    help="Folder with a folder for each class; folder of UCF101 or HMDB51; CSV with the columns "
+    "path, label [, start, end, source, fold or split]; or recordings with an annotation file.",
     show_default=False,
 )
 Data = Annotated[Path, DATA]
 Videos = Annotated[Path, typer.Argument(metavar="VIDEOS", help="A video, or a folder of them.")]
 Fold = Annotated[
     int | None,
-    typer.Option(help="Fold of the CSV, or number of the official split, to test on."),
+    typer.Option(
+        help="Fold of the CSV, or number of the official split, to test on.",
+        show_default="the first, where there are folds",
+    ),
 ]
 Lists = Annotated[
     Path | None, typer.Option(help="Folder with the official split files of UCF101 or HMDB51.")
@@ -36,86 +40,89 @@ Lists = Annotated[
 Store = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of prepared videos; what is missing is added. [default: the data's own "
-        "folder in ./store, or in $STRESNET_STORE]",
-        show_default=False,
+        help="Folder of prepared videos; missing ones are added.",
+        show_default="the data's own folder in ./store, or in $STRESNET_STORE",
     ),
 ]
 Cache = Annotated[
     Path | None,
     typer.Option(
-        help="Folder on this machine's disk for a copy of --store, a folder of shards or its "
-        "address; made before the start.",
+        help="Folder on this machine's disk. --store, a folder of shards or its address, is copied "
+        "there before the work begins.",
         show_default=False,
     ),
 ]
 SkipBroken = Annotated[
-    bool, typer.Option("--skip-broken", help="Train without the videos that cannot be used.")
+    bool,
+    typer.Option(
+        "--skip-broken", help="Train without the videos that cannot be used, instead of stopping."
+    ),
 ]
 Seed = Annotated[
     int,
-    typer.Option(min=0, help="Of all that is drawn at random; the same for training and testing."),
+    typer.Option(
+        min=0, help="Seed of all random choices; give the same one to `train` and `evaluate`."
+    ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only estimate the work, time and space it takes.")
+    bool, typer.Option("--dry-run", help="Only estimate the work, the time and the disk space.")
 ]
 Fast = Annotated[
     bool,
-    typer.Option("--fast", help="Faster flow and 8 instead of 25 chunks (always on for cameras)."),
+    typer.Option(
+        "--fast", help="Use faster flow, and 8 chunks instead of 25 (always on for cameras)."
+    ),
 ]
 Loaders = Annotated[
-    int, typer.Option("--workers", min=0, help="Loader processes for each training process.")
+    int,
+    typer.Option("--workers", min=0, help="Processes that load data, for each training process."),
 ]
 Weights = Annotated[
     str | None,
     typer.Option(
-        help="What the first phase starts from: the file of an ImageNet ResNet of that depth, "
-        "OWNER/NAME or OWNER/NAME/FILE of one on the Hugging Face hub, a model folder (of other "
-        "classes, too), or none. The tiny network's ImageNet weights ship with stresnet.",
-        show_default=False,
+        help="Weights that the first phase starts from: the file of an ImageNet ResNet of that "
+        "depth; OWNER/NAME or OWNER/NAME/FILE of one on the Hugging Face hub; a model folder, "
+        "also of other classes; or none.",
+        show_default="those that ship, for depths tiny and small; other depths need some",
     ),
 ]
 Device = Annotated[
     str,
     typer.Option(
-        help="Where network and optical flow run: auto (a GPU, else the processor), cpu, cuda, "
-        "cuda:N."
+        help="Device for the network and the optical flow: auto (a GPU if there is one, else the "
+        "CPU), cpu, cuda or cuda:N."
     ),
 ]
 Precision = Annotated[
     str,
     typer.Option(
-        help="Numbers to compute with: auto (bf16 where the device is built for it, else fp32), "
-        "fp32, bf16, fp16."
+        help="Number format of the network: auto (bf16 where the device is built for it, else "
+        "fp32), fp32, bf16 or fp16."
     ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(
-        help="Worker processes. [default: one per core; four per GPU]", show_default=False
-    ),
+    typer.Option(help="Worker processes.", show_default="one per core; four per GPU"),
 ]
 Ray = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
         help="Work on a Ray cluster: auto (one that runs here, or $RAY_ADDRESS), HOST:PORT of its "
-        "head, or local (one for this run). [default: processes on this machine]",
-        show_default=False,
+        "head, or local (one for this run).",
+        show_default="processes on this machine",
     ),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(
-        min=1, help="CPU threads for optical flow. [default: one per core]", show_default=False
-    ),
+    typer.Option(min=1, help="CPU threads for optical flow.", show_default="one per core"),
 ]
 Overlap = Annotated[
     str | None,
     typer.Option(
-        help="Who gets the time where segments of different labels overlap: later (the one that "
-        "begins later), longer or drop (neither). [default: an error, with the list]",
-        show_default=False,
+        help="Which segment keeps the time where segments of different labels overlap: later (the "
+        "one that begins later), longer, or drop (neither).",
+        show_default="stop, and list the overlaps",
     ),
 ]
 

@@ -32,66 +32,68 @@ def predict(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Video files, folders, patterns, .txt lists of them; or a camera: 0.",
+            help="Video files, folders, patterns or .txt lists of them; or a camera, as 0.",
         ),
     ],
-    top_k: Annotated[int, typer.Option(min=1, help="Classes to show of a whole video.")] = 5,
+    top_k: Annotated[
+        int, typer.Option(min=1, help="Number of classes to show for a whole video.")
+    ] = 5,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON array to stdout at the end.")
     ] = False,
     as_jsonl: Annotated[
-        bool, typer.Option("--jsonl", help="Print a line of JSON to stdout as each video is done.")
+        bool, typer.Option("--jsonl", help="Print a line of JSON to stdout as each video finishes.")
     ] = False,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print a CSV table to stdout, row by row.")
+        bool,
+        typer.Option("--csv", help="Print a CSV table to stdout, a row as each video finishes."),
     ] = False,
     timeline: Annotated[
         bool | None,
         typer.Option(
             "--timeline/--whole",
-            help="Predict a timeline, or one label for the whole video. "
-            "[default: a timeline above 10 s]",
-            show_default=False,
+            help="Predict a timeline, or one label for the whole video.",
+            show_default="a timeline for videos longer than 10 s",
             rich_help_panel=TIMELINES,
         ),
     ] = None,
     window: Annotated[
         float | None,
         typer.Option(
-            help="Seconds the network sees at a time. [default: as fitted, else 2]",
-            show_default=False,
+            help="Seconds that the network sees at a time.",
+            show_default="as fitted, else 2",
             rich_help_panel=TIMELINES,
         ),
     ] = None,
     stride: Annotated[
         float | None,
         typer.Option(
-            help="Seconds from one window's start to the next. [default: as fitted, else 0.5]",
-            show_default=False,
+            help="Seconds from one window's start to the next.",
+            show_default="as fitted, else 0.5",
             rich_help_panel=TIMELINES,
         ),
     ] = None,
     smooth: Annotated[
         float | None,
         typer.Option(
-            help="Seconds to average scores over. [default: as fitted, else 1]",
-            show_default=False,
+            help="Seconds over which scores are averaged.",
+            show_default="as fitted, else 1",
             rich_help_panel=TIMELINES,
         ),
     ] = None,
     min_duration: Annotated[
         float | None,
         typer.Option(
-            help="Shortest segment, in seconds. [default: as fitted, else 2]",
-            show_default=False,
+            help="Length of the shortest segment, in seconds.",
+            show_default="as fitted, else 2",
             rich_help_panel=TIMELINES,
         ),
     ] = None,
     background: Annotated[
         str | None,
         typer.Option(
-            help="Class whose segments are not reported. [default: as trained, else none]",
-            show_default=False,
+            help="Class whose segments are not reported.",
+            show_default="as trained, else none",
             rich_help_panel=TIMELINES,
         ),
     ] = None,
@@ -106,7 +108,7 @@ def predict(
     ] = None,
     boris: Annotated[
         Path | None,
-        typer.Option(help="Write BORIS's aggregated events (.tsv).", rich_help_panel=FILES),
+        typer.Option(help="Write aggregated events for BORIS (.tsv).", rich_help_panel=FILES),
     ] = None,
     label_studio: Annotated[
         Path | None,
@@ -116,14 +118,14 @@ def predict(
         Path | None,
         typer.Option(
             "--annotate",
-            help="Write the video with classes, scores and flow drawn in (mp4).",
+            help="Write the video with classes, scores and flow drawn into it (.mp4).",
             rich_help_panel=FILES,
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Write lines of JSON into this folder; rerun to resume.",
+            help="Folder for a line of JSON on each of many videos; rerun to resume.",
             rich_help_panel=FILES,
         ),
     ] = None,
@@ -134,7 +136,7 @@ def predict(
     workers: Workers = None,
     ray: Ray = None,
     allow_network: Annotated[
-        bool, typer.Option("--allow-network", help="Allow rtsp:// addresses to be opened.")
+        bool, typer.Option("--allow-network", help="Allow rtsp:// addresses as INPUT.")
     ] = False,
 ) -> None:
     """Recognise the actions in videos, or in front of a camera.

@@ -25,8 +25,8 @@ Out = Annotated[
     typer.Option(
         "--store",
         "--out",
-        help="Folder for the prepared videos; default: the data's own below ./store or "
-        "$STRESNET_STORE.",
+        help="Folder for the prepared videos.",
+        show_default="the data's own folder in ./store, or in $STRESNET_STORE",
     ),
 ]
 
@@ -40,18 +40,18 @@ def prepare(
     workers: Workers = None,
     device: Device = "auto",
     shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Only the I-th of N parts, for a job array.")
+        str, typer.Option(metavar="I/N", help="Prepare only the I-th of N parts, for a job array.")
     ] = "1/1",
     format: Annotated[
         Layout,
         typer.Option(
-            help="Write them in this layout, too, in a folder beside the store: its name, a dash, "
-            "the layout's name."
+            help="Also write the videos in this layout, into the folder STORE-LAYOUT beside the "
+            "store."
         ),
     ] = Layout.STORE,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Read every byte, also of files that look unchanged."),
+        typer.Option("--verify", help="Read every byte, even of files that look unchanged."),
     ] = False,
     dry_run: DryRun = False,
     ray: Ray = None,
@@ -129,22 +129,20 @@ def import_(
         Path,
         typer.Argument(
             metavar="FOLDER",
-            help="Frames and flow as JPEGs: jpegs_256 and tvl1_flow of the authors, or denseflow's "
-            "folders.",
+            help="Frames and flow as JPEGs: the authors' jpegs_256 and tvl1_flow, or the folders "
+            "of denseflow.",
         ),
     ],
     out: Out = None,
     bound: Annotated[
         float,
-        typer.Option(
-            help="Pixels per frame at which the other tool clipped (denseflow's own: 32)."
-        ),
+        typer.Option(help="Pixels per frame at which the other tool clipped flow (denseflow: 32)."),
     ] = 20.0,
-    fps: Annotated[float, typer.Option(help="Frames a second of the videos.")] = 25.0,
+    fps: Annotated[float, typer.Option(help="Frames per second of the videos.")] = 25.0,
     videos: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the videos: prepared ones are named as by `prepare`, and lie there."
+            help="Folder of the videos themselves: names and places are then as of `prepare`."
         ),
     ] = None,
     workers: Workers = None,
@@ -190,7 +188,7 @@ def check(
     workers: Workers = None,
     index: Annotated[
         bool,
-        typer.Option("--index", help="Write the store's index again, of what is intact."),
+        typer.Option("--index", help="Write the store's index again, from what is intact."),
     ] = False,
     ray: Ray = None,
 ) -> None:
@@ -225,7 +223,7 @@ def pack(
         Path, typer.Argument(metavar="STORE", help="A folder of prepared videos, or its address.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the shards, or its address.")],
-    shard_mb: Annotated[float, typer.Option(help="Megabytes of a shard.")] = 1000.0,
+    shard_mb: Annotated[float, typer.Option(help="Size of a shard, in megabytes.")] = 1000.0,
 ) -> None:
     """Pack prepared videos into large tars, which are read without unpacking. Rerun to resume."""
     from stresnet.data.store.pack import pack
@@ -244,13 +242,13 @@ def flow(
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
     view: Annotated[
         Path | None,
-        typer.Option(help="An mp4 to look at: the video, and beside it its flow as colour."),
+        typer.Option(help="Write an mp4 to look at: the video, and its flow as colour beside it."),
     ] = None,
     flo: Annotated[
-        Path | None, typer.Option(help="Folder for the flow as Middlebury .flo files.")
+        Path | None, typer.Option(help="Write the flow into this folder, as Middlebury .flo files.")
     ] = None,
     max_px: Annotated[
-        float, typer.Option(help="Pixels per frame at which a colour is full.")
+        float, typer.Option(help="Speed at which a colour is saturated, in pixels per frame.")
     ] = 8.0,
     device: Device = "auto",
     threads: Threads = None,

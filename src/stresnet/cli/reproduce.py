@@ -27,21 +27,25 @@ from stresnet.cli.prepare import duration, say_preparation
 
 def reproduce(
     benchmark: Annotated[str, typer.Argument(metavar="ucf101|hmdb51", help="The data set.")],
-    root: Annotated[Path, typer.Option(metavar="DIR", help="Folder of CLASS/video.avi.")],
+    root: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the data set: CLASS/video.avi.")
+    ],
     lists: Lists = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for all that is made; default: runs/ and the data set's name."),
+        typer.Option(help="Folder for all results.", show_default="runs/ and the data set's name"),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="paper or released-code; any of `train`.")] = "paper",
-    splits: Annotated[str, typer.Option(help="Some of 1,2,3.")] = "1,2,3",
+    recipe: Annotated[
+        str, typer.Option(help="paper, released-code, or any other recipe of `train`.")
+    ] = "paper",
+    splits: Annotated[str, typer.Option(help="Splits to run, some of 1,2,3.")] = "1,2,3",
     weights: Weights = None,
     motion_weights: Annotated[
         str | None,
         typer.Option(
-            help="For hmdb51: what the motion stream starts from, as "
-            "runs/ucf101/split{fold}/two_stream; {fold} is the split's number.",
-            show_default=False,
+            help="For hmdb51: weights of the motion stream, as runs/ucf101/split{fold}/two_stream; "
+            "{fold} is the split's number.",
+            show_default="as --weights",
         ),
     ] = None,
     store: Store = None,

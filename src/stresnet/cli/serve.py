@@ -38,19 +38,21 @@ def serve(
     ] = DEFAULT.upload_bytes / 1e6,
     max_work: Annotated[
         float,
-        typer.Option(min=1, help="Longest work on a clip, in seconds.", rich_help_panel=LIMITS),
+        typer.Option(
+            min=1, help="Longest time to work on a clip, in seconds.", rich_help_panel=LIMITS
+        ),
     ] = DEFAULT.work_seconds,
     max_memory: Annotated[
         float,
         typer.Option(
             min=0.1,
-            help="Most memory for a clip, in GB, beside the model's (on a CPU).",
+            help="Most memory for a clip, in GB, in addition to the model's (on a CPU).",
             rich_help_panel=LIMITS,
         ),
     ] = DEFAULT.work_bytes / 1e9,
     keep: Annotated[
         float,
-        typer.Option(min=0.1, help="Minutes to keep results for.", rich_help_panel=LIMITS),
+        typer.Option(min=0.1, help="Time to keep results, in minutes.", rich_help_panel=LIMITS),
     ] = DEFAULT.keep_seconds / 60,
     fast: Fast = False,
     device: Device = "auto",

@@ -35,36 +35,44 @@ if TYPE_CHECKING:  # torch takes seconds to import; `--help` should not wait for
 def train(
     context: typer.Context,
     data: Annotated[Path | None, DATA] = None,
-    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("runs/train"),
+    out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/train"),
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Resume the run in this folder. DATA and all options are taken from it, except "
-            "those of this machine: --workers, --device, --precision, --store, --weights, ...",
+            help="Resume the run in this folder. DATA and all options come from it; only those of "
+            "this machine can be changed: --workers, --device, --precision, --store, ...",
             show_default=False,
         ),
     ] = None,
     dry_run: DryRun = False,
     recipe: Annotated[
         str,
-        typer.Option(help="quick, quick-resnet50, paper, released-code, or your own FILE.toml."),
+        typer.Option(
+            help="quick, quick-resnet50, paper, released-code, or a FILE.toml of your own."
+        ),
     ] = "quick",
     print_recipe: Annotated[
         bool,
-        typer.Option("--print-recipe", help="Only print the recipe, as a file for --recipe."),
+        typer.Option("--print-recipe", help="Print the recipe as a file for --recipe, and stop."),
     ] = False,
     depth: Annotated[
-        str | None, typer.Option(help="26, 50, 101, 152, small or tiny; default: the recipe's.")
+        str | None,
+        typer.Option(
+            help="Depth of the ResNets: 26, 50, 101, 152, small or tiny.",
+            show_default="the recipe's",
+        ),
     ] = None,
     input_size: Annotated[
-        int | None, typer.Option(min=32, help="Side of the crops, px; default: the recipe's.")
+        int | None,
+        typer.Option(min=32, help="Side of the crops, in pixels.", show_default="the recipe's"),
     ] = None,
     weights: Weights = None,
     motion_weights: Annotated[
         str | None,
         typer.Option(
-            help="The same for the motion stream alone (HMDB51's starts from UCF101's).",
-            show_default=False,
+            help="Weights for the motion stream alone. (In the paper, HMDB51's starts from "
+            "UCF101's.)",
+            show_default="as --weights",
         ),
     ] = None,
     fold: Fold = None,
@@ -73,33 +81,41 @@ def train(
     cache: Cache = None,
     skip_broken: SkipBroken = False,
     phases: Annotated[
-        str, typer.Option(help="Comma-separated; each needs the one before.")
+        str, typer.Option(help="Phases to train, separated by commas; each needs the one before.")
     ] = "motion,appearance,st_resnet,st_resnet_star",
     seed: Seed = 0,
     background: Annotated[
         str | None,
         typer.Option(
-            help="Of annotated recordings: the class of unlabelled time. [default: it is left out]",
-            show_default=False,
+            help="For annotated recordings: the class of unlabelled time.",
+            show_default="such time is left out",
         ),
     ] = None,
     overlap: Overlap = None,
     validate: Annotated[
         float,
         typer.Option(
-            min=0, max=0.9, help="Fraction of the training videos to keep back, and to choose by."
+            min=0,
+            max=0.9,
+            help="Fraction of the training videos to keep back. The networks are compared on them "
+            "in the end, and one is recommended.",
         ),
     ] = 0,
     workers: Loaders = 1,
     device: Device = "auto",
     precision: Precision = "auto",
     channels_last: Annotated[
-        bool, typer.Option(help="Lay out maps channel by channel of each pixel.")
+        bool, typer.Option(help="Use the channels-last memory format.")
     ] = True,
     recompute: Annotated[
-        bool, typer.Option("--recompute", help="Activation checkpointing: less memory, slower.")
+        bool,
+        typer.Option(
+            "--recompute", help="Recompute activations in the backward pass: less memory, slower."
+        ),
     ] = False,
-    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the network with torch.compile.")
+    ] = False,
 ) -> None:
     """Train all phases on labelled videos. Rerun, or give --resume, to resume.
 
