@@ -1,6 +1,7 @@
 """Laws of reading data sets: layouts, official lists and CSV."""
 
 import csv
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from stresnet.data.splits.official import hmdb51, ucf101
 from stresnet.data.splits.open import csv_list, folder_per_class, open_dataset
 from stresnet.data.splits.split import VideoItem, check
 from stresnet.errors import DatasetError, UsageError
-from stresnet.files import require_writable
+from stresnet.files import require_writable, write_text
 
 
 def write(root: Path, *names: str) -> Path:
@@ -129,8 +130,43 @@ def test_the_same_folders_in_every_folder_are_the_classes(tmp_path: Path) -> Non
     write(tmp_path, *(f"{who}/{what}/a.mp4" for who in ("ann", "bob") for what in ("run", "walk")))
     with pytest.raises(DatasetError, match=r"\(ann, bob\) holds the same folders \(run, walk\)"):
         folder_per_class(tmp_path)
-    write(tmp_path / "one", *(f"{label}/videos/{n}.mp4" for label in ("x", "y") for n in range(2)))
-    assert folder_per_class(tmp_path / "one").class_names == ("x", "y")
+    write(tmp_path, "ann/jump/a.mp4")  # which the other lacks
+    with pytest.raises(DatasetError, match=r"\(ann, bob\) holds the same folders \(run, walk\)"):
+        folder_per_class(tmp_path)
+    one = write(tmp_path / "one", *(f"{k}/videos/{n}.mp4" for k in ("x", "y") for n in range(2)))
+    assert folder_per_class(one).class_names == ("x", "y")
+
+
+def test_the_classes_may_be_one_folder_further_down(tmp_path: Path) -> None:
+    write(tmp_path, *(f"UCF-101/{label}/a.mp4" for label in ("run", "walk")))
+    with pytest.raises(DatasetError, match=r"seem to be in it: run, walk. Fix: give .*UCF-101"):
+        folder_per_class(tmp_path)
+
+
+@pytest.mark.parametrize("above", ["run", "data"])
+def test_parts_of_a_split_below_the_classes_are_refused(tmp_path: Path, above: str) -> None:
+    write(tmp_path, *(f"{k}/{p}/a.mp4" for k in (above, "walk") for p in ("Train", "val")))
+    with pytest.raises(DatasetError, match="training and of test videos are below"):
+        folder_per_class(tmp_path)
+
+
+def test_folders_of_the_system_are_no_classes(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{label}/{n}.mp4" for label in ("run", "walk") for n in range(5)))
+    before = folder_per_class(tmp_path)
+    for name in ("__MACOSX", "@eaDir", "lost+found", "System Volume Information", "$RECYCLE.BIN"):
+        write(tmp_path, f"{name}/a.mp4", f"run/{name}/a.mp4")
+    assert folder_per_class(tmp_path) == before
+
+
+def test_links_are_named_before_there_are_no_classes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    write(tmp_path, "pool/run/a.mp4", "data/notes.txt")
+    (tmp_path / "data/run").symlink_to(tmp_path / "pool/run")
+    with pytest.raises(DatasetError, match="holds no class folders"):
+        folder_per_class(tmp_path / "data")
+    assert "left out: 1 links to folders" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -158,15 +194,26 @@ def test_a_job_that_has_only_begun_leaves_no_class(tmp_path: Path) -> None:
     before = folder_per_class(tmp_path)
     require_writable(tmp_path / "runs/train")
     require_writable(tmp_path / "store/data-1")
+    write_text(tmp_path / "subtitles/a.srt", "")
+    require_writable(tmp_path / "annotated", mark=False)  # of a single file
+    write(tmp_path, "annotated/a.mp4")
     assert folder_per_class(tmp_path) == before
 
 
 @pytest.mark.parametrize(
-    ("train", "held_out"), [("ucf_train", "ucf_val"), ("train_256", "val_256"), ("xTrain", "xTest")]
+    ("train", "held_out"),
+    [
+        ("ucf_train", "ucf_val"),
+        ("train_256", "val_256"),
+        ("ucfTrain", "ucfTest"),
+        ("trainRGB", "testRGB"),
+        ("train+val", "test"),
+        ("xtrain", "xtest"),
+    ],
 )
 def test_parts_may_bear_the_name_of_their_data(tmp_path: Path, train: str, held_out: str) -> None:
     write(tmp_path, f"{train}/run/a.mp4", f"{train}/walk/b.mp4", f"{held_out}/run/c.mp4")
-    if train[0] == "x":  # written as one word: classes
+    if train == "xtrain":  # written as one word: classes
         assert folder_per_class(tmp_path).class_names == (held_out, train)
     else:
         assert folder_per_class(tmp_path).class_names == ("run", "walk")
@@ -379,7 +426,36 @@ def test_all_faulty_csv_lines_are_listed(tmp_path: Path) -> None:
         csv_list(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"video,class\na.mp4,run\n", b"path|label\na.mp4|run\n"])
+@pytest.mark.parametrize(
+    "text", ["path;label;fold\na.mp4;run;1.0\n;;\n", "path\tlabel\tfold\na.mp4\trun\t1\n\t\t\n"]
+)
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_csv_may_be_as_any_spreadsheet_writes_it(tmp_path: Path, text: str, coding: str) -> None:
+    split = csv_list(write_csv(tmp_path, text, encoding=coding))
+    assert split.test == (VideoItem(tmp_path / "a.mp4", "run", "a.mp4"),)
+
+
+def test_a_csv_of_windows_is_read_elsewhere(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, "path,label\nrun\\a.mp4,run\nrun\\b\\c.mp4,run\n")
+    assert {item.name for item in csv_list(path).train + csv_list(path).test} == {
+        "run/a.mp4",
+        "run/b/c.mp4",
+    }
+
+
+def test_parts_in_a_csv_are_spelt_as_folders_may_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    rows = "a.mp4,run,Training\nb.mp4,run,VAL\nc.mp4,run,test_set\nd.mp4,run,Val\n"
+    split = csv_list(write_csv(tmp_path, "path,label,split\n" + rows))
+    assert (names(split.train), names(split.test)) == (["a.mp4"], ["c.mp4"])
+    assert "left out beside test: 2 of val" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"video,class\na.mp4,run\n", b"path|label\na.mp4|run\n", b"path,label,label\n"]
+)
 def test_csv_without_the_two_columns_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(content)
@@ -394,6 +470,12 @@ def test_unreadable_csv_is_refused(tmp_path: Path) -> None:
         csv_list(path)
     with pytest.raises(DatasetError, match="cannot be read"):
         csv_list(tmp_path / "nowhere.csv")
+    path.write_text("path,label\n" + "a" * 200_000 + ",run\n")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        open_dataset(path)
+    path.write_text("path,label\na\0b.mp4,run\n")
+    with pytest.raises(DatasetError, match="a NUL is no text"):
+        open_dataset(path)
 
 
 # Recognition

@@ -140,7 +140,7 @@ def test_doubtful_splits_are_warned_about(tmp_path: Path) -> None:
     assert check(split) == (
         "classes without test videos (2): Run, run",
         "sources with videos in both train and test (1): film",
-        "class names that look alike (1): run",
+        "class names that look alike (1): 'Run' = 'run'",
     )
 
 
@@ -157,7 +157,22 @@ def test_the_same_file_under_two_labels_and_names_that_look_alike(tmp_path: Path
     assert f"equal contents under two labels (1): copy.mp4 ({decomposed}) = a.mp4 ({composed})" in (
         warnings
     )
-    assert f"class names that look alike (1): {composed}" in warnings
+    assert r"class names that look alike (1): 'cafe\u0301' = 'caf\xe9'" in warnings
+
+
+@pytest.mark.parametrize(
+    "alike",
+    [("JumpRope", "jump rope", "jump_rope"), ("run", "run "), ("run", "run\u200b"), ("7", "07.0")],
+)
+def test_class_names_that_look_alike(tmp_path: Path, alike: tuple[str, ...]) -> None:
+    items = tuple(
+        item(tmp_path, f"{number}.mp4", label)
+        for number, label in enumerate((*alike, "1.5", "15", "a-b"))
+    )
+    write(tmp_path, *(each.name for each in items))
+    names = tuple(sorted({each.label for each in items}))
+    (found,) = (each for each in check(Split(names, items, ())) if "look alike" in each)
+    assert found == f"class names that look alike (1): {' = '.join(map(repr, sorted(alike)))}"
 
 
 def labelled(train: list[str], test: list[str]) -> Split:
@@ -218,4 +233,5 @@ def test_the_check_passes_the_doubts_on(tmp_path: Path) -> None:
     assert warning.startswith("all labels are numbers (2 from 0 to 1)")
     train = (*train, item(tmp_path, "e.mp4", "1.0"))
     write(tmp_path, "e.mp4")
-    assert "class names that look alike (1): 1" in check(Split(("0", "1", "1.0"), train, test))
+    warnings = check(Split(("0", "1", "1.0"), train, test))
+    assert "class names that look alike (1): '1' = '1.0'" in warnings

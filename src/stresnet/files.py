@@ -59,7 +59,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     partial = _partial(path)
     with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _create(path.parent)
         partial.touch(exist_ok=False)
         usual_mode = partial.stat().st_mode
     try:
@@ -106,7 +106,8 @@ def atomic_directory(path: Path, *, ending: str) -> Iterator[Path]:
     _require_ours(path, ending)
     partial = _partial(path)
     with _explained(path):
-        partial.mkdir(parents=True)
+        _create(path.parent)
+        partial.mkdir()
     try:
         with _explained(path, of_disk=partial):
             yield partial
@@ -144,8 +145,7 @@ def require_writable(folder: Path, *, mark: bool = True) -> None:
     """Create the folder, before any work is done for it.
 
     Args:
-        mark: put the empty file `MARK` into a folder that is new or empty: what this program
-            writes there is none of the videos that it is given, wherever the folder lies.
+        mark: put `MARK` into it not only if it is new, but also if it is empty.
 
     Raises:
         UsageError: it is an address.
@@ -157,7 +157,7 @@ def require_writable(folder: Path, *, mark: bool = True) -> None:
             remedy="name a folder; or use `stresnet prepare --store` and `stresnet pack --out`",
         )
     with _explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        _create(folder)
         if mark and not any(folder.iterdir()):
             (folder / MARK).touch()
         with tempfile.TemporaryFile(dir=folder):
@@ -165,20 +165,35 @@ def require_writable(folder: Path, *, mark: bool = True) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Read a text that a person or a spreadsheet wrote: UTF-8, or UTF-16 with its mark (BOM).
+    """Read a text that a person or a spreadsheet wrote: UTF-8, or UTF-16 as Windows writes it.
 
     Raises:
         OSError: it cannot be read.
-        UnicodeDecodeError: it is coded otherwise.
+        UnicodeDecodeError: it is coded otherwise, or no text.
     """
     content = path.read_bytes()
-    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return content.decode("utf-16" if is_utf16 else "utf-8-sig")
+    coding = "utf-16-le" if content[1:2] == b"\0" else "utf-8-sig"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        coding = "utf-16"
+    text = content.decode(coding)
+    if (place := text.find("\0")) >= 0:
+        raise UnicodeDecodeError(coding, content, place, place + 1, "a NUL is no text")
+    return text
 
 
 def inert_cell(cell: str) -> str:
     """A CSV cell that no spreadsheet runs as a formula: an apostrophe first (OWASP ASVS 1.2.10)."""
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+
+
+def _create(folder: Path) -> None:
+    """Create a folder, if it is not there, with the empty file `MARK`.
+
+    What this program writes there is none of the videos that it is given, wherever it lies.
+    """
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).touch()
 
 
 def _partial(path: Path) -> Path:

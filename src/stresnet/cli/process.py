@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import atexit
 import errno
 import io
 import os
@@ -45,6 +46,7 @@ class Stop:
         for number in ending_signals():
             signal.signal(number, self._on_signal)
         sys.unraisablehook = self._on_unraisable
+        atexit.register(_ignore)  # the first one is the last to run
 
     def end(self, code: Any) -> None:
         """End the process, if a signal has been obeyed: everything is unwound.
@@ -85,6 +87,12 @@ class Stop:
             return
         self.number = None
         _thread.start_new_thread(_send_later, (number,))
+
+
+def _ignore() -> None:
+    """Let Python end by itself: all is done, and it would end by a signal without a handler."""
+    for number in ending_signals():
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _send_later(number: int) -> None:

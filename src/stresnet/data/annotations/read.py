@@ -68,9 +68,9 @@ def is_annotations(path: Path) -> bool:
         return path.suffix.lower() in ENDINGS
     try:
         text = _text(path)
-    except (OSError, UnicodeDecodeError):
+        return text.startswith(CSV_MARK) or boris_header(table(text)) is not None
+    except (OSError, UnicodeDecodeError, csv.Error):
         return False  # who reads it as a list says what is wrong
-    return text.startswith(CSV_MARK) or boris_header(table(text)) is not None
 
 
 def table(text: str) -> list[list[str]]:

@@ -9,7 +9,7 @@ import csv
 import io
 import logging
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,19 +23,28 @@ from stresnet.data.splits.annotated import (
     split_recordings,
 )
 from stresnet.data.splits.official import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
-from stresnet.data.splits.split import TEST_FRACTION, Split, VideoItem, draw_split, make_split
+from stresnet.data.splits.split import (
+    NUMBER,
+    TEST_FRACTION,
+    Split,
+    VideoItem,
+    draw_split,
+    make_split,
+)
 from stresnet.data.video.inputs import (
     OURS,
     VIDEO_ENDINGS,
     FoundFiles,
     as_spelt_on_disk,
+    as_written_here,
+    is_hidden,
     is_ours,
 )
 from stresnet.errors import DatasetError, UsageError, in_short
 from stresnet.files import read_text
 
 # Folders that are parts of a split, see `_part_of`; of several, the first one is taken.
-TRAINING = ("train", "training", "trainval", "trn")
+TRAINING = ("train", "training", "trainval", "trainandval", "trn")
 HELD_OUT = (
     *("test", "testing", "tests", "tst", "val", "valid", "validation", "validate", "dev"),
     *("development", "eval", "evaluation", "holdout", "heldout"),
@@ -163,16 +172,16 @@ def folder_per_class(root: Path, *, seed: int = 0) -> Split:
     """
     files = FoundFiles()
     parts = _parts_of_split(root)
-    if parts is None:
-        items, classes = _labelled(root, root, files)
-        _require_classes_above(root, classes)
-        split = draw_split(items, TEST_FRACTION, seed, classes)
-    else:
+    try:
+        if parts is None:
+            items, classes = _labelled(root, root, files)
+            _require_classes_here(root, classes)
+            return draw_split(items, TEST_FRACTION, seed, classes)
         train, train_classes = _labelled(parts[0], root, files)
         test, test_classes = _labelled(parts[1], root, files)
-        split = make_split(train, test, train_classes + test_classes)
-    files.log(root)
-    return split
+        return make_split(train, test, train_classes + test_classes)
+    finally:
+        files.log(root)
 
 
 def _parts_of_split(root: Path) -> tuple[Path, Path] | None:
@@ -213,9 +222,10 @@ def _part_of(folder: str) -> tuple[str, str]:
 
     `Training_Set` is training; `ucf_train` and `ucf-val_256` are parts of ucf.
     """
-    words = re.findall(r"[^\W\d_]+", folder.casefold())
+    folder_words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", folder)  # TrainRGB
+    words = re.findall(r"[^\W\d_]+", folder_words.casefold())
     for first in range(len(words)):
-        for after in range(first + 1, len(words) + 1):
+        for after in range(len(words), first, -1):  # train+val before train
             joined = "".join(words[first:after])  # held_out
             known = re.fullmatch(f"{FILLER}({'|'.join((*TRAINING, *HELD_OUT))}){FILLER}", joined)
             if known:
@@ -225,15 +235,28 @@ def _part_of(folder: str) -> tuple[str, str]:
     return "", folder
 
 
-def _require_classes_above(root: Path, classes: Sequence[str]) -> None:
-    """Refuse folders that are parts of a data set, each with the same classes in it."""
-    inner = [{folder.name for folder in _subfolders(root / name)} for name in classes]
-    if len(inner) > 1 and len(inner[0]) > 1 and all(names == inner[0] for names in inner):
-        raise DatasetError(
-            f"{root}: every folder ({in_short(classes)}) holds the same folders "
-            f"({in_short(sorted(inner[0]))}), so these are the classes rather than those",
-            remedy=USE_LAYOUT,
+def _require_classes_here(root: Path, classes: Sequence[str]) -> None:
+    """Refuse folders that are not classes: those in them are, or the parts of a split are below."""
+    inner = {name: {folder.name for folder in _subfolders(root / name)} for name in classes}
+    common = sorted(set.intersection(*inner.values()))
+    parts = {_part_of(name)[0] for names in inner.values() for name in names}
+    those = in_short(classes)
+    if parts.intersection(TRAINING) and parts.intersection(HELD_OUT):
+        problem = f"folders of training and of test videos are below those of the classes ({those})"
+    elif len(common) > 1 and len(classes) == 1:
+        problem = f"holds only the folder {those}, and the classes seem to be in it: "
+        problem += in_short(common)
+    elif len(common) > 1:
+        problem = (
+            f"every folder ({those}) holds the same folders ({in_short(common)}), so these are the "
+            "classes rather than those"
         )
+    else:
+        return
+    raise DatasetError(
+        f"{root}: {problem}",
+        remedy=f"give {root / classes[0]}" if len(classes) == 1 else USE_LAYOUT,
+    )
 
 
 def csv_list(
@@ -250,8 +273,8 @@ def csv_list(
 
     Paths are relative to the CSV's folder. With a column `fold` (whole numbers), the videos of
     `fold` are for testing and all others for training; None is the lowest. With a column `split`,
-    each row says train or test. With neither, a fifth of each class is drawn, whole sources at a
-    time where there is a column `source`.
+    each row says train or test, spelt as folders may be. With neither, a fifth of each class is
+    drawn, whole sources at a time where there is a column `source`.
 
     Raises:
         DatasetError: the file cannot be read, or rows are not as described (all are listed), or
@@ -261,7 +284,7 @@ def csv_list(
     rows = _read_csv(path)
     items = [_csv_item(path, row) for row in rows]
     if rows and "fold" in rows[0]:
-        folds = [int(row["fold"]) for row in rows]
+        folds = [int(row["fold"].partition(".")[0]) for row in rows]
         wanted = min(folds) if fold is None else fold
         if wanted not in folds:
             known = ", ".join(map(str, sorted(set(folds))))
@@ -270,7 +293,7 @@ def csv_list(
     elif fold is not None:
         raise UsageError(f"{path}: fold {fold} was asked for, but the list has no column fold")
     elif rows and "split" in rows[0]:
-        in_test = [row["split"] == "test" for row in rows]
+        items, in_test = _by_part(path, items, [_part_of(row["split"])[0] for row in rows])
     else:
         in_test = []
     if any(item.span for item in items):
@@ -291,8 +314,25 @@ def csv_list(
     return make_split(train, test)
 
 
+def _by_part(
+    path: Path, items: Sequence[VideoItem], parts: Sequence[str]
+) -> tuple[list[VideoItem], list[bool]]:
+    """The videos for training and for testing, and whether each is for testing.
+
+    As with folders, one part is used of those that are held out.
+    """
+    of_each = Counter(parts)
+    training = next((name for name in TRAINING if name in of_each), "")
+    held_out = next((name for name in HELD_OUT if name in of_each), "")
+    if unused := sorted({*of_each} - {training, held_out}):
+        left = ", ".join(f"{of_each[name]} of {name}" for name in unused)
+        logger.info("%s: left out beside %s: %s", path, held_out or training, left)
+    used = [(item, part) for item, part in zip(items, parts, strict=True) if part not in unused]
+    return [item for item, _ in used], [part == held_out for _, part in used]
+
+
 def _read_csv(path: Path) -> list[dict[str, str]]:
-    """Rows with stripped cells, each checked."""
+    """Rows with stripped cells, each checked; the separator is the header's."""
     rows: list[dict[str, str]] = []
     problems: list[str] = []
     try:
@@ -302,13 +342,15 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
             reader = csv.DictReader(file, restkey="", restval="", delimiter=delimiter)
             header = [(name or "").strip().lower() for name in reader.fieldnames or ()]
             reader.fieldnames = header
-            if not {"path", "label"} <= set(header):
+            if any(header.count(column) != 1 for column in ("path", "label")):
                 raise DatasetError(
                     f"{path}: has the columns {', '.join(header) or '(none)'}",
-                    remedy="its first line must name the columns path and label",
+                    remedy="its first line must name the columns path and label, each once",
                 )
             for cells in reader:
                 row = {column: str(cells[column]).strip() for column in header}
+                if not any(row.values()):  # spreadsheets write such rows
+                    continue
                 rows.append(row)
                 if problem := _row_problem(row):
                     problems.append(f"line {reader.line_num}: {problem}")
@@ -324,9 +366,9 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
 def _row_problem(row: Mapping[str, str]) -> str:
     if not row["path"] or not row["label"]:
         return "path or label is empty"
-    if "fold" in row and not row["fold"].isdecimal():
+    if "fold" in row and not NUMBER.fullmatch(row["fold"]):
         return f"fold is {row['fold']!r}, expected a whole number"
-    if "split" in row and row["split"] not in ("train", "test"):
+    if "split" in row and not _part_of(row["split"])[0]:
         return f"split is {row['split']!r}, expected train or test"
     times = row.get("start", ""), row.get("end", "")
     if bool(times[0]) != bool(times[1]):
@@ -339,7 +381,7 @@ def _row_problem(row: Mapping[str, str]) -> str:
 
 
 def _csv_item(list_path: Path, row: Mapping[str, str]) -> VideoItem:
-    video = Path(row["path"])
+    video = Path(as_written_here(list_path.parent, row["path"]))
     # A name is a relative path too: prepared videos are stored under it.
     inside = not video.is_absolute() and ".." not in video.parts
     path = as_spelt_on_disk(list_path.parent / video)
@@ -384,5 +426,5 @@ def _subfolders(folder: Path) -> Sequence[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+        if path.is_dir() and not path.is_symlink() and not is_hidden(path.name)
     )

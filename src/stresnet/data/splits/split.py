@@ -9,13 +9,13 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from stresnet.data.store.index import Look, is_stored, read_index
 from stresnet.errors import DatasetError, UsageError, in_short
 
 TEST_FRACTION = 0.2  # of each class, where nothing says which videos are for testing
-NUMBER = re.compile(r"(\d+)(?:\.0*)?")  # 7, and the 7.0 of spreadsheets and data frames
+NUMBER = re.compile(r"(\d{1,18})(?:\.0*)?")  # 7, and the 7.0 of spreadsheets and data frames
 
 
 @dataclass(frozen=True)
@@ -154,11 +154,13 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
             remedy="correct the folder or the list as named above",
         )
     sources = {item.source for item in split.train} & {item.source for item in split.test} - {None}
-    spellings = Counter(_spelling(name) for name in split.class_names)
+    alike = defaultdict(list)
+    for name in split.class_names:
+        alike[_spelling(name)].append(name)
     warnings = [
         _listed("classes without test videos", trained - tested - {split.background}),
         _listed("sources with videos in both train and test", (str(name) for name in sources)),
-        _listed("class names that look alike", (n for n, c in spellings.items() if c > 1)),
+        _listed("class names that look alike", map(_told_apart, alike.values())),
         _listed("equal contents under two labels", labelled),
         _doubt(_numbers(split.class_names)),
     ]
@@ -178,10 +180,21 @@ def _few_classes(class_names: Sequence[str]) -> str:
 
 
 def _spelling(name: str) -> str:
-    """Equal for names that look alike: an é may be one character or two, and 7 may be 07 or 7.0."""
-    name = normalize("NFC", name).casefold().strip()
+    """Equal for names that look alike.
+
+    An é may be one character or two, 7 may be 07 or 7.0, and JumpRope may be jump_rope.
+    """
+    name = normalize("NFKC", name).casefold()
+    name = "".join(c for c in name if category(c) != "Cf").strip()  # as spaces without a width
+    name = re.sub(r"(?<=\w)[\s_-]+(?=\w)", "", name)
     number = NUMBER.fullmatch(name)
     return str(int(number[1])) if number else name
+
+
+def _told_apart(names: Sequence[str]) -> str:
+    """`'run' = 'Run'`, in ASCII where that is needed to see a difference; "" of a single name."""
+    shown = ascii if len({normalize("NFC", name) for name in names}) < len(names) else repr
+    return " = ".join(map(shown, names)) if len(names) > 1 else ""
 
 
 def _numbers(labels: Collection[str]) -> set[int]:
@@ -214,7 +227,7 @@ def _doubt(numbers: set[int]) -> str:
 
 def _listed(what: str, names: Iterable[str]) -> str:
     """`missing videos (3): a, b, c`; nothing where there are no names."""
-    ordered = sorted(names)
+    ordered = sorted(filter(None, names))
     if not ordered:
         return ""
     return f"{what} ({len(ordered)}): {in_short(ordered)}"

@@ -25,6 +25,10 @@ VIDEO_ENDINGS = (
 )
 LIST_ENDINGS = (".txt", ".lst")
 OUR_MARKS = (MARK, "run.json", "report.json", "explanation.npz")
+# Of macOS's archives, Synology, ext4, Windows and trash cans.
+OF_THE_SYSTEM = (
+    "__macosx", "@eadir", "lost+found", "system volume information", "$recycle.bin", "#recycle",
+)  # fmt: skip
 OURS = "folders written by stresnet"
 NAMED = 5  # files left out for one reason, in a message that names them
 STREAM_SCHEMES = ("rtsp", "rtsps")
@@ -81,13 +85,18 @@ class FoundFiles:
         logger.info("%s: left out: %s", printable(place), ", ".join(reasons))
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a folder or a file is of no concern to people: hidden, or made by the system."""
+    return name.startswith(".") or name.casefold() in OF_THE_SYSTEM
+
+
 def is_ours(folder: Path) -> bool:
     """Whether this program wrote all of a folder: a run, a report, an explanation, a store."""
     return any((folder / mark).is_file() for mark in OUR_MARKS)
 
 
 def _problem_of_folder(path: Path) -> str:
-    if path.name.startswith("."):
+    if is_hidden(path.name):
         return "hidden folders"
     if path.is_symlink():
         return "links to folders"
@@ -190,7 +199,15 @@ def _listed(path: Path) -> list[tuple[Path, str]]:
         raise DatasetError(
             f"{printable(path)}: lists no video", remedy="write one path on each line"
         )
+    entries = [as_written_here(path.parent, entry) for entry in entries]
     return [video for entry in entries for video in _videos(str(path.parent / entry), entry)]
+
+
+def as_written_here(folder: Path, path: str) -> str:
+    r"""Return a path that a list in `folder` names, with / where the list has the \ of Windows."""
+    if "\\" not in path or (folder / path).exists():
+        return path
+    return path.replace("\\", "/")
 
 
 def as_spelt_on_disk(path: Path) -> Path:
