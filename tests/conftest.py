@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """What is not about a GPU is tested on the processor, also where there is one."""
     if config.option.markexpr != "gpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only laws are asked for, other files are not even imported: it takes seconds."""
+    asked = config.option.markexpr.split(" ")[0] == "law"
+    is_other = collection_path.suffix == ".py" and collection_path.stem not in LAWS
+    return True if asked and is_other else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from stresnet.errors import UsageError
+from stresnet.model import SubBatchNorm, commit_running_moments
 from stresnet.training import loop
 from stresnet.training.checkpoint import weights_of
 from stresnet.training.distributed import distributed_context
@@ -125,6 +126,24 @@ def test_sums_are_taken_in_the_order_of_the_ranks(tmp_path: Path) -> None:
             assert context.gather_objects(rank) == [0, 1, 2]
 
     assert as_torchrun(work, 3) == [0, 0, 0]
+
+
+def test_running_moments_are_shared() -> None:
+    """Two groups in one process and one in the other give what three groups in one give."""
+    groups = list(torch.randn(18, 4, 5, 5).split(6))
+    alone = SubBatchNorm(4, group=2)
+    alone(torch.cat(groups), 3)
+    commit_running_moments(alone)
+
+    def work(rank: int) -> None:
+        with distributed_context("cpu"):
+            norm = SubBatchNorm(4, group=2)
+            for group in (groups[:2], groups[2:])[rank]:
+                norm(group, 3)
+            commit_running_moments(norm)
+        torch.testing.assert_close(norm.state_dict(), alone.state_dict())
+
+    assert as_torchrun(work, 2) == [0, 0]
 
 
 def test_groups_are_dealt_out_whole_and_once() -> None:

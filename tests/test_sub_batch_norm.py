@@ -1,11 +1,10 @@
 """Sub-batch normalisation: small groups of videos, each normalised as a batch of its own."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, distributed, multiprocessing, nn
+from torch import Tensor, nn
 
 from stresnet.errors import UsageError
 from stresnet.model import STResNet, SubBatchNorm, commit_running_moments
@@ -156,29 +155,6 @@ def test_a_network_in_groups_equals_gradient_accumulation() -> None:
     commit_running_moments(net)
     commit_running_moments(accumulating)
     torch.testing.assert_close(net.state_dict(), accumulating.state_dict())
-
-
-def commit_in_one_of_two_processes(rank: int, folder: str) -> None:
-    store = distributed.FileStore(f"{folder}/store", 2)
-    distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
-    norm = SubBatchNorm(4, group=2)
-    for part in torch.load(f"{folder}/parts.pt")[rank]:
-        norm(part, CHUNKS)
-    commit_running_moments(norm)
-    torch.save(norm.state_dict(), f"{folder}/{rank}.pt")
-    distributed.destroy_process_group()
-
-
-def test_processes_share_their_moments(tmp_path: Path) -> None:
-    groups = list(batch(6).float().split(2 * CHUNKS))
-    torch.save([groups[:2], groups[2:]], tmp_path / "parts.pt")  # two groups, and one
-    multiprocessing.spawn(commit_in_one_of_two_processes, (str(tmp_path),), nprocs=2)
-
-    alone = SubBatchNorm(4, group=2)
-    alone(torch.cat(groups), CHUNKS)
-    commit_running_moments(alone)
-    for rank in (0, 1):
-        torch.testing.assert_close(torch.load(tmp_path / f"{rank}.pt"), alone.state_dict())
 
 
 def test_refuses_what_has_no_variance() -> None:
