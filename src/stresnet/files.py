@@ -177,7 +177,7 @@ def read_text(path: Path) -> str:
         coding = "utf-16"
     text = content.decode(coding)
     if (place := text.find("\0")) >= 0:
-        raise UnicodeDecodeError(coding, content, place, place + 1, "a NUL is no text")
+        raise UnicodeDecodeError(coding, content, place, place + 1, "a NUL is not text")
     return text
 
 
