@@ -474,7 +474,7 @@ def test_unreadable_csv_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="cannot be read"):
         open_dataset(path)
     path.write_text("path,label\na\0b.mp4,run\n")
-    with pytest.raises(DatasetError, match="a NUL is no text"):
+    with pytest.raises(DatasetError, match="a NUL is not text"):
         open_dataset(path)
 
 
