@@ -60,9 +60,12 @@ def evaluate(
     store: Store = None,
     cache: Cache = None,
     protocols: Annotated[
-        str,
-        typer.Option(help="One or more of paper,released-code,ten-crop,centre-crop,quick."),
-    ] = "paper",
+        str | None,
+        typer.Option(
+            help="One or more of paper,released-code,ten-crop,centre-crop,quick.",
+            show_default="paper; quick for recordings",
+        ),
+    ] = None,
     calibrate: Annotated[
         bool,
         typer.Option(
@@ -99,7 +102,7 @@ def evaluate(
     from stresnet.cluster import engine_at
     from stresnet.data.splits.open import holds_recordings
     from stresnet.evaluation.evaluate import evaluate
-    from stresnet.evaluation.protocols import protocols_named
+    from stresnet.evaluation.protocols import PAPER, protocols_named
     from stresnet.evaluation.report import console_table, write_report
     from stresnet.timelines.evaluate import evaluate_timelines
     from stresnet.timelines.report import console_table as timeline_table
@@ -142,7 +145,7 @@ def evaluate(
             lists=lists,
             seed=seed,
             store=store,
-            protocols=protocols_named(protocols.split(",")),
+            protocols=protocols_named((protocols or PAPER.name).split(",")),
             calibrated=calibrate,
             with_idt=with_idt,
             device=device,

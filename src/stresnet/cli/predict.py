@@ -179,7 +179,7 @@ def predict(
         "settings": settings,
         "top_k": top_k,
         "flow": FAST if fast else None,
-        "protocol": "quick" if fast else "paper",
+        "protocol": "quick" if fast else None,
         "device": device,
         "precision": precision,
     }

@@ -60,7 +60,7 @@ def recognise_each(
     top_k: int = 5,
     fps: float = 25.0,
     flow: TVL1Parameters | None = None,
-    protocol: Protocol | str = "paper",
+    protocol: Protocol | str | None = None,
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
@@ -83,7 +83,8 @@ def recognise_each(
         top_k: how many classes a `Prediction` names.
         fps: frames per second of frames that are given.
         flow: how the optical flow is computed; None: as in the model's training. `FAST` is faster.
-        protocol: what the network sees of a video or a window: a `Protocol`, or its name.
+        protocol: what the network sees of a video or a window: a `Protocol`, or its name. None:
+            `paper` of whole videos, `quick` of a timeline's windows (see docs/prediction.md).
         device, precision: see `stresnet.device`, for network and optical flow. A network that is on
             another device is copied.
         threads: CPU threads for the optical flow; None is one for each core.
@@ -192,7 +193,7 @@ def predict(
     top_k: int = 5,
     fps: float = 25.0,
     flow: TVL1Parameters | None = None,
-    protocol: Protocol | str = "paper",
+    protocol: Protocol | str | None = None,
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
@@ -229,7 +230,7 @@ def timeline(
     *,
     fps: float = 25.0,
     flow: TVL1Parameters | None = None,
-    protocol: Protocol | str = "paper",
+    protocol: Protocol | str | None = None,
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
@@ -237,7 +238,7 @@ def timeline(
 ) -> Timeline:
     """Recognise what happens when, in memory that does not grow with the video.
 
-    Each window is scored as `predict` would score it if it were cut out.
+    Each window is scored as `predict`, by the same protocol, would score it if it were cut out.
 
     Args: as of `recognise_each`; `flow` is not computed again for a prepared video.
 

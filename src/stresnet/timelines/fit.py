@@ -47,7 +47,7 @@ def fit_model(
 ) -> TimelineSettings:
     """Fit a model's settings of timelines on annotated recordings; record them in its folder.
 
-    Windows are looked at as in `predict --fast`, with 8 chunks. Of many recordings, those are taken
+    Windows are looked at as in `predict`. Of many recordings, those are taken
     that come first in an order of their names' hashes, and of long ones the beginning: five minutes
     from the first labelled segment on.
 
@@ -59,7 +59,7 @@ def fit_model(
     Raises:
         WeightsError, StoreError, EnvironmentProblem: as they say.
     """
-    recogniser = Recogniser(folder, device=device, precision=precision, protocol="quick")
+    recogniser = Recogniser(folder, device=device, precision=precision)
     names: set[str] = set()
     seconds = 0.0
     for name in sorted({item.name for item in items}, key=_hash):

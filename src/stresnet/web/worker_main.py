@@ -49,7 +49,7 @@ def main(arguments: dict[str, Any]) -> None:
             arguments["model"],
             device=arguments["device"],
             precision=arguments["precision"],
-            protocol="quick" if arguments["fast"] else "paper",
+            protocol="quick" if arguments["fast"] else None,
         )
     except Exception as error:
         send({"error": described(error)})
