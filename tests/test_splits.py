@@ -167,7 +167,7 @@ def test_the_same_file_under_two_labels_and_names_that_look_alike(tmp_path: Path
 def test_class_names_that_look_alike(tmp_path: Path, alike: tuple[str, ...]) -> None:
     items = tuple(
         item(tmp_path, f"{number}.mp4", label)
-        for number, label in enumerate((*alike, "1.5", "15", "a-b"))
+        for number, label in enumerate((*alike, "1.5", "15", "1-5", "a-b"))
     )
     write(tmp_path, *(each.name for each in items))
     names = tuple(sorted({each.label for each in items}))

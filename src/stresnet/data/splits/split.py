@@ -186,7 +186,7 @@ def _spelling(name: str) -> str:
     """
     name = normalize("NFKC", name).casefold()
     name = "".join(c for c in name if category(c) != "Cf").strip()  # as spaces without a width
-    name = re.sub(r"(?<=\w)[\s_-]+(?=\w)", "", name)
+    name = re.sub(r"(?<=[^\W\d_])[\s_-]+(?=[^\W\d_])", "", name)  # 1-1 is not 11
     number = NUMBER.fullmatch(name)
     return str(int(number[1])) if number else name
 
