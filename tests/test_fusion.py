@@ -171,6 +171,20 @@ def test_a_file_that_is_not_as_described_is_refused(
         read_scores(tmp_path / name)
 
 
+@pytest.mark.parametrize(("place", "value"), [(6, 1), (8, 99), (4, 255)])
+def test_an_archive_that_calls_itself_encrypted_or_strange_is_refused(
+    tmp_path: Path, place: int, value: int
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, names=np.array(["x"]), scores=np.array([[1.0, 2.0]]))
+    content = bytearray(path.read_bytes())
+    for start, shift in ((b"PK\3\4", 0), (b"PK\1\2", 2)):  # local and central
+        content[content.index(start) + place + shift] = value
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"a\.npz: cannot be read"):
+        read_scores(path)
+
+
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", names=np.array(["x"]), scores=np.array([[print]], dtype=object))
     with pytest.raises(DatasetError, match="allow_pickle"):

@@ -18,6 +18,8 @@ import shutil
 import socket
 import tempfile
 import time
+import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +27,12 @@ from pathlib import Path
 
 from stresnet.errors import EnvironmentProblem, UsageError
 
+# What `zipfile` and `np.load` raise of a damaged file. RuntimeError: it calls itself encrypted, or
+# compressed in an unknown way.
+DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, RuntimeError, TypeError),
+    ValueError,
+)
 MARK = ".stresnet"  # in folders that this program has made
 STALE_SECONDS = 24 * 3600  # after which a partial of another machine counts as abandoned
 

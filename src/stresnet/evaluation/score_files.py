@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.errors import DatasetError, UsageError
-from stresnet.files import atomic_write, read_text
+from stresnet.files import DAMAGE, atomic_write, read_text
 
 ENDINGS = (".npz", ".csv")
 
@@ -107,7 +106,7 @@ def read_scores(place: str | Path) -> ScoreTable:
         )
     try:
         return _read_npz(path, row) if ending == ".npz" else _read_csv(path)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, csv.Error) as error:
+    except (*DAMAGE, csv.Error) as error:
         raise DatasetError(
             f"{place}: cannot be read as scores ({type(error).__name__}: {error})",
             remedy="see docs/evaluation.md for what the file must hold",

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import zipfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -32,6 +31,7 @@ from stresnet.evaluation.comparison import ROWS, EvaluationResult
 from stresnet.evaluation.fully_convolutional import VideoScores, score_video
 from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.evaluation.score_files import save_arrays
+from stresnet.files import DAMAGE
 from stresnet.model import STResNet, load_model
 from stresnet.progress import OnProgress, Progress, silent
 from stresnet.workers import Engine
@@ -263,7 +263,7 @@ def _scored_in(path: Path, fingerprint: str) -> dict[str, Scored]:
             if str(file["fingerprint"]) != fingerprint:
                 return {}
             rows = list(zip(*(file[name] for name in names), strict=True))
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+    except DAMAGE:
         return {}
     return {
         str(name): Scored(

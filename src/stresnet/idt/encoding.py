@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +26,7 @@ import numpy.typing as npt
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.data.store.location import store_path
 from stresnet.errors import DatasetError, StoreError
-from stresnet.files import atomic_write
+from stresnet.files import DAMAGE, atomic_write
 from stresnet.idt.codebook import (
     GAUSSIANS,
     SAMPLES,
@@ -115,7 +114,7 @@ def load_vector(folder: Path, name: str) -> Float32:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return np.asarray(arrays["vector"], np.float32)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise StoreError(
             f"{path}: the vector cannot be read ({error})",
             remedy="delete it and run `stresnet idt evaluate` again",
@@ -141,7 +140,7 @@ def _encode_unless_done(codebook: Codebook, path: Path, out: Path, learnt_from: 
         with out.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if str(arrays["made_of"]) == made_of:
                 return
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+    except DAMAGE:
         pass
     vector = codebook.encode(iter_blocks(path))
     with atomic_write(out) as partial, partial.open("wb") as target:

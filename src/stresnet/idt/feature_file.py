@@ -15,7 +15,6 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -27,7 +26,7 @@ import numpy.typing as npt
 from stresnet.data.store.location import store_path
 from stresnet.data.video.container import printable
 from stresnet.errors import StoreError
-from stresnet.files import atomic_write
+from stresnet.files import DAMAGE, atomic_write
 from stresnet.idt.layout import COLUMNS, LENGTH, NUM_COLUMNS, Float32
 
 FORMAT = 1
@@ -35,8 +34,6 @@ BLOCK = 4096  # trajectories, about
 INDEX, INFO, DESCRIPTORS = "index.json", "info.npy", "descriptors-{:06d}.npy"
 TEXT_ENDINGS = (".txt", ".txt.gz")
 ENDS = 0.999  # places in a video are below 1
-
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, TypeError, ValueError)
 
 
 def feature_path(folder: Path, name: str) -> Path:
@@ -119,7 +116,7 @@ def read_index(path: Path) -> dict[str, Any]:
             if facts["format"] != FORMAT:
                 raise ValueError(f"format {facts['format']}, expected {FORMAT}")
             return facts
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from error
 
 
@@ -142,7 +139,7 @@ def iter_blocks(path: Path) -> Iterator[Float32]:
     """
     try:
         yield from _our_blocks(path) if path.suffix == ".npz" else _text_blocks(path)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from error
 
 

@@ -19,7 +19,7 @@ from stresnet.data.annotations.cvat import read_cvat
 from stresnet.data.annotations.elan import read_elan
 from stresnet.data.annotations.label_studio import read_label_studio
 from stresnet.data.annotations.via import CSV_MARK, read_via_csv, read_via_project
-from stresnet.files import read_text
+from stresnet.files import DAMAGE, read_text
 
 ENDINGS = (".eaf", ".json", ".xml", ".zip", ".csv", ".tsv", ".txt")
 LISTS = (".csv", ".tsv")  # a table of videos, too, may have these
@@ -37,7 +37,7 @@ def read_annotations(path: Path, tiers: Collection[str] = ()) -> list[Annotation
     """
     try:
         text = _text(path)
-    except (OSError, UnicodeDecodeError, zipfile.BadZipFile, KeyError) as error:
+    except DAMAGE as error:
         raise unreadable(path, error) from error
     if text.lstrip().startswith("<"):
         found = _read_xml(path, text, tiers)
