@@ -47,6 +47,35 @@ def test_a_pipe_that_nobody_reads(scores: str) -> None:
     assert "its reader has closed it" in told.stderr
 
 
+@pytest.mark.parametrize("closed", ["0", "1", "0,1", "1,2"])
+def test_closed_streams(scores: str, closed: str) -> None:
+    """`>&-`: results that would go to a closed stdout are lost, which is said."""
+    program = "import os, sys; [os.close(int(n)) for n in sys.argv.pop(1).split(',')]; "
+    program += "os.execv(sys.executable, [sys.executable, '-m', 'stresnet', *sys.argv[1:]])"
+    told = subprocess.run(
+        [sys.executable, "-c", program, closed, "fuse", scores, scores],
+        text=True, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert told.returncode == (3 if "1" in closed else 0)
+    assert ("output cannot be written: it is closed" in told.stderr) == (closed in ("1", "0,1"))
+    assert ("fused" in told.stdout) == (closed == "0")
+
+
+def test_a_current_directory_that_is_gone(scores: str, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    places = os.pathsep.join(str(Path(place).resolve()) for place in sys.path if place)
+    program = "import os, sys; os.rmdir(os.getcwd()); "
+    program += "os.execv(sys.executable, [sys.executable, '-m', 'stresnet', *sys.argv[1:]])"
+    told = subprocess.run(
+        [sys.executable, "-c", program, "fuse", scores, scores],
+        text=True, capture_output=True, timeout=60, check=False, cwd=gone,
+        env={**os.environ, "PYTHONPATH": places},
+    )  # fmt: skip
+    assert told.returncode == 3
+    assert "the current directory does not exist any more" in told.stderr
+
+
 def test_messages_that_cannot_be_written_cost_no_result(scores: str, tmp_path: Path) -> None:
     out = tmp_path / "fused.csv"
     with FULL.open("w") as full:

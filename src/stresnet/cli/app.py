@@ -9,6 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -129,6 +130,7 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
     def guarded(*args: Any, verbose: bool, quiet: bool, **kwargs: Any) -> None:
         _set_level(verbose=verbose, quiet=quiet)
         try:
+            _require_directory()
             verb(*args, **kwargs)
         except StresnetError as error:
             logger.error(str(error))
@@ -150,6 +152,15 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
     guarded.__signature__ = asked.replace(parameters=parameters)  # type: ignore[attr-defined]
     guarded.__annotations__ = {each.name: each.annotation for each in parameters}
     return guarded
+
+
+def _require_directory() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise EnvironmentProblem(
+            "the current directory does not exist any more", remedy="cd into another one"
+        ) from error
 
 
 def _report_unforeseen(error: Exception) -> int:

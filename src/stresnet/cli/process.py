@@ -24,6 +24,7 @@ UNWRITABLE = {
     errno.EROFS: "the disk is read-only",
     errno.EPIPE: "its reader has closed it",
     errno.EIO: "the device reports an error",
+    errno.EBADF: "it is closed",
 }
 
 
@@ -128,7 +129,9 @@ def prepare_streams() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.open(os.devnull, os.O_RDWR if descriptor == 2 else os.O_RDONLY)
+    if sys.stdout is None:  # what is written there is lost, which must not pass silently
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if sys.stderr is not None:
