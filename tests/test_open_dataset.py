@@ -13,7 +13,7 @@ from stresnet.data.splits.official import hmdb51, ucf101
 from stresnet.data.splits.open import csv_list, folder_per_class, open_dataset
 from stresnet.data.splits.split import VideoItem, check
 from stresnet.errors import DatasetError, UsageError
-from stresnet.files import require_writable, write_text
+from stresnet.files import require_writable
 
 
 def write(root: Path, *names: str) -> Path:
@@ -194,7 +194,6 @@ def test_a_job_that_has_only_begun_leaves_no_class(tmp_path: Path) -> None:
     before = folder_per_class(tmp_path)
     require_writable(tmp_path / "runs/train")
     require_writable(tmp_path / "store/data-1")
-    write_text(tmp_path / "subtitles/a.srt", "")
     require_writable(tmp_path / "annotated", mark=False)  # of a single file
     write(tmp_path, "annotated/a.mp4")
     assert folder_per_class(tmp_path) == before

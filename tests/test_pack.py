@@ -113,7 +113,7 @@ def test_a_shard_is_closed_when_it_is_full_and_an_interruption_costs_one(
     with pytest.raises(KeyboardInterrupt):
         pack(store, out, shard_bytes=1)
     monkeypatch.undo()
-    assert sorted(path.name for path in out.iterdir()) == ["shard-00000.tar", SHARDS_FILE]
+    assert sorted(path.name for path in out.glob("[!.]*")) == ["shard-00000.tar", SHARDS_FILE]
     report = pack(store, out, shard_bytes=1)
     assert (len(report.done), len(report.skipped)) == (2, 1)
     tars = [f"shard-{number:05d}.tar" for number in range(3)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import prepared_like
 from stresnet.evaluation.report.pictures import Strip, strip
-from stresnet.files import write_text
+from stresnet.files import require_writable, write_text
 from stresnet.pages import render_page
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.prediction.result import ClassScore, Prediction
@@ -56,6 +56,7 @@ def demo(
         threads: CPU threads for the optical flow; None is one for each core.
         on_progress: called with clips done, clips in all and the clip's name.
     """
+    require_writable(Path(out))
     clips: list[DemoClip] = []
     threads, _ = worker_count(threads, sys.maxsize)
     with as_file(files("stresnet") / "assets") as assets, tempfile.TemporaryDirectory() as scratch:

@@ -34,7 +34,7 @@ from stresnet.data.loading.dataset import testing_chunks
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import prepared_like
 from stresnet.errors import EnvironmentProblem, UsageError
-from stresnet.files import atomic_write
+from stresnet.files import atomic_write, require_writable
 from stresnet.model import STResNet, load_model
 from stresnet.model.st_resnet import FLOW_FIELDS
 
@@ -81,6 +81,7 @@ def export_model(
             file's scores differ from the network's.
     """
     form, out = _format_for(to, Path(out)), Path(out)
+    require_writable(out.parent, mark=False)
     if isinstance(model, STResNet):
         net = copy.deepcopy(model).cpu().eval()
     else:

@@ -67,7 +67,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     partial = _partial(path)
     with _explained(path):
-        _create(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.touch(exist_ok=False)
         usual_mode = partial.stat().st_mode
     try:
@@ -114,8 +114,7 @@ def atomic_directory(path: Path, *, ending: str) -> Iterator[Path]:
     _require_ours(path, ending)
     partial = _partial(path)
     with _explained(path):
-        _create(path.parent)
-        partial.mkdir()
+        partial.mkdir(parents=True)
     try:
         with _explained(path, of_disk=partial):
             yield partial
@@ -152,8 +151,11 @@ def remove_stale_partials(targets: Iterable[Path]) -> None:
 def require_writable(folder: Path, *, mark: bool = True) -> None:
     """Create the folder, before any work is done for it.
 
+    A new folder gets the empty file `MARK`: what this program writes there is none of the videos
+    that it is given, wherever the folder lies.
+
     Args:
-        mark: put `MARK` into it not only if it is new, but also if it is empty.
+        mark: put `MARK` into an empty folder, too.
 
     Raises:
         UsageError: it is an address.
@@ -165,8 +167,9 @@ def require_writable(folder: Path, *, mark: bool = True) -> None:
             remedy="name a folder; or use `stresnet prepare --store` and `stresnet pack --out`",
         )
     with _explained(folder):
-        _create(folder)
-        if mark and not any(folder.iterdir()):
+        is_new = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_new or (mark and not any(folder.iterdir())):
             (folder / MARK).touch()
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -192,16 +195,6 @@ def read_text(path: Path) -> str:
 def inert_cell(cell: str) -> str:
     """A CSV cell that no spreadsheet runs as a formula: an apostrophe first (OWASP ASVS 1.2.10)."""
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
-
-
-def _create(folder: Path) -> None:
-    """Create a folder, if it is not there, with the empty file `MARK`.
-
-    What this program writes there is none of the videos that it is given, wherever it lies.
-    """
-    if not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARK).touch()
 
 
 def _partial(path: Path) -> Path:

@@ -13,7 +13,7 @@ from stresnet.data.video.container import printable
 from stresnet.data.video.decode import Frame, iter_frames
 from stresnet.data.video.encode import video_writer
 from stresnet.errors import UsageError, VideoError
-from stresnet.files import atomic_directory
+from stresnet.files import atomic_directory, require_writable
 from stresnet.flow import grey, tv_l1, write_flo
 from stresnet.flow.colour import to_colour
 
@@ -53,6 +53,8 @@ def flow_view(
         raise UsageError(f"max_px is {max_px}, expected above 0")
     if view is not None and view.resolve() == video.resolve():
         raise UsageError(f"{printable(view)}: is the video itself", remedy="choose another name")
+    for out in filter(None, (view, flo)):
+        require_writable(out.parent, mark=False)
     fields = 0
     with ExitStack() as stack:
         writer = stack.enter_context(video_writer(view)) if view else None
