@@ -70,7 +70,8 @@ DryRun = Annotated[
 Fast = Annotated[
     bool,
     typer.Option(
-        "--fast", help="Use faster flow, and 8 chunks instead of 25 (always on for cameras)."
+        "--fast",
+        help="Use faster flow; see 8 chunks of a whole video instead of 25 (always on for cameras).",
     ),
 ]
 Loaders = Annotated[
