@@ -71,7 +71,7 @@ Fast = Annotated[
     bool,
     typer.Option(
         "--fast",
-        help="Use faster flow; see 8 chunks of a whole video instead of 25 (always on for cameras).",
+        help="Use faster flow, and see 8 chunks of a whole video, not 25 (always on for cameras).",
     ),
 ]
 Loaders = Annotated[
