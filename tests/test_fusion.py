@@ -80,10 +80,17 @@ def softmaxed(table: ScoreTable) -> ScoreTable:
     return replace(table, origin="p.csv", scores=normalised(table.scores, "softmax"))
 
 
+def percent(table: ScoreTable) -> ScoreTable:
+    found = softmaxed(table)
+    return replace(found, scores=(100 * found.scores).round(1))
+
+
 @pytest.mark.parametrize(
     ("tables", "normalise", "warning"),
     [
         ([A, softmaxed(B)], "raw", "p.csv is averaged as probabilities, and a.npz is not"),
+        ([A, percent(B)], "raw", "p.csv is averaged as probabilities, and a.npz is not"),
+        ([softmaxed(A), percent(B)], "raw", "the mean follows the former"),
         ([A, B], ["raw", "softmax"], "b.csv is averaged as probabilities, and a.npz is not"),
         ([A, softmaxed(B)], ["l2", "raw"], "p.csv is averaged as probabilities"),
         ([A, softmaxed(B)], "softmax", "p.csv holds probabilities already"),

@@ -135,7 +135,10 @@ def scale_warnings(
 
 
 def _are_probabilities(scores: NDArray[np.float64]) -> bool:
-    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
+    """Whether they are, perhaps in percent."""
+    sums = scores.sum(axis=1)
+    of_one, of_hundred = np.allclose(sums, 1, atol=1e-3), np.allclose(sums, 100, atol=0.5)
+    return bool((scores >= 0).all() and (of_one or of_hundred))
 
 
 def _softmax_twice(scores: NDArray[np.float64]) -> bool:
