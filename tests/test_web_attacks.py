@@ -182,10 +182,17 @@ def test_another_name(server: tuple[str, int], header: str) -> None:
     assert status(asked(server, request)) in (400, 403)
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1", "x"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        *(f"Origin: {origin}" for origin in ("https://evil.example", "null", "http://localhost:1")),
+        *(f"Sec-Fetch-Site: {site}" for site in ("cross-site", "same-site")),
+        "Origin: x",
+    ],
+)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_another_page(server: tuple[str, int], origin: str, method: str) -> None:
-    request = get("/api/jobs", f"Origin: {origin}", "Content-Length: 1", method=method, body=b"a")
+def test_another_page(server: tuple[str, int], told: str, method: str) -> None:
+    request = get("/api/jobs", told, "Content-Length: 1", method=method, body=b"a")
     assert status(asked(server, request)) == 403
 
 

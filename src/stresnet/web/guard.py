@@ -61,7 +61,9 @@ class Guard:
         if _without_port(host).lower() not in self._names and not _is_address(_without_port(host)):
             return "this server is not called by that name; see `stresnet serve --allow-name`"
         origin = headers.get("origin", f"none://{host}")  # programs send none
-        if method not in ("GET", "HEAD") and origin.partition("://")[2].lower() != host.lower():
+        is_foreign = origin.partition("://")[2].lower() != host.lower()
+        is_foreign |= headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        if method not in ("GET", "HEAD") and is_foreign:
             return "another page may not send clips here"
         return ""
 
