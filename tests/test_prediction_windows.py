@@ -77,6 +77,8 @@ def test_a_gap_in_time_is_stepped_over() -> None:
     parts = list(sliding(zip(times, count(), strict=False), 1.0, 0.5))
     assert len(parts) < 10
     assert {item for _, _, items in parts for item in items} == set(range(6))
+    # No part lasts longer than its pictures are shown.
+    assert [end for start, end, _ in parts if start < 1] == [pytest.approx(0.3)]
 
 
 def test_too_many_frames_in_a_window_end_the_video(monkeypatch: pytest.MonkeyPatch) -> None:

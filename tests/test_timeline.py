@@ -140,13 +140,27 @@ def test_borders_lie_between_the_windows() -> None:
 # ---------------------------------------------------------------- videos
 
 
-def test_after_a_gap_a_new_class_begins_with_the_new_pictures() -> None:
-    """Pictures from 0 to 4 and from 20 to 24 s: until 20 s, a player shows the last one."""
+def test_no_segment_covers_time_without_pictures() -> None:
+    """Pictures from 0 to 4 and from 20 to 24 s."""
     starts = np.array([0, 1, 2, 3, 20, 21, 22, 23], float)
     scores = np.repeat(np.array([[9, 0], [0, 9]], np.float32), 4, axis=0)
     settings = TimelineSettings(window=1, stride=1, smooth=0, min_duration=1)
     found = Timeline("a", ("a", "b"), starts, starts + 1, scores, scores, 24, (), settings)
-    assert [(s.start, s.end, s.label) for s in found.segments] == [(0, 20, "a"), (20, 24, "b")]
+    assert [(s.start, s.end, s.label) for s in found.segments] == [(0, 4, "a"), (20, 24, "b")]
+    same = np.repeat(scores[:1], 8, axis=0)
+    found = Timeline("a", ("a", "b"), starts, starts + 1, same, same, 24, (), settings)
+    assert [(s.start, s.end, s.label) for s in found.segments] == [(0, 4, "a"), (20, 24, "a")]
+
+
+def test_slow_pictures_are_no_gaps() -> None:
+    starts = 60 * np.arange(8.0)
+    scores = np.repeat(np.array([[9, 0], [0, 9]], np.float32), 4, axis=0)
+    settings = TimelineSettings(window=1, stride=1, smooth=0, min_duration=1)
+    found = Timeline("a", ("a", "b"), starts, starts + 1, scores, scores, 421, (), settings)
+    assert [(s.start, s.end, s.label) for s in found.segments] == [
+        (0, pytest.approx(210, abs=31), "a"),
+        (pytest.approx(210, abs=31), 421, "b"),
+    ]
 
 
 @pytest.mark.usefixtures("knows_motion")

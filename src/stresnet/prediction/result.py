@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stresnet.data.video.decode import PAUSE_STEPS
 from stresnet.errors import UsageError
 from stresnet.evaluation.metrics import softmax
 from stresnet.prediction.segments import Segment, best_labelling, borders_between, smoothed
@@ -161,24 +163,39 @@ class Timeline:
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """In order; without those of the background class, and those below the threshold."""
-        borders = borders_between(self.times, float(self.starts[0]), float(self.ends[-1]))
-        # After a gap, what is new begins with the pictures; until then the last one stays.
-        gap = max(self.settings.stride - self.settings.window, 0.0)
-        after = np.flatnonzero(self.starts[1:] - self.ends[:-1] > gap + 1e-6) + 1
-        borders[after] = self.starts[after]
-        labelling = best_labelling(self._smoothed, borders, self.settings.min_duration)
         columns = self.scores, softmax(self.appearance), softmax(self.motion)
-        found = (
-            Segment(
-                float(borders[first]),
-                float(borders[after]),
-                self.class_names[k],
-                *(float(column[first:after, k].mean()) for column in columns),
+        found: list[Segment] = []
+        for begin, end in itertools.pairwise([0, *self._after_gaps(), len(self.starts)]):
+            borders = borders_between(
+                self.times[begin:end], float(self.starts[begin]), float(self.ends[end - 1])
             )
-            for first, after, k in labelling
-            if self.class_names[k] != self.settings.background
-        )
+            labelling = best_labelling(
+                self._smoothed[begin:end], borders, self.settings.min_duration
+            )
+            found += (
+                Segment(
+                    float(borders[first]),
+                    float(borders[after]),
+                    self.class_names[k],
+                    *(float(column[begin + first : begin + after, k].mean()) for column in columns),
+                )
+                for first, after, k in labelling
+                if self.class_names[k] != self.settings.background
+            )
         return tuple(each for each in found if each.score >= self.settings.threshold)
+
+    def _after_gaps(self) -> list[int]:
+        """Return the windows before which there is time without pictures; no segment covers it.
+
+        Where pictures are so slow that most windows are apart, each stays until the next one.
+        """
+        uncovered = self.starts[1:] - self.ends[:-1]
+        between = np.diff(self.starts)
+        allowed = max(self.settings.stride - self.settings.window, 0.0) + 1e-6
+        usual = float(np.median(between)) if len(between) else 0.0
+        is_slow = usual > max(self.settings.window, self.settings.stride) + 1e-6
+        is_gap = (uncovered > allowed) & (between > (PAUSE_STEPS * usual if is_slow else 0.0))
+        return [int(place) + 1 for place in np.flatnonzero(is_gap)]
 
     @property
     def predictions(self) -> tuple[ClassScore, ...]:

@@ -86,10 +86,13 @@ def sliding(
     for seconds, item in timed:
         zero = seconds if zero is None else zero
         time = seconds - zero
+        is_usual = time - last <= max(PAUSE, PAUSE_STEPS * shown / max(steps, 1))
+        # The last picture before a pause is shown no longer than the others.
+        limit = math.inf if is_usual else last + (shown / steps if steps else _STEP_OF_ONE)
         while kept and time >= number * stride + length - _ROUNDING:
             start = number * stride
             if part := _since(start, kept, before=start + length):
-                until = start + length
+                until = min(start + length, limit)
                 yield zero + max(start, resumed), zero + until, part
             number += 1
             _forget(kept, min(number * stride, time - length))
@@ -103,7 +106,7 @@ def sliding(
                 f"more than {MAX_FRAMES_OF_WINDOW} frames in {length:g} seconds",
                 remedy="choose a shorter window",
             )
-        if time - last <= max(PAUSE, PAUSE_STEPS * shown / max(steps, 1)):
+        if is_usual:
             steps, shown = steps + (time > 0), shown + time - last
         last = time
     if zero is None:
