@@ -81,6 +81,12 @@ def test_a_gap_in_time_is_stepped_over() -> None:
     assert [end for start, end, _ in parts if start < 1] == [pytest.approx(0.3)]
 
 
+def test_a_slow_picture_is_shown_until_the_next_one() -> None:
+    times = 60 * np.arange(6.0)
+    parts = list(sliding(zip(times.tolist(), count(), strict=False), 2.0, 0.5))
+    assert {end for start, end, _ in parts if 60 <= start < 240} == {120, 180, 240}
+
+
 def test_too_many_frames_in_a_window_end_the_video(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows_module, "MAX_FRAMES_OF_WINDOW", 15)
     assert list(sliding(steady(3), 1.0, 0.5))

@@ -152,17 +152,6 @@ def test_no_segment_covers_time_without_pictures() -> None:
     assert [(s.start, s.end, s.label) for s in found.segments] == [(0, 4, "a"), (20, 24, "a")]
 
 
-def test_slow_pictures_are_no_gaps() -> None:
-    starts = 60 * np.arange(8.0)
-    scores = np.repeat(np.array([[9, 0], [0, 9]], np.float32), 4, axis=0)
-    settings = TimelineSettings(window=1, stride=1, smooth=0, min_duration=1)
-    found = Timeline("a", ("a", "b"), starts, starts + 1, scores, scores, 421, (), settings)
-    assert [(s.start, s.end, s.label) for s in found.segments] == [
-        (0, pytest.approx(210, abs=31), "a"),
-        (pytest.approx(210, abs=31), 421, "b"),
-    ]
-
-
 @pytest.mark.usefixtures("knows_motion")
 def test_known_boundaries_are_found(net: STResNet) -> None:
     settings = TimelineSettings(window=1.0, stride=0.25, smooth=0.5, min_duration=1.0)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.video.decode import PAUSE_STEPS
 from stresnet.errors import UsageError
 from stresnet.evaluation.metrics import softmax
 from stresnet.prediction.segments import Segment, best_labelling, borders_between, smoothed
@@ -185,17 +184,9 @@ class Timeline:
         return tuple(each for each in found if each.score >= self.settings.threshold)
 
     def _after_gaps(self) -> list[int]:
-        """Return the windows before which there is time without pictures; no segment covers it.
-
-        Where pictures are so slow that most windows are apart, each stays until the next one.
-        """
-        uncovered = self.starts[1:] - self.ends[:-1]
-        between = np.diff(self.starts)
+        """Return the windows before which there is time without pictures; no segment covers it."""
         allowed = max(self.settings.stride - self.settings.window, 0.0) + 1e-6
-        usual = float(np.median(between)) if len(between) else 0.0
-        is_slow = usual > max(self.settings.window, self.settings.stride) + 1e-6
-        is_gap = (uncovered > allowed) & (between > (PAUSE_STEPS * usual if is_slow else 0.0))
-        return [int(place) + 1 for place in np.flatnonzero(is_gap)]
+        return (np.flatnonzero(self.starts[1:] - self.ends[:-1] > allowed) + 1).tolist()
 
     @property
     def predictions(self) -> tuple[ClassScore, ...]:

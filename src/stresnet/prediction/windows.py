@@ -79,6 +79,7 @@ def sliding(
     """
     kept: deque[tuple[float, Item]] = deque()
     number, last = 0, 0.0  # of the next part; time so far
+    interval = 0.0  # between the last two items
     steps, shown = 0, 0.0  # between items, without pauses, and their sum
     until = -math.inf  # where the last part ended
     resumed = 0.0  # where the latest gap ended
@@ -86,13 +87,15 @@ def sliding(
     for seconds, item in timed:
         zero = seconds if zero is None else zero
         time = seconds - zero
-        is_usual = time - last <= max(PAUSE, PAUSE_STEPS * shown / max(steps, 1))
+        # Two long intervals, one after the other, are slow pictures, each shown until the next one.
+        is_slow = time - last <= 1.5 * interval
+        is_usual = time - last <= max(PAUSE, PAUSE_STEPS * shown / max(steps, 1)) or is_slow
         # The last picture before a pause is shown no longer than the others.
         limit = math.inf if is_usual else last + (shown / steps if steps else _STEP_OF_ONE)
         while kept and time >= number * stride + length - _ROUNDING:
             start = number * stride
             if part := _since(start, kept, before=start + length):
-                until = min(start + length, limit)
+                until = time if is_usual and time - last > length else min(start + length, limit)
                 yield zero + max(start, resumed), zero + until, part
             number += 1
             _forget(kept, min(number * stride, time - length))
@@ -108,7 +111,7 @@ def sliding(
             )
         if is_usual:
             steps, shown = steps + (time > 0), shown + time - last
-        last = time
+        interval, last = time - last, time
     if zero is None:
         return
     step = shown / steps if steps else _STEP_OF_ONE
