@@ -32,6 +32,12 @@ def test_bytes_and_floats_are_the_same_input() -> None:
     torch.testing.assert_close(net(clip()), net(clip().double()))
 
 
+@pytest.mark.parametrize("mean", [(1.0, 2.0), ([], [], []), ("1", "2", "3")])
+def test_means_are_numbers(mean: object) -> None:
+    with pytest.raises(UsageError, match="one number, or 3"):
+        stream(mean=mean)
+
+
 def test_the_network_subtracts_the_mean_and_divides() -> None:
     mean, std = (124.0, 117.0, 104.0), (58.0, 57.0, 57.5)
     prepared = (clip() - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)

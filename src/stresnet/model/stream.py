@@ -243,7 +243,8 @@ class Stream(nn.Module):
 def _per_channel(value: float | Sequence[float], channels: int, name: str) -> Tensor:
     """One number or one per channel -> (channels, 1, 1)."""
     values = [value] * channels if isinstance(value, int | float) else list(value)
-    _expect(name, value, len(values) == channels, f"one number, or {channels}")
+    are_numbers = all(isinstance(each, int | float) for each in values)
+    _expect(name, value, are_numbers and len(values) == channels, f"one number, or {channels}")
     return torch.tensor(values, dtype=torch.float32).view(channels, 1, 1)
 
 
