@@ -517,6 +517,9 @@ def test_label_studio_written_and_read_again(tmp_path: Path, video: Path) -> Non
     written = json.loads(to_label_studio(FOUND, video, fps=20))
     value = written[0]["predictions"][0]["result"][0]["value"]
     assert value["ranges"] == [{"start": 11, "end": 45}]
+    (tmp_path / "a.json").write_text(json.dumps(written))
+    with pytest.raises(DatasetError, match="not annotations before someone submits them"):
+        read_segments([tmp_path / "a.json"])
     # What a person accepts comes back as an annotation.
     written[0]["annotations"] = [{"result": written[0].pop("predictions")[0]["result"]}]
     (tmp_path / "a.json").write_text(json.dumps(written))

@@ -43,6 +43,8 @@ def read_label_studio(path: Path, tasks: Sequence[Mapping[str, Any]]) -> list[An
                         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise unreadable(path, f"{type(error).__name__}: {error}") from error
+    if not found and any(task.get("predictions") for task in tasks):
+        raise unreadable(path, "its predictions are not annotations before someone submits them")
     return found
 
 
