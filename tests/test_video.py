@@ -23,6 +23,7 @@ from making_videos import (
 from stresnet.data.video.container import content_sha256, printable
 from stresnet.data.video.decode import FrameTimes, frames_of_array, iter_frames
 from stresnet.data.video.presentation import scaled_size, upright
+from stresnet.drawing import resized
 from stresnet.errors import UsageError, VideoError
 
 CLIP = moving_texture(12, 64, 80)
@@ -310,6 +311,24 @@ def test_scripts_that_name_other_files_are_refused(tmp_path, script):
     path = tmp_path / "script.avi"
     path.write_text(script)
     assert "not a video" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("ending", "encoder"),
+    [
+        ("avi", ("huffyuv", "rgb24", {})),
+        ("avi", ("ffvhuff", "yuv420p", {})),
+        ("avi", ("cinepak", "rgb24", {})),
+        ("mov", ("png", "rgb24", {})),
+        ("mov", ("dnxhd", "yuv422p", {"profile": "dnxhr_sq"})),
+    ],
+)
+def test_cameras_and_archives_of_other_codecs_are_read(tmp_path, ending, encoder):
+    clip = np.stack([resized(picture, 256, 320) for picture in CLIP[:3]])
+    path = write_video(tmp_path / f"clip.{ending}", clip, encoder=encoder)
+    frames = list(iter_frames(path))
+    assert len(frames) == 3
+    assert np.abs(frames[1].image.astype(int) - clip[1]).mean() < 12
 
 
 def test_exotic_decoders_do_not_run(tmp_path):

@@ -35,8 +35,8 @@ RAW_FORMATS = {
 CODECS = (
     "h264", "hevc", "libdav1d", "av1", "vp8", "vp9", "theora", "mpeg1video", "mpeg2video", "mpeg4",
     "msmpeg4v1", "msmpeg4v2", "msmpeg4", "h263", "flv", "wmv1", "wmv2", "wmv3", "vc1", "mjpeg",
-    "dvvideo", "prores", "dnxhd", "ffv1", "huffyuv", "ffvhuff", "png", "qtrle", "rawvideo", "gif",
-    "vp6", "vp6f", "svq3", "cinepak", "msvideo1",
+    "dvvideo", "prores", "dnxhd", "ffv1", "huffyuv", "ffvhuff", "png", "rawvideo", "gif", "vp6",
+    "vp6f", "cinepak",
 )  # fmt: skip
 HASHED_BYTES = 16 << 20  # at a time
 MAX_PIXELS = 8192 * 4320  # of a picture (8K); a forged header must not fill the memory
