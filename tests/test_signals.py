@@ -203,3 +203,31 @@ def test_nohup_keeps_its_meaning(data: Path, tmp_path: Path, running: list[Runni
     time.sleep(0.5)
     assert job.process.poll() is None
     ends_well(job, "group", signal.SIGTERM)
+
+
+def test_a_signal_waits_for_an_import_to_end(tmp_path: Path) -> None:
+    """An exception that leaves an import of torch's C++ modules aborts the process."""
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n"
+        "pathlib.Path('begun').touch()\n"
+        "time.sleep(0.5)\n"
+        "pathlib.Path('imported').touch()\n"
+    )
+    (tmp_path / "program.py").write_text(
+        "import sys, time\n"
+        "from stresnet.cli.process import Stop\n"
+        "stop = Stop()\n"
+        "stop.install()\n"
+        "try:\n"
+        "    import slow\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    stop.end(stop.exit_code)\n"
+    )
+    process = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path)
+    while not (tmp_path / "begun").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert (tmp_path / "imported").exists()

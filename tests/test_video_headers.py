@@ -152,7 +152,7 @@ WMV = ("wmv2", "yuv420p", {"qmin": "1", "qmax": "2"})
         ("a.flv", ENCODERS[".mp4"]),
         ("a.flv", ("flv", "yuv420p", {})),
         ("a.wmv", WMV),
-        ("a.ts", None),
+        ("a.ts", ENCODERS[".mp4"]),
     ],
 )
 @pytest.mark.parametrize("count", [1, 2, 5, 30])

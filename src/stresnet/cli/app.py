@@ -46,8 +46,9 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:
-        # What comes before or after a verb, click answers with "Aborted!" and 1.
-        code = stop.exit_code if stop.number is not None and end.code == 1 else end.code
+        # Click answers what comes before or after a verb with "Aborted!" and 1, and C++ that a
+        # signal meets in it with an error of its own.
+        code = end.code if stop.number is None else stop.exit_code
         if isinstance(end.__context__, BrokenPipeError):  # click and rich end silently
             code = _report_unforeseen(end.__context__)
     except KeyboardInterrupt:  # before click takes care of it

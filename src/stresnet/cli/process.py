@@ -17,6 +17,7 @@ from typing import Any
 from stresnet.signals import ending_signals
 
 STOP_SECONDS = 8.0  # from a signal to the end, whatever hangs; what is unwound takes less
+IMPORTS = "<frozen importlib._bootstrap>"  # the file of the frames that import
 UNWRITABLE = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -67,18 +68,17 @@ class Stop:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.number is not None:
             return
-        self.number = number
         if not self._is_timed:
             self._is_timed = True
             # Not by `threading`, one of whose locks the main thread may hold now.
-            _thread.start_new_thread(self._end_in_time, ())
+            _thread.start_new_thread(_end_in_time, (128 + number,))
+        if _is_importing(frame):  # torch's C++ aborts the process if an import in it is left
+            _thread.start_new_thread(_send_later, (number,))
+            return
+        self.number = number
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         sys.exit(self.exit_code)
-
-    def _end_in_time(self) -> None:
-        time.sleep(STOP_SECONDS)
-        os._exit(self.exit_code)  # worker processes end with this one
 
     def _on_unraisable(self, unraisable: Any) -> None:
         """Raise once more what came up where Python drops exceptions, as in a destructor."""
@@ -94,6 +94,17 @@ def _ignore() -> None:
     """Let Python end by itself: all is done, and it would end by a signal without a handler."""
     for number in ending_signals():
         signal.signal(number, signal.SIG_IGN)
+
+
+def _end_in_time(exit_code: int) -> None:
+    time.sleep(STOP_SECONDS)
+    os._exit(exit_code)  # worker processes end with this one
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename != IMPORTS:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _send_later(number: int) -> None:
