@@ -9,11 +9,12 @@ score here is the score there, bit for bit.
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -22,10 +23,11 @@ from numpy.typing import NDArray
 
 from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.prepare.prefetched import Prepared, prepared_ahead
+from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.decode import frames_of_array, iter_frames
 from stresnet.data.video.probe import probe
-from stresnet.errors import StoreError, StresnetError, UsageError, VideoError
+from stresnet.errors import StoreError, StresnetError, UsageError, VideoError, WeightsError
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.prediction.result import Prediction, Timeline, TimelineSettings
@@ -47,6 +49,7 @@ Outcome: TypeAlias = "Prediction | Timeline | VideoError | StoreError"
 
 
 LONG = 10.0  # seconds; longer videos get a timeline unless asked otherwise
+MODELS = Path(__file__).parents[1] / "assets" / "models"  # that ship
 MAX_FRAMES = 5_000_000  # of one file, two days; a forged file must come to an end
 Settings: TypeAlias = "TimelineSettings | Mapping[str, Any] | None"
 
@@ -102,8 +105,8 @@ def recognise_each(
     if top_k < 1:
         raise UsageError(f"top_k is {top_k}; expected at least 1")
     threads, _ = worker_count(threads, sys.maxsize)
-    # How most models' videos were prepared, and how many chunks are looked at.
-    guess = (flow or AUTHORS, SHORT_SIDE, 8 if protocol == "quick" else 25)
+    made_for, guessed_side = _guess(model)
+    guess = (flow or made_for, guessed_side, 8 if protocol == "quick" else 25)
     inputs = list(inputs)
     # The flow's device, before the network is loaded: a network that is given stays where it is.
     flow_on = device
@@ -325,6 +328,20 @@ def _seconds(video: Video, fps: float) -> float:
     if isinstance(video, str | Path):
         return probe(Path(video)).seconds
     return len(video) / fps
+
+
+def _guess(model: Model) -> tuple[TVL1Parameters, int]:
+    """How videos are prepared for a model, before torch is imported to load it.
+
+    The loaded model decides: where this cannot be read, or was wrong, preparing begins again.
+    """
+    places = [Path(model), MODELS / str(model)] if isinstance(model, str | Path) else []
+    for place in places:
+        with suppress(OSError, ValueError, LookupError, TypeError, WeightsError):
+            made = json.loads((place / "config.json").read_text(encoding="utf-8"))["preparation"]
+            if "imported_from" not in made:
+                return flow_parameters(made), short_side(made)
+    return AUTHORS, SHORT_SIDE
 
 
 def _name(video: Video) -> str:
