@@ -388,8 +388,13 @@ def _work(line: Line, function: Callable[[Any], Any], number: int) -> None:
 def _end(number: int, frame: FrameType | None) -> None:
     """Raise an exception, so that files are removed, and ignore such signals from now on."""
     for ending in ending_signals():
-        signal.signal(ending, signal.SIG_IGN)
+        # Not by SIG_IGN: Python reports a signal as an error that came just before.
+        signal.signal(ending, _heard)
     sys.exit(128 + number)
+
+
+def _heard(number: int, frame: FrameType | None) -> None:
+    """Do nothing: the process is ending."""
 
 
 def _die_with_parent() -> None:
