@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from making_videos import read_video, texture, write_video
 from stresnet.data.loading.sampling import FLOWS
-from stresnet.data.splits.open import csv_list
+from stresnet.data.splits.csv_list import csv_list
 from stresnet.errors import DatasetError
 
 SOURCE = Path(__file__).parent.parent / "benchmarks/motion_set.py"

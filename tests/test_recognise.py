@@ -19,7 +19,7 @@ from stresnet.data.prepare import one
 from stresnet.data.prepare.one import preparation, prepare_frames
 from stresnet.data.video.decode import Frame
 from stresnet.errors import StoreError, UsageError, VideoError
-from stresnet.flow import FAST, TVL1Parameters, tv_l1
+from stresnet.flow import AUTHORS, FAST, TVL1Parameters, tv_l1
 from stresnet.flow.quantize import stored_scale
 from stresnet.model import STResNet
 from stresnet.prediction import recognise, recogniser
@@ -162,6 +162,20 @@ def test_videos_are_prepared_as_the_model_was_trained(
     stored = prepare_frames(FRAMES, tmp_path / "a.zip", fps=25, parameters=own, short_side=128)
     assert isinstance(found, Prediction)
     assert stored.height == 128
+
+
+def test_how_videos_are_prepared_is_known_before_torch_is_imported(tmp_path: Path) -> None:
+    assert recognise._guess("exercise") == (FAST, 128)
+    assert recognise._guess("fight") == (AUTHORS, 256)
+    for text in (
+        "",
+        "[",
+        '{"preparation": []}',
+        '{"preparation": {"short_side": "x"}}',
+        "[" * 10**5,
+    ):
+        (tmp_path / "config.json").write_text(text)
+        assert recognise._guess(tmp_path) == (AUTHORS, 256)
 
 
 def test_a_network_is_copied_to_another_device_and_stays_where_it_is(net: STResNet) -> None:

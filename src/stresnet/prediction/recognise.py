@@ -336,10 +336,10 @@ def _guess(model: Model) -> tuple[TVL1Parameters, int]:
     The loaded model decides: where this cannot be read, or was wrong, preparing begins again.
     """
     places = [Path(model), MODELS / str(model)] if isinstance(model, str | Path) else []
-    for place in places:
-        with suppress(OSError, ValueError, LookupError, TypeError, WeightsError):
-            made = json.loads((place / "config.json").read_text(encoding="utf-8"))["preparation"]
-            if "imported_from" not in made:
+    for config in (place / "config.json" for place in places):
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError, WeightsError):
+            made = json.loads(config.read_text(encoding="utf-8"))["preparation"]
+            if isinstance(made, dict) and "imported_from" not in made:
                 return flow_parameters(made), short_side(made)
     return AUTHORS, SHORT_SIDE
 
