@@ -234,7 +234,7 @@ def test_a_signal_is_answered_within_a_group(
     [
         replace(FP32, recompute=True),
         replace(FP32, channels_last=False),
-        replace(FP32, compiled=True),
+        pytest.param(replace(FP32, compiled=True), marks=pytest.mark.slow),
     ],
     ids=["recompute", "channels-last", "compiled"],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         video = recording(root / part / f"day{number}.mp4", number)
         video.with_suffix(".eaf").write_text(to_elan(MARKED, video), encoding="utf-8")
     return root
+
+
+@pytest.fixture(scope="module")
+def prepared(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of the two recordings to train on; to be copied by who changes it."""
+    items = open_dataset(folder, recordings=Recordings()).train
+    ensure_prepared(items, store := tmp_path_factory.mktemp("store"), workers=1)
+    return store
 
 
 def write_list(path: Path, rows: list[tuple[object, ...]], *more: str) -> Path:
@@ -360,7 +369,7 @@ def test_evaluation_of_kept_out_recordings(
 
 
 def test_a_damaged_recording_costs_no_other(
-    folder: Path, tmp_path: Path, knows_motion: None
+    folder: Path, prepared: Path, tmp_path: Path, knows_motion: None
 ) -> None:
     net = net_for({"window": 1.0, "stride": 0.5})
     both = [(f"train/day{n}.mp4", label, *times, "test") for n in range(2)
@@ -368,14 +377,15 @@ def test_a_damaged_recording_costs_no_other(
     path = write_list(
         folder / "both.csv", [*both, ("test/day2.mp4", "left", 5, 8, "train")], "split"
     )
-    evaluate_timelines(net, path, store=tmp_path, workers=1)
-    damaged = store_path(tmp_path, "train/day0.mp4")
+    store = shutil.copytree(prepared, tmp_path / "store")
+    damaged = store_path(store, "train/day0.mp4")
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
     # As large and as old as before would be needed to go unnoticed; here it is prepared again.
-    found = evaluate_timelines(net, path, store=tmp_path, workers=1)
+    found = evaluate_timelines(net, path, store=store, workers=1)
     assert len(found.judged) == 2
+    assert damaged.read_bytes() != bytes(content)
 
 
 MOTION = replace(
@@ -441,13 +451,12 @@ def test_recordings_that_are_known_only_as_stores(tmp_path: Path) -> None:
 
 
 def test_of_long_recordings_only_the_beginning_is_looked_at_to_fit(
-    folder: Path, tmp_path: Path
+    folder: Path, prepared: Path
 ) -> None:
     items = [item for item in open_dataset(folder, recordings=Recordings()).train if item.span]
-    ensure_prepared(items, tmp_path, workers=1)
     net = recogniser.Recogniser(net_for({}), protocol="quick")
     scored = evaluating.score_recordings(
-        net, items, tmp_path, TimelineSettings(window=1.0), failures={}, seconds=6.0
+        net, items, prepared, TimelineSettings(window=1.0), failures={}, seconds=6.0
     )
     assert len(scored) == 2
     for each in scored:  # its first segment begins at once

@@ -86,7 +86,7 @@ def stopped_well(process: subprocess.Popen[str], out: Path, number: signal.Signa
         ("group twice", signal.SIGTERM),
         ("loader", signal.SIGTERM),
         ("group", signal.SIGHUP),  # the terminal is closed
-        ("main", signal.SIGUSR1),  # a scheduler's warning
+        pytest.param("main", signal.SIGUSR1, marks=pytest.mark.slow),  # a scheduler's warning
     ],
 )
 def test_a_signal_ends_training_with_a_checkpoint(

@@ -168,8 +168,8 @@ from stresnet.workers import map_in_processes
 from test_workers import one_second
 
 if __name__ == "__main__":
-    outcomes = map_in_processes(one_second, {{1: 1}}, workers=1, deadline=4)
-    resume = f"sleep 7; kill -CONT -{{os.getpid()}}"
+    outcomes = map_in_processes(one_second, {{1: 1}}, workers=1, deadline=3)
+    resume = f"sleep 4; kill -CONT -{{os.getpid()}}"
     subprocess.Popen(["sh", "-c", resume], start_new_session=True)
     os.killpg(0, signal.SIGSTOP)
     sys.exit(list(outcomes) != [(1, 1)])
