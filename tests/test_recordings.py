@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ from stresnet.model import STResNet, load_model
 from stresnet.prediction import recogniser
 from stresnet.prediction.result import Timeline, TimelineSettings
 from stresnet.timelines import evaluate as evaluating
+from stresnet.timelines import fit as fitting
 from stresnet.timelines.evaluate import DEFAULTS, FITTED, Scored, evaluate_timelines
 from stresnet.timelines.fit import fit_settings, mean_f1
 from stresnet.timelines.report import write_timeline_report
@@ -426,6 +428,32 @@ def test_from_elan_to_a_model_to_elan(
         run = CliRunner().invoke(app, ["annotations", str(tmp_path / "out.eaf"), "--out", str(out)])
         assert run.exit_code == 0, run.output
         assert [row["label"] for row in rows_of(out)] == [s["label"] for s in answer["segments"]]
+
+
+def test_timelines_are_fitted_on_recordings_that_are_kept_back(
+    folder: Path, prepared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    looked_at: list[str] = []
+
+    def score(recogniser: object, items: list[VideoItem], *args: Any, **options: Any) -> Any:
+        looked_at.extend(item.name for item in items)
+        return evaluating.score_recordings(recogniser, items, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fitting, "score_recordings", score)
+    with caplog.at_level(logging.INFO, "stresnet"):
+        model = train(folder, tmp_path / "run", recipe=TOY, phases=("motion",), background="still",
+                      store=shutil.copytree(prepared, tmp_path / "store"), validate=0.4,
+                      execution=Execution("cpu", "fp32", 0))  # fmt: skip
+    rows = rows_of(tmp_path / "run" / "split.csv")
+    kept_back = {row["name"] for row in rows if row["split"] == "validation"}
+    assert len(kept_back) == 1
+    assert set(looked_at) == kept_back
+    assert not kept_back & {row["name"] for row in rows if row["split"] == "train"}
+    assert load_model(model).timeline["background"] == "still"
+    said = next(line for line in caplog.messages if line.startswith("recommended: "))
+    assert said.startswith(f"recommended: {model}; two_stream F1 0.")
+    assert said.endswith(" of 1 recordings kept back from training")
 
 
 def test_the_verb_evaluate_judges_recordings_as_timelines(folder: Path, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def train(
             min=0,
             max=0.9,
             help="Fraction of the training videos to keep back. The networks are compared on them "
-            "in the end, and one is recommended.",
+            "in the end, and one is recommended; timelines of recordings are fitted on them.",
         ),
     ] = 0,
     workers: Loaders = 1,

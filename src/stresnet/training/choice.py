@@ -7,7 +7,6 @@ the test videos would make their accuracy too high, so the choice has videos of 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from stresnet.evaluation.models import OF_A_RUN
 from stresnet.evaluation.protocols import QUICK
 from stresnet.evaluation.scoring import score_videos
 from stresnet.model import load_model
+from stresnet.timelines.fit import fit_model
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +29,8 @@ def keep_back(split: Split, fraction: float, seed: int) -> tuple[Split, tuple[Vi
     Whole sources are kept back, as `draw_split` draws them.
 
     Raises:
-        UsageError: `fraction` is not between 0 and 1, or the data are long recordings.
+        UsageError: `fraction` is not between 0 and 1.
     """
-    if split.of_recordings:
-        raise UsageError(
-            "networks are compared on whole clips, but these are segments of recordings",
-            remedy="leave --validate out; compare the networks with `stresnet evaluate`",
-        )
     if not 0 < fraction < 1:
         raise UsageError(f"validate is {fraction}; expected a fraction below 1")
     side = draw_split(split.train, fraction, seed, split.class_names)
@@ -43,30 +38,49 @@ def keep_back(split: Split, fraction: float, seed: int) -> tuple[Split, tuple[Vi
 
 
 def recommend(
-    run: Path, videos: PreparedVideos, *, device: str = "auto", precision: str = "auto"
+    run: Path,
+    videos: PreparedVideos,
+    *,
+    background: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> Path:
-    """Score the networks of a run on videos that were kept back, and return the best one's folder.
+    """Judge the networks of a run on videos that were kept back, and return the best one's folder.
 
-    Among equals the later phase's is returned. Videos are looked at by the protocol `quick`.
+    Clips are judged by accuracy. Of recordings the timelines are: what they are made with is fitted
+    for each network and recorded in its folder, and the mean F1 counts. Among equals the later
+    phase's network is returned. Videos are looked at by the protocol `quick`.
+
+    Args:
+        background: of recordings, the class of unlabelled time.
 
     Raises:
-        WeightsError, DatasetError, EnvironmentProblem: as they say.
+        WeightsError, DatasetError, StoreError, EnvironmentProblem: as they say.
     """
-    found: dict[Path, Estimate] = {}
-    for name in OF_A_RUN:
-        if (run / name).is_dir():
-            net = load_model(run / name, device=device)
+    of_recordings = any(item.span for item in videos.items)
+    values: dict[Path, float] = {}
+    told: list[str] = []
+    for folder in (run / name for name in OF_A_RUN if (run / name).is_dir()):
+        if of_recordings:
+            values[folder] = fit_model(
+                folder, [item for item, _ in videos.usable()], videos.store, background=background,
+                device=device, precision=precision,
+            )  # fmt: skip
+            told.append(f"{folder.name} F1 {values[folder]:.3f}")
+        else:
+            net = load_model(folder, device=device)
             result = score_videos(net, videos, protocol=QUICK, precision=precision)
-            found[run / name] = estimate([result])["top1"]
-    best = max(reversed(found), key=lambda folder: found[folder].value)
-    logger.info(f"recommended: {best}; {_compared(list(found.items()), len(videos.items))}")
+            accuracy = estimate([result])["top1"]
+            values[folder] = accuracy.value
+            told.append(f"{folder.name} {_percent(accuracy)}")
+    best = max(reversed(values), key=lambda folder: values[folder])
+    kept = len({item.name for item in videos.items})
+    kind = "recordings" if of_recordings else "videos"
+    logger.info(f"recommended: {best}; {', '.join(told)} of {kept} {kind} kept back from training")
     return best
 
 
-def _compared(found: Sequence[tuple[Path, Estimate]], videos: int) -> str:
-    """`two_stream 83.4 % (77 to 89), ... of 60 videos kept back from training`."""
-    accuracies = [
-        f"{folder.name} {100 * each.value:.1f} % ({100 * each.low:.0f} to {100 * each.high:.0f})"
-        for folder, each in found
-    ]
-    return f"{', '.join(accuracies)} of {videos} videos kept back from training"
+def _percent(accuracy: Estimate) -> str:
+    """`83.4 % (77 to 89)`."""
+    value, low, high = (100 * each for each in (accuracy.value, accuracy.low, accuracy.high))
+    return f"{value:.1f} % ({low:.0f} to {high:.0f})"

@@ -85,12 +85,9 @@ def load_groups(
         pin: in page-locked memory, from which a GPU copies faster.
 
     Raises:
-        EnvironmentProblem: the memory that processes share is too small.
         StoreError: a prepared video is damaged.
         TrainingError: a loader process died, or was silent for `LOADER_TIMEOUT`.
     """
-    if workers:
-        require_shared_memory(samples.settings, sampler.group, workers)
     loader: DataLoader[Group | StresnetError] = DataLoader(
         GroupDataset(samples),
         sampler=sampler,
@@ -136,7 +133,7 @@ def require_shared_memory(settings: ChunkSettings, group: int, workers: int) -> 
     Raises:
         EnvironmentProblem: they do not; containers often have 64 MB of it.
     """
-    if not SHARED.is_dir():
+    if not workers or not SHARED.is_dir():
         return
     channels = {"rgb": 3, "flow": 2 * FLOWS, "both": 3 + 2 * FLOWS}[settings.modality]
     of_group = group * settings.chunks * channels * settings.size**2

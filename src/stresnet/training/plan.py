@@ -65,7 +65,11 @@ class TrainingPlan:
                     times[item.name] = StoredVideo(place).times
                 frames = frames_in(times[item.name], *item.span)
             labelled.append(TrainingItem(place, self.split.class_names.index(item.label), frames))
-        settings = ChunkSettings(
+        return ChunkDataset(labelled, self.settings(phase), seed=self.seed, open_video=StoredVideo)
+
+    def settings(self, phase: Phase) -> ChunkSettings:
+        """Return what is drawn of a video in a phase."""
+        return ChunkSettings(
             phase.chunks,
             phase.tau,
             phase.crop,
@@ -73,7 +77,6 @@ class TrainingPlan:
             MODALITY_OF[phase.stream],
             tau_group=phase.norm_group if phase.shared_tau else 1,
         )
-        return ChunkDataset(labelled, settings, seed=self.seed, open_video=StoredVideo)
 
 
 def plan(

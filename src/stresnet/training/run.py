@@ -37,6 +37,7 @@ from stresnet.training.initialisation import (
     network,
     take_other_stream,
 )
+from stresnet.training.loading import require_shared_memory
 from stresnet.training.loop import PhaseRun, train_phase
 from stresnet.training.plan import plan, require_trainable
 from stresnet.training.recipe import PHASES, Recipe
@@ -89,8 +90,8 @@ def train(
         background: of annotated recordings, the class of unlabelled time; None leaves it out.
         overlap: of segments of different labels, who gets the time: "later", "longer" or "drop";
             None: they are an error.
-        validate: the fraction of the training videos, whole sources, to keep back; the networks are
-            compared on them at the end.
+        validate: the fraction of the training videos, whole sources, to keep back. At the end the
+            networks are compared on them, and of recordings the timelines' settings are fitted.
         execution: device, precision, loader processes, memory.
 
     Returns:
@@ -111,6 +112,8 @@ def train(
                    world_size=context.world_size)  # fmt: skip
         classes = job.split.class_names
         setup = require_trainable(job, out)
+        for phase in job.phases:
+            require_shared_memory(job.settings(phase), phase.norm_group, execution.workers)
         if context.is_first:
             require_writable(out)
             logger.info(
@@ -191,20 +194,14 @@ def train(
                 )
                 logger.info(f"{phase.name}: saved {folder}")
             context.gather_objects("saved")  # the next phase starts from it
-        if job.split.of_recordings and context.is_first:
-            fit_model(
-                folder,
-                [item for item in trained if item.span and item.label != background],
-                job.store,
-                background=background,
-                device=execution.device,
-                precision=execution.precision,
-            )
         if job.validation:
             if context.is_first:
-                folder = recommend(out, kept_back, device=execution.device,
+                folder = recommend(out, kept_back, background=background, device=execution.device,
                                    precision=execution.precision)  # fmt: skip
             folder = context.gather_objects(folder)[0]
+        elif job.split.of_recordings and context.is_first:
+            fit_model(folder, trained, job.store, background=background, device=execution.device,
+                      precision=execution.precision)  # fmt: skip
     return folder
 
 
