@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from fractions import Fraction
 from itertools import product
@@ -293,7 +294,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
     assert "folder" in refusal(tmp_path / "folder.avi")
     assert "device" in refusal(Path("/dev/null"))
     assert "symbolic links" in refusal(tmp_path / "a.mp4")
-    assert "null byte" in refusal(tmp_path / "a\0b.mp4")
+    assert re.search("null (byte|character)", refusal(tmp_path / "a\0b.mp4"))  # Python 3.11, 3.13
     with pytest.raises(VideoError, match="pipe"):
         content_sha256(tmp_path / "pipe.mp4")
 
