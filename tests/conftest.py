@@ -8,8 +8,8 @@ import pytest
 
 # Its threads do not survive a fork, and their number decides the last bits of a sum.
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch
-# A shell starts background jobs with Ctrl-C ignored, and nohup all with SIGHUP ignored; our children
-# would inherit that.
+# A shell starts background jobs with Ctrl-C ignored, and nohup all with SIGHUP ignored; our
+# children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 import torch
@@ -21,6 +21,8 @@ from stresnet.data.loading.dataset import SampleKey, StepSampler
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import StoreError, TrainingError, UsageError
 from stresnet.model import STResNet, load_imagenet
+from stresnet.model.residual_unit import ResidualUnit
+from stresnet.model.temporal_convolution import TemporalConvolution
 from stresnet.training import checkpoint, loading, loop
 from stresnet.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint, weights_of
 from stresnet.training.initialisation import SHIPPED_WEIGHTS
@@ -421,18 +423,23 @@ def test_biases_and_gains_may_learn_twice_as_fast_and_do_not_decay() -> None:
     set_rate(make_optimizer(net, RECIPE, PHASE), 1e-2)
 
 
-def test_the_appearance_stream_may_learn_slowly_and_its_classifier_alone() -> None:
-    net = make_net()
-    phase = replace(PHASE, name="st_resnet", appearance_rate=0.1)
-    optimizer = make_optimizer(net, RECIPE, phase)
-    set_rate(optimizer, 1e-2)
+def test_what_is_not_new_may_learn_slowly_and_a_classifier_alone() -> None:
+    net = STResNet(2, "tiny", input_size=32, residual_scale="channel")
+    phase = replace(PHASE, name="st_resnet", pretrained_rate=0.1)
+    optimizer = make_optimizer(net, replace(RECIPE, scale_rate=100.0), phase)
+    set_rate(optimizer, 1e-4)
     rates = {
         id(parameter): group["lr"]
         for group in optimizer.param_groups
         for parameter in group["params"]
     }
-    assert rates[id(net.appearance.conv1.weight)] == pytest.approx(1e-3)
-    assert rates[id(net.appearance.classifier.weight)] == rates[id(net.motion.conv1.weight)] == 1e-2
+    for stream in (net.appearance, net.motion):
+        unit = cast(ResidualUnit, stream.conv2_x[1])
+        assert isinstance(unit.conv1, TemporalConvolution)
+        assert rates[id(unit.conv1.weight)] == pytest.approx(1e-4)
+        old = stream.conv1.weight, unit.conv2.weight, unit.bn2.weight, stream.classifier.weight
+        assert [rates[id(weight)] for weight in old] == pytest.approx([1e-5] * len(old))
+    assert rates[id(net.connections[0].scale)] == pytest.approx(1e-2)
 
     freeze(net.appearance, replace(PHASE, learns="classifier", fixed_norms=True))
     learning = {name for name, p in net.appearance.named_parameters() if p.requires_grad}

@@ -35,7 +35,7 @@ def main(table: Path) -> None:
         middle = left + len(COLOURS) * BAR / 2
         for line, text in enumerate(row["start"].split(", ")):
             drawing.words(middle, TOP + HEIGHT + 16 + 14 * line, text, size=11)
-        after = f"after {row['iterations']} iterations" if row["iterations"] else "untrained"
+        after = f"after {row['iterations']} iterations" if row["iterations"] else "at the start"
         drawing.words(middle, TOP + HEIGHT + 46, after, fill=QUIET, size=11)
     for number, (name, colour) in enumerate(COLOURS.items()):
         x = LEFT + 10 + 130 * number

@@ -9,6 +9,7 @@ from torch import nn
 
 from stresnet.model.motion_residual import MotionConnection
 from stresnet.model.sub_batch_norm import SubBatchNorm
+from stresnet.model.temporal_convolution import TemporalConvolution
 from stresnet.training.recipe import Phase, Recipe
 
 
@@ -37,13 +38,13 @@ def parameter_groups(learner: nn.Module, recipe: Recipe, phase: Phase) -> list[d
 
     With `recipe.double_rates`, biases and BatchNorm's gains learn twice as fast, as there;
     BatchNorm's own biases do not. Factors of motion residuals do not decay and have a rate of their
-    own; so has the appearance stream up to its classifier.
+    own; so has all that is not new: the phase before trained it.
     """
     factors = {id(m.scale) for m in learner.modules() if isinstance(m, MotionConnection)}
     shifts = {id(m.bias) for m in learner.modules() if isinstance(m, SubBatchNorm)}
-    appearance = "" if phase.stream == "appearance" else "appearance."
+    new = {id(m.weight) for m in learner.modules() if isinstance(m, TemporalConvolution)} | factors
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in learner.named_parameters():
+    for parameter in learner.parameters():
         if not parameter.requires_grad:
             continue
         decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
@@ -52,8 +53,8 @@ def parameter_groups(learner: nn.Module, recipe: Recipe, phase: Phase) -> list[d
             decay, rate = 0.0, recipe.scale_rate
         elif parameter.ndim == 1 and recipe.double_rates and id(parameter) not in shifts:
             rate = 2.0
-        if phase.stream != "motion" and name.startswith(appearance) and "classifier" not in name:
-            rate *= phase.appearance_rate
+        if id(parameter) not in new:
+            rate *= phase.pretrained_rate
         groups.setdefault((decay, rate), []).append(parameter)
     return [
         {"params": parameters, "weight_decay": decay, "multiplier": rate}

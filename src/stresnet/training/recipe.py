@@ -57,8 +57,8 @@ class Phase:
         dropout: before the classifiers.
         learns: all layers, or only the classifiers.
         fixed_norms: whether the norms keep their running moments, as in testing.
-        appearance_rate: learning rate of the appearance stream's layers before its classifier, as a
-            multiple of the others'.
+        pretrained_rate: learning rate of all but temporal filters and the factors of motion
+            residuals, which are new in the joint phases, as a multiple of theirs.
         cosine: whether each of these rates is a peak, reached after a tenth of its iterations and
             left along half a cosine towards 0, or is constant, as in the paper.
         shared_tau: whether tau is drawn once a normalisation group, as in the released code, or
@@ -81,7 +81,7 @@ class Phase:
     unit: Literal["iterations", "epochs"] = "iterations"
     learns: Literal["all", "classifier"] = "all"
     fixed_norms: bool = False
-    appearance_rate: float = 1.0
+    pretrained_rate: float = 1.0
 
     def __post_init__(self) -> None:
         _require_types(self)

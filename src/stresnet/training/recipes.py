@@ -126,7 +126,7 @@ RELEASED_CODE = replace(
 
 # --------------------------------------------------------------------------------------------
 # Small data on a laptop: hundreds of clips, two cores. Where it leaves the paper is ours. What was
-# measured of it, on one fold of ten classes of UCF101, is in docs/log.md.
+# measured of it, on ten classes of UCF101, is in docs/log.md.
 # - videos at half the size, flow by FAST: a seventh of the paper's preparation;
 # - the first half of ImageNet's ResNet-50, which ships, in both streams; AdamW, since a few hundred
 #   iterations of SGD leave it underfitted; mean losses, groups as large as the batch;
@@ -134,7 +134,8 @@ RELEASED_CODE = replace(
 # - of the appearance stream alone only the classifier learns: the whole stream learns a few hundred
 #   clips by heart;
 # - the joint networks start where the two streams stand (identity temporal filters, factors of the
-#   motion residuals from 0) and move slowly, with fixed norms.
+#   motion residuals from 0); what the streams have learned moves at a tenth of the rate of what is
+#   new, with fixed norms.
 #   stresnet train FOLDER
 # Accuracy: docs/results.md. Cost: `--dry-run`.
 # --------------------------------------------------------------------------------------------
@@ -181,7 +182,7 @@ QUICK = Recipe(
             schedule=((1e-4, 1),),
             unit="epochs",
             fixed_norms=True,
-            appearance_rate=0.1,
+            pretrained_rate=0.1,
             cosine=True,
             batch=8,
             norm_group=8,
@@ -195,7 +196,7 @@ QUICK = Recipe(
             schedule=((3e-5, 1),),
             unit="epochs",
             fixed_norms=True,
-            appearance_rate=0.1,
+            pretrained_rate=0.1,
             cosine=True,
             batch=8,
             norm_group=4,
