@@ -6,7 +6,8 @@ python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--network two_stream] [-
    that fold kept out
 2. train on all clips (their list is written beside FOLDS_CSV)
 3. evaluate the networks of step 1, each on its fold
-4. write OUT/model: the network of step 2 in float16, and a card with the accuracies of step 3
+4. write OUT/model: the network of step 2 in float16, its scores calibrated on those of step 3, and
+   a card with the accuracies of step 3
 
 Safe to interrupt: the same command resumes. The model goes to src/stresnet/assets/models/NAME.
 """
@@ -19,10 +20,14 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import stresnet
+from stresnet.evaluation.calibration import calibration_error, fit_temperature, reliability
 from stresnet.evaluation.comparison import Comparison
+from stresnet.evaluation.metrics import Indices, Scores
 from stresnet.evaluation.protocols import PROTOCOLS
+from stresnet.model import STResNet
 from stresnet.training.recipe import PHASES
 from stresnet.training.run import NETWORK_OF
 
@@ -69,11 +74,13 @@ def main() -> None:
         precision="fp32",
     )
     net = stresnet.load_model(trained)
+    temperature = fit_temperature(comparison.main.scores(), comparison.main.truth)
+    divide_scores(net, temperature)
     net.save_pretrained(
         options.out / "model",
         class_names=net.class_names,
         preparation=net.preparation,
-        card=net.card + measured(comparison, options.name),
+        card=net.card + measured(comparison, options.name, temperature),
         half=True,
     )
 
@@ -83,7 +90,15 @@ def last_phase(network: str) -> int:
     return max(PHASES.index(phase) for phase, made in NETWORK_OF.items() if made == network)
 
 
-def measured(comparison: Comparison, name: str) -> str:
+@torch.no_grad()
+def divide_scores(net: STResNet, temperature: float) -> None:
+    """Have a network give the scores that it gave, divided by a temperature."""
+    for stream in (net.appearance, net.motion):
+        stream.classifier.weight /= temperature
+        stream.classifier.bias /= temperature
+
+
+def measured(comparison: Comparison, name: str, temperature: float) -> str:
     """The card's part on accuracy: each fold, and who is taken for whom."""
     main = comparison.main
     lines = [
@@ -114,7 +129,18 @@ def measured(comparison: Comparison, name: str) -> str:
         right = int((found[own] == number).sum())
         others = f"; as {wrong}" if wrong else ""
         lines.append(f"- {label}: {right} of {int(own.sum())}{others}")
+    lines += ["", *on_calibration(main.scores(), main.truth, temperature)]
     return "\n".join(lines) + "\n"
+
+
+def on_calibration(scores: Scores, truth: Indices, temperature: float) -> list[str]:
+    """The card's line on the temperature."""
+    before, after = (calibration_error(reliability(each, truth))
+                     for each in (scores, scores / np.float32(temperature)))  # fmt: skip
+    return [
+        f"This network's scores are divided by {temperature:.2f}, which suits its siblings' best: "
+        f"their calibration error falls from {100 * before:.1f} to {100 * after:.1f} %."
+    ]
 
 
 if __name__ == "__main__":
