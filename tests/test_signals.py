@@ -29,7 +29,7 @@ VERBS = {
     "evaluate": "evaluate fight {}/data --out {}/report --store {}/store --workers 2",
     "predict": "predict fight {}/data/fight/0.mp4 --timeline --srt {}/out --json",
     "idt": "idt extract {}/data --out {}/features --workers 2",
-    "reproduce": "reproduce ucf101 --root {}/ucf --out {}/tables --store {}/store",
+    "reproduce": "reproduce ucf101 --root {}/ucf --out {}/tables --store {}/store --weights none",
     "serve": "serve fight --port 0",
 }
 WHOM = ("main", "worker", "group", "twice")

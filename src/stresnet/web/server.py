@@ -73,6 +73,7 @@ def serve(
             connections,
             http=connections.protocol(H11Protocol),
             ws="none",
+            lifespan="off",  # the app has none, and a second Ctrl-C would break it with a traceback
             log_level="warning",
             timeout_graceful_shutdown=1,
         )
