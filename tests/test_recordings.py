@@ -39,6 +39,7 @@ from stresnet.timelines import fit as fitting
 from stresnet.timelines.evaluate import DEFAULTS, FITTED, Scored, evaluate_timelines
 from stresnet.timelines.fit import fit_settings, mean_f1
 from stresnet.timelines.report import write_timeline_report
+from stresnet.training.choice import keep_back
 from stresnet.training.recipes import QUICK
 from stresnet.training.run import plan, train
 from stresnet.training.runtime import Execution
@@ -454,6 +455,10 @@ def test_timelines_are_fitted_on_recordings_that_are_kept_back(
     said = next(line for line in caplog.messages if line.startswith("recommended: "))
     assert said.startswith(f"recommended: {model}; two_stream F1 0.")
     assert said.endswith(" of 1 recordings kept back from training")
+    split = open_dataset(folder, recordings=Recordings("still"))
+    single = tuple(item for item in split.train if item.name in kept_back)
+    with pytest.raises(UsageError, match="nothing can be kept back"):
+        keep_back(replace(split, train=single), 0.4, seed=0)
 
 
 def test_the_verb_evaluate_judges_recordings_as_timelines(folder: Path, tmp_path: Path) -> None:

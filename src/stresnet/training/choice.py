@@ -29,11 +29,16 @@ def keep_back(split: Split, fraction: float, seed: int) -> tuple[Split, tuple[Vi
     Whole sources are kept back, as `draw_split` draws them.
 
     Raises:
-        UsageError: `fraction` is not between 0 and 1.
+        UsageError: `fraction` is not between 0 and 1, or no source can be spared.
     """
     if not 0 < fraction < 1:
         raise UsageError(f"validate is {fraction}; expected a fraction below 1")
     side = draw_split(split.train, fraction, seed, split.class_names)
+    if not side.test:
+        raise UsageError(
+            "nothing can be kept back: each class comes from one source only, or one recording",
+            remedy="leave --validate out, or add videos",
+        )
     return replace(split, train=side.train), side.test
 
 
