@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TypeVar
 
@@ -187,6 +188,31 @@ def test_ctrl_z_is_not_a_hang(tmp_path: Path) -> None:
     script.write_text(STOPPED.format(tests=str(Path(__file__).parent)))
     process = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
     assert process.wait(60) == 0
+
+
+def test_a_signal_waits_until_a_worker_has_all_that_it_starts_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, started = SpawnProcess.start, []
+
+    def interrupted(process: SpawnProcess) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        start(process)
+        started.append(process)
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(143)
+
+    monkeypatch.setattr(SpawnProcess, "start", interrupted)
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        with pytest.raises(SystemExit):
+            list(map_in_processes(abs, {"it": -1}, workers=1))
+        assert signal.getsignal(signal.SIGTERM) is end
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert len(started) == 1
+    started[0].kill()
 
 
 HANG = """

@@ -239,7 +239,8 @@ class Worker:
         self.number = number
         self.process = context.Process(target=_work, args=(its_end, function, number), daemon=True)
         resource_tracker.ensure_running()  # here, since it lets all signals through
-        with _blocked(signal.SIGINT):  # Ctrl-C is for the parent, from the worker's first moment
+        # Ctrl-C is for the parent, from the worker's first moment.
+        with _deferred(), _blocked(signal.SIGINT):
             self.process.start()
         its_end.close()  # here, so that the line breaks when the worker dies
         self.silence = 0.0  # seconds that were listened for a sign of life in vain
@@ -337,6 +338,29 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+@contextmanager
+def _deferred() -> Iterator[None]:
+    """Have signals wait: a process that is left while it starts misses its arguments, and says so.
+
+    To block them is not enough, since any thread may take a signal that this one obeys.
+    """
+    came: list[int] = []
+    former = {}
+    if threading.current_thread() is threading.main_thread():
+        former = {number: signal.getsignal(number) for number in ending_signals()}
+    for number, handler in former.items():
+        if callable(handler):
+            signal.signal(number, lambda heard, frame: came.append(heard))
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            if callable(handler):
+                signal.signal(number, handler)
+        for heard in came:
+            signal.raise_signal(heard)
 
 
 def _pass_on(exit_code: int | None) -> None:
