@@ -161,9 +161,9 @@ def test_the_page(tmp_path):
         # What cannot be worked on gets a plain sentence.
         browser.choose_file("#file", not_a_video)
         browser.wait("!document.getElementById('problem').hidden")
-        assert "letter.mp4: no video" in browser.text()
+        assert "letter.mp4: not a video" in browser.text()
         browser.choose_file("#file", long)
-        browser.wait("document.getElementById('problem').innerText.includes('longer than')")
+        browser.wait("document.getElementById('problem').innerText.includes('more than the 10')")
 
         # Recorded from a camera, which here is the browser's test picture.
         browser.ask("document.getElementById('camera-open').click()")

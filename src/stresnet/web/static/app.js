@@ -125,13 +125,14 @@ function showResult(job) {
   const { appearance, motion } = result.explained.streams;
   $("shares").textContent = `For ${result.explained.label} against the other classes, appearance gave ${signed(appearance)} and motion ${signed(motion)}.`;
   for (const link of document.querySelectorAll("[data-file]")) link.href = `${file(link.dataset.file)}?download=true`;
+  const play = () => $("player").play().catch(() => {}); // not allowed, or another view comes: then not
   const setView = (view) => {
     const { currentTime, paused } = $("player");
     $("view-words").textContent = VIEWS[view];
     $("player").src = file(`${view}.mp4`);
     $("player").currentTime = currentTime;
     $("player").setAttribute("aria-label", `${job.name}, ${view} view`);
-    if (!paused) $("player").play();
+    if (!paused) play();
   };
   for (const radio of document.querySelectorAll("[name=view]")) {
     radio.checked = radio.value === "video";
@@ -139,7 +140,7 @@ function showResult(job) {
   }
   setView("video");
   showTimeline(result, $("player"));
-  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) $("player").play().catch(() => {}); // not allowed: then not
+  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play();
   $("verdict").focus();
 }
 
