@@ -186,7 +186,14 @@ def follow(page: Path, *, slow: bool) -> None:
             run_block(block, python)
 
 
-@pytest.mark.parametrize("page", FOLLOWED, ids=name_of)
+LONG = {"long-videos.md"}  # takes more than ten seconds
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=pytest.mark.slow) if p.name in LONG else p for p in FOLLOWED],
+    ids=name_of,
+)
 def test_every_command_runs(page: Path, reader: Callable[[Path], Path]) -> None:
     reader(page)
     follow(page, slow=False)
@@ -225,6 +232,7 @@ def test_the_readme_s_commands_run(reader: Callable[[Path], Path]) -> None:
 # --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_notebook_prints_what_it_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

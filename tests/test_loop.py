@@ -61,7 +61,14 @@ def undisturbed(items: Items, tmp_path_factory: pytest.TempPathFactory) -> State
 # Exactness
 
 
-@pytest.mark.parametrize(("workers", "moment"), [(0, "checkpoint"), (1, "step"), (2, "checkpoint")])
+@pytest.mark.parametrize(
+    ("workers", "moment"),
+    [
+        (0, "checkpoint"),
+        pytest.param(1, "step", marks=pytest.mark.slow),
+        (2, "checkpoint"),
+    ],
+)
 def test_a_killed_run_resumes_bitwise_equal(
     items: Items,
     undisturbed: State,

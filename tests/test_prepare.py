@@ -211,6 +211,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow  # as of a store in test_store.py, with the whole verb
 def test_kill_9_then_again_gives_the_same_bytes(tmp_path):
     videos, out = tmp_path / "videos", tmp_path / "out"
     videos.mkdir()

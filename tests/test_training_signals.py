@@ -84,7 +84,7 @@ def stopped_well(process: subprocess.Popen[str], out: Path, number: signal.Signa
     ("whom", "number"),
     [
         ("group twice", signal.SIGTERM),
-        ("loader", signal.SIGTERM),
+        pytest.param("loader", signal.SIGTERM, marks=pytest.mark.slow),
         ("group", signal.SIGHUP),  # the terminal is closed
         pytest.param("main", signal.SIGUSR1, marks=pytest.mark.slow),  # a scheduler's warning
     ],
