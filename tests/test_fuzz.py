@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from loading_scripts import script
@@ -18,7 +20,8 @@ def test_damage_is_read_or_refused(kind: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", list(fuzz.KINDS))
-def test_much_damage_is_read_or_refused(kind: str) -> None:
+def test_much_damage_is_read_or_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(fuzz.__file__).parent)  # its worker processes import it
     tally = fuzz.fuzz(kind, 0, 200, None)
     assert not tally.bad
 
