@@ -50,6 +50,19 @@ def test_prepare_then_again(videos, tmp_path):
     assert "0 prepared, 2 already there" in stresnet("prepare", videos, "--out", out).stderr
 
 
+def test_a_list_is_prepared_as_its_folder_is(videos, tmp_path):
+    """Each video once, though two segments of it are labelled; what is not listed is left out."""
+    write_video(videos / "run/c.mp4", moving_texture(3, 48, 64))
+    rows = "run/a.mp4,x,0,1\nrun/a.mp4,y,1,2\nwalk/b.mp4,x,0,1\n"
+    (videos / "list.csv").write_text("path,label,start,end\n" + rows)
+    out = tmp_path / "store"
+    assert (
+        "2 prepared, 0 already there"
+        in stresnet("prepare", videos / "list.csv", "--out", out).stderr
+    )
+    assert "1 prepared, 2 already there" in stresnet("prepare", videos, "--out", out).stderr
+
+
 def test_bad_videos_give_exit_code_1(videos, tmp_path):
     (videos / "bad.avi").write_text("no video")
     result = stresnet("prepare", videos, "--out", tmp_path / "store")

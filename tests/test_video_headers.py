@@ -202,6 +202,28 @@ def test_joined_files_are_not_damaged(tmp_path: Path) -> None:
     assert "cut off or unreadable" in seen_of_damaged(joined)
 
 
+def test_joined_parts_whose_clock_runs_on_are_not_damaged(tmp_path: Path) -> None:
+    """As a recorder writes them that begins a new file each minute."""
+    parts = [tmp_path / f"{number}.ts" for number in range(3)]
+    for number, part in enumerate(parts):
+        with av.open(part, "w") as container:
+            options = {"preset": "ultrafast", "tune": "zerolatency"}
+            stream = container.add_stream("libx264", rate=25, options=options)
+            stream.height, stream.width, stream.pix_fmt = *CLIP.shape[1:3], "yuv420p"
+            for at, picture in enumerate(CLIP):
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts, frame.time_base = number * len(CLIP) + at, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert seen(joined) == (90, pytest.approx(3.6, abs=0.01), "")
+    first, *rest = (part.read_bytes() for part in parts)
+    place = len(first) // 188 // 2 * 188
+    joined.write_bytes(b"".join([first[:place], first[place + 10 * 188 :], *rest]))
+    assert "cut off or unreadable" in seen_of_damaged(joined)
+
+
 def seen_of_damaged(path: Path) -> str:
     assert read_video(path, short_side=64).warnings
     return probe(path).loss

@@ -25,12 +25,12 @@ def extract(
     """Follow points through videos and describe them. Rerun to resume."""
     from stresnet.cli.prepare import say_report
     from stresnet.cluster import engine_at
-    from stresnet.data.video.inputs import find_videos
+    from stresnet.data.splits.csv_list import videos_of
     from stresnet.idt.extract import extract
 
     with engine_at(ray, out) as engine, progress("extract") as on_progress:
         report = extract(
-            find_videos(videos),
+            videos_of(videos),
             out,
             short_side=short_side,
             workers=workers,

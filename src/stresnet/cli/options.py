@@ -26,7 +26,13 @@ DATA = typer.Argument(
     show_default=False,
 )
 Data = Annotated[Path, DATA]
-Videos = Annotated[Path, typer.Argument(metavar="VIDEOS", help="A video, or a folder of them.")]
+Videos = Annotated[
+    Path,
+    typer.Argument(
+        metavar="VIDEOS",
+        help="A video, a folder of them, or a CSV list with columns path and label.",
+    ),
+]
 Fold = Annotated[
     int | None,
     typer.Option(

@@ -61,14 +61,14 @@ def prepare(
     from stresnet.data.formats.layouts import layout_names
     from stresnet.data.formats.write import export
     from stresnet.data.prepare import estimate, many
+    from stresnet.data.splits.csv_list import videos_of
     from stresnet.data.store.location import default_store
-    from stresnet.data.video.inputs import find_videos
     from stresnet.training.recipes import recipe_named
 
     part = many.Shard.parse(shard)
     preparing = recipe_named(recipe).preparing
     out = out or default_store(videos, **preparing)
-    found = find_videos(videos)
+    found = videos_of(videos)
     names = [name for _, name in found]
     layout_names(names if format is not Layout.STORE else (), format)  # clashes, before the work
     if format is not Layout.STORE and (address := address_of(out)):
@@ -151,14 +151,14 @@ def import_(
     """Import frames and flow that another tool has written, and check them. Rerun to resume."""
     from stresnet.cluster import engine_at
     from stresnet.data.formats.read import find_pictures, import_pictures
+    from stresnet.data.splits.csv_list import videos_of
     from stresnet.data.store.flow_check import check_stores
     from stresnet.data.store.location import default_store, store_path
-    from stresnet.data.video.inputs import find_videos
 
     out = out or default_store(videos or folder)
     found = find_pictures(folder)
     say(f"{len(found)} videos in the layout {found[0].layout}")
-    names = [name for _, name in find_videos(videos)] if videos else []
+    names = [name for _, name in videos_of(videos)] if videos else []
     with engine_at(ray, out) as engine, progress("import") as on_progress:
         report = import_pictures(
             found,

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from stresnet.data.loading.sampling import FLOWS
+from stresnet.data.splits.csv_list import videos_of
 from stresnet.data.video.container import printable
 from stresnet.data.video.decode import MAX_FRAMES, Frame, iter_frames
-from stresnet.data.video.inputs import find_videos
 from stresnet.data.video.probe import VideoInfo, probe
 from stresnet.errors import StresnetError
 from stresnet.progress import OnProgress, silent
@@ -67,7 +67,7 @@ def examine_videos(
         DatasetError: there is no such place, or no video in it.
         UsageError: `workers` is less than 1.
     """
-    videos = find_videos(place, by_name=True)
+    videos = videos_of(place, by_name=True)
     conditions: dict[str, VideoCondition] = {}
     jobs = {name: (path, name) for path, name in videos}
     examine = partial(_examine, thorough)

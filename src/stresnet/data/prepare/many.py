@@ -23,6 +23,7 @@ from typing import Any
 from stresnet.cloud import fetched, records, sent
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import preparation
+from stresnet.data.splits.csv_list import videos_of
 from stresnet.data.store.index import (
     FILE,
     PARTS,
@@ -37,7 +38,6 @@ from stresnet.data.store.index import (
 from stresnet.data.store.location import default_store, key_of, store_path
 from stresnet.data.store.reader import StoredVideo, differences
 from stresnet.data.video.container import content_sha256
-from stresnet.data.video.inputs import find_videos
 from stresnet.data.video.probe import probe
 from stresnet.device import gpu
 from stresnet.errors import StoreError, UsageError, in_short
@@ -146,7 +146,7 @@ def prepare(
     fails.
 
     Args:
-        videos: a video, or a folder of them; or files, each with its name, a relative path with
+        videos: a video, a folder of them or a CSV list; or files, each with its name, a path with
             `/`. Alone, a file is called by its file name. Or an address (see `stresnet.cloud`):
             each video is fetched, prepared and forgotten.
         out: None is the folder's own store (see `default_store`). To an address, each prepared
@@ -170,7 +170,7 @@ def prepare(
     """
     if isinstance(videos, str | Path):
         out = default_store(videos) if out is None else out
-        videos = find_videos(Path(videos))
+        videos = videos_of(Path(videos))
     if out is None:
         raise UsageError("a list of videos has no store of its own", remedy="give `out`")
     out = Path(out)

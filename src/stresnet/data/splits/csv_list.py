@@ -23,7 +23,7 @@ from stresnet.data.splits.split import (
     make_split,
     part_of,
 )
-from stresnet.data.video.inputs import as_spelt_on_disk, as_written_here
+from stresnet.data.video.inputs import as_spelt_on_disk, as_written_here, find_videos
 from stresnet.errors import DatasetError, UsageError, in_short
 from stresnet.files import read_text
 
@@ -83,6 +83,18 @@ def csv_list(
     train = (item for item, is_test in zip(items, in_test, strict=True) if not is_test)
     test = (item for item, is_test in zip(items, in_test, strict=True) if is_test)
     return make_split(train, test)
+
+
+def videos_of(data: Path, *, by_name: bool = False) -> list[tuple[Path, str]]:
+    """The videos of a CSV list, each once, or what `find_videos` finds: (path, name).
+
+    Raises:
+        DatasetError: the list cannot be read, or there is no such place, or no video in it.
+    """
+    if data.suffix.lower() != ".csv":
+        return find_videos(data, by_name=by_name)
+    items = [_csv_item(data, row) for row in read_csv_list(data)]
+    return [(path, name) for name, path in {item.name: item.path for item in items}.items()]
 
 
 def _by_part(

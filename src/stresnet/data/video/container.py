@@ -41,6 +41,8 @@ CODECS = (
 HASHED_BYTES = 16 << 20  # at a time
 MAX_PIXELS = 8192 * 4320  # of a picture (8K); a forged header must not fill the memory
 JOIN_PACKETS = 3  # in which the clock goes back after a packet that only seems broken
+TS_PACKET = 188  # bytes of a transport stream's packet
+TS_HEAD = 4  # such packets at most before the first picture: the tables of what is in the stream
 LEAST_PACKET = 8  # bytes; a header that promises more pictures than the file could hold is wrong
 # Containers whose header tells how long the file is. Others are measured by their last packets.
 TELL_DURATION = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flv")
@@ -213,9 +215,11 @@ class PacketCount:
         self._since_broken: int | None = None  # packets since one that may be
         self._clock: int | None = None  # of the video's last packet
         self._stream = stream
+        self._path = Path(container.name)
+        self._is_transport_stream = container.format.name == "mpegts"
         self._size = container.size or 0
         self._announced = stream.frames
-        if container.format.name == "avi" and _is_whole_riff(Path(container.name)):
+        if container.format.name == "avi" and _is_whole_riff(self._path):
             self._announced = len(stream.index_entries) or stream.frames
         self._start = container.start_time or 0
         self._seconds = 0.0
@@ -223,7 +227,7 @@ class PacketCount:
             self._seconds = max(container.duration or 0, 0) / av.time_base
         self._until = 0.0
         is_asf = container.format.name == "asf"
-        self._bytes = _bytes_announced(Path(container.name)) if is_asf else 0
+        self._bytes = _bytes_announced(self._path) if is_asf else 0
 
     def add(self, packet: Packet[Any]) -> bool:
         """Count a packet of any stream; return whether it is one of the video's pictures."""
@@ -244,9 +248,10 @@ class PacketCount:
     def _look_for_breaks(self, packet: Packet[Any]) -> None:
         """Where files were joined (`cat a.ts b.ts`), the last packets before that seem broken.
 
-        There, the clock goes back.
+        There, the clock goes back, or runs on and a stream begins.
         """
-        if packet.dts is not None and self._clock is not None and packet.dts <= self._clock:
+        goes_back = packet.dts is not None and self._clock is not None and packet.dts <= self._clock
+        if goes_back or (self._since_broken is not None and self._begins_stream(packet)):
             self._since_broken = None
         elif self._since_broken is not None:
             self._since_broken += 1
@@ -254,6 +259,19 @@ class PacketCount:
         if packet.is_corrupt and self._since_broken is None:
             self._since_broken = 0
         self._clock = packet.dts if packet.dts is not None else self._clock
+
+    def _begins_stream(self, packet: Packet[Any]) -> bool:
+        """Whether a stream begins with this picture: its tables are before it, counted from 0."""
+        begin = (packet.pos or 0) - TS_HEAD * TS_PACKET
+        if not (self._is_transport_stream and packet.is_keyframe and begin >= 0):
+            return False
+        with self._path.open("rb") as file:
+            file.seek(begin)
+            head = file.read(TS_HEAD * TS_PACKET)
+        # A packet's first bytes: 0x47, flags and the number of its stream (0 of the first table),
+        # flags and a counter (ISO/IEC 13818-1, section 2.4.3.2).
+        packets = [head[at : at + 4] for at in range(0, len(head), TS_PACKET)]
+        return any(at[1] & 0x1F == at[2] == at[3] & 0x0F == 0 for at in packets if at[0] == 0x47)
 
     def loss(self, frames: int, reason: str, *, to_the_end: bool = True) -> str:
         """Return one sentence on what is lost; "" if nothing is.
