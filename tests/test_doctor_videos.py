@@ -101,6 +101,7 @@ def test_damage_in_a_later_frame_is_seen_by_a_thorough_look(tmp_path: Path) -> N
         ("5 frames a second: flow is per frame, so all looks too fast", clip(), {"fps": 5}),
         ("120 frames a second: flow is per frame, so all looks too slow", clip(), {"fps": 120}),
         ("nothing moves in the first 12 frames", np.repeat(clip(1), 12, axis=0), {}),
+        ("of the first 12 frames repeat the one before", np.repeat(clip(6), 2, axis=0), {}),
         ("nothing but black in", np.zeros((12, 112, 128, 3), np.uint8), {}),
         ("uneven", clip(40), {"times": [i / 50 + (i > 5) * 1.5 for i in range(40)]}),
         ("uneven", clip(), {"times": [i**2 / 200 for i in range(12)]}),

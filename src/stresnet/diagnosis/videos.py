@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,8 @@ SMALL = 112  # px: the smallest crop of a recipe
 USUAL_RATES = (10, 61)  # frames a second
 BLACK = 32  # levels of 255; 16 is black where a video says so
 CODING_NOISE = 6  # levels of 255, in pictures that are the same
+REPEATED = 0.15  # levels of 255: pictures that differ less in the mean are one picture twice
+MANY_REPEATED = 0.2  # of the pictures
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,13 @@ def _oddities(info: VideoInfo, seen: Sequence[Frame]) -> Iterator[str]:
     if len(seen) > 1 and _stands_still(seen):
         is_black = seen[0].image.max() < BLACK
         yield f"nothing {'but black' if is_black else 'moves'} in the first {len(seen)} frames"
+    elif (repeated := _repeated(seen)) > MANY_REPEATED * len(seen):
+        yield f"{repeated} of the first {len(seen)} frames repeat the one before: no flow there"
+
+
+def _repeated(seen: Sequence[Frame]) -> int:
+    images = [frame.image.astype(np.int16) for frame in seen]
+    return sum(bool(np.abs(b - a).mean() < REPEATED) for a, b in pairwise(images))
 
 
 def _stands_still(seen: Sequence[Frame]) -> bool:
