@@ -20,7 +20,7 @@ def doctor(
         Path | None,
         typer.Argument(
             metavar="VIDEOS",
-            help="Also examine this video, or the videos in this folder.",
+            help="Also examine this video, or those of this folder or CSV list.",
             show_default=False,
         ),
     ] = None,
