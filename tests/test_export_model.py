@@ -161,7 +161,8 @@ def test_the_example_scores_an_onnx_file_as_evaluation_does(net: STResNet, tmp_p
     np.savez(tmp_path / "clip.npz", frames=video.frames, flow=flow)
     command = [sys.executable, str(EXAMPLE), str(out), str(tmp_path / "clip.npz")]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    scores = score_video(net, InMemoryVideo(video.frames, flow), protocol=CENTRE_CROP).fused
+    seen = InMemoryVideo(video.frames, flow)
+    scores = score_video(net, seen, precision="fp32", protocol=CENTRE_CROP).fused
     shown = {name: float(score) for score, name in map(str.split, said.splitlines())}
     np.testing.assert_allclose([shown[name] for name in CLASSES], scores, atol=1e-3)
 

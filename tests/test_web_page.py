@@ -153,8 +153,8 @@ def test_the_page(tmp_path):
         assert not unnamed
 
         # A page that is loaded again goes on where it was; another clip forgets the last one.
-        browser.ask("location.reload()")
-        browser.wait(DONE, LONG)
+        browser.ask("window.isOld = true; location.reload()")
+        browser.wait(f"!window.isOld && {DONE}", LONG)
         browser.ask("document.getElementById('again').click()")
         wait_for(lambda: not [*next(scratch.iterdir()).iterdir()])
 
