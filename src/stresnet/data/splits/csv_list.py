@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stresnet.data.annotations.annotation import seconds_of
-from stresnet.data.annotations.read import separator
+from stresnet.data.annotations.read import LISTS, separator
 from stresnet.data.splits.annotated import Recordings, settle, split_recordings
 from stresnet.data.splits.split import (
     HELD_OUT,
@@ -91,7 +91,7 @@ def videos_of(data: Path, *, by_name: bool = False) -> list[tuple[Path, str]]:
     Raises:
         DatasetError: the list cannot be read, or there is no such place, or no video in it.
     """
-    if data.suffix.lower() != ".csv":
+    if data.suffix.lower() not in LISTS:
         return find_videos(data, by_name=by_name)
     items = [_csv_item(data, row) for row in read_csv_list(data)]
     return [(path, name) for name, path in {item.name: item.path for item in items}.items()]
