@@ -8,6 +8,8 @@ import pytest
 
 # Its threads do not survive a fork, and their number decides the last bits of a sum.
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch
+# Tests compare numbers, and a processor that multiplies bfloat16 would round them.
+os.environ["STRESNET_PRECISION"] = "fp32"
 # A shell starts background jobs with Ctrl-C ignored, and nohup all with SIGHUP ignored; our
 # children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

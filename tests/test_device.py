@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stresnet.device import resolve_device, resolve_precision
+from stresnet.device import PRECISION, resolve_device, resolve_precision
 from stresnet.errors import EnvironmentProblem, UsageError
 
 
@@ -43,6 +43,7 @@ def test_a_gpu_that_is_not_there_is_the_machines_fault(monkeypatch: pytest.Monke
 
 
 def test_auto_precision_is_bf16_only_where_it_is_native(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PRECISION)
     cpu, gpu = torch.device("cpu"), torch.device("cuda:0")
     for name in ("avx512_bf16", "amx_bf16"):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda name=name: {name: True})
@@ -55,6 +56,16 @@ def test_auto_precision_is_bf16_only_where_it_is_native(monkeypatch: pytest.Monk
     assert resolve_precision("auto", gpu) == "bf16"
     with_gpus(monkeypatch, 1, bf16=False)
     assert resolve_precision("auto", gpu) == "fp32"
+
+
+def test_a_variable_says_what_auto_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setenv(PRECISION, "bf16")
+    assert resolve_precision("auto", cpu) == "bf16"
+    assert resolve_precision("fp32", cpu) == "fp32"  # what is asked for comes first
+    monkeypatch.setenv(PRECISION, "half")
+    with pytest.raises(UsageError, match="precision is 'half'; expected auto"):
+        resolve_precision("auto", cpu)
 
 
 def test_unknown_precisions_are_refused() -> None:

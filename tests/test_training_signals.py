@@ -18,14 +18,17 @@ from stresnet.training.checkpoint import weights_of
 from tiny_data import toy_store
 
 SCRIPT = """
-import sys
+import signal, sys
 from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {tests!r})
+from stresnet.signals import ending_signals
 from stresnet.training.interrupt import Interrupted
 from toy_training import PHASE, make_run, trained
 items = [(Path(path), label) for path, label in {items!r}]
 phase = replace(PHASE, schedule=((1e-3, 100_000),))
+for number in ending_signals():  # one that comes after training has stopped ends nothing more
+    signal.signal(number, lambda number, frame: None)
 try:
     trained(make_run(items, Path({out!r}), phase, workers=2))
 except Interrupted as stopped:

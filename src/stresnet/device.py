@@ -5,10 +5,13 @@ Every verb and every function that takes one of the two takes both words from he
     device      "auto" (the first GPU, or the CPU where there is none), "cpu", "cuda", "cuda:1"
     precision   "auto" (bf16 where the device multiplies it natively, else fp32),
                 "fp32", "bf16", "fp16"
+
+$STRESNET_PRECISION says what "auto" is instead: the same on all machines of a cluster.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +25,7 @@ if TYPE_CHECKING:  # torch takes a second to import, and `--help` needs none of 
     import torch
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+PRECISION = "STRESNET_PRECISION"
 
 
 def resolve_device(device: str | torch.device = "auto", *, rank: int = 0) -> torch.device:
@@ -124,6 +128,8 @@ def resolve_precision(precision: str, device: torch.device) -> Precision:
     Raises:
         UsageError: there is no precision of such a name, or the device does not have it.
     """
+    if precision == "auto":
+        precision = os.environ.get(PRECISION) or "auto"
     if precision == "auto":
         return "bf16" if _multiplies_bf16(device) else "fp32"
     if precision not in get_args(Precision):

@@ -104,7 +104,7 @@ Precision = Annotated[
     str,
     typer.Option(
         help="Number format of the network: auto (bf16 where the device is built for it, else "
-        "fp32), fp32, bf16 or fp16."
+        "fp32; or $STRESNET_PRECISION), fp32, bf16 or fp16."
     ),
 ]
 Workers = Annotated[
