@@ -111,6 +111,8 @@ def main() -> None:
         return
     ours = Path(__file__).resolve().parents[1] / "src"
     codes = {"before": options.before, "after": ours} if options.before else {"after": ours}
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="growth-") as scratch:
         root = Path(scratch)
         print("| what | " + " | ".join(f"{code}, s" for code in codes) + " | times as fast |")

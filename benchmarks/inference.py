@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -142,7 +143,9 @@ def ways_to_score(
         inputs = {"rgb": rgb.numpy(), "flow": flow.numpy()}
         if "onnx" in options.engines:
             yield "ONNX Runtime fp32", onnx_runtime(path, inputs, options.threads)
-        if "openvino" in options.engines:
+        if "openvino" in options.engines and not find_spec("openvino"):
+            print("OpenVINO is not installed here: pip install openvino")
+        elif "openvino" in options.engines:
             for precision in ("fp32", "bf16"):
                 yield f"OpenVINO {precision}", openvino(path, inputs, precision, options.threads)
 
