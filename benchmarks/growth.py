@@ -41,7 +41,9 @@ from stresnet.training.recipes import QUICK
 from stresnet.training.run import train
 root, run = map(Path, sys.argv[1:])
 phase = replace(QUICK.phases[0], batch=2, norm_group=2, schedule=((1e-2, 1),))
-recipe = replace(QUICK, input_size=32, phases=(phase, *QUICK.phases[1:]))
+# Prepared as for the paper, which older code did for every recipe.
+how = {"short_side": 256, "flow": "authors"} if hasattr(QUICK, "short_side") else {}
+recipe = replace(QUICK, input_size=32, phases=(phase, *QUICK.phases[1:]), **how)
 options = {"workers": 0, "device": "cpu"}
 if "execution" in inspect.signature(train).parameters:
     from stresnet.training.runtime import Execution

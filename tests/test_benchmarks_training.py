@@ -173,3 +173,14 @@ def test_the_benchmark_of_a_gpu_is_ready_for_one() -> None:
     assert found.returncode == 0, found.stderr
     for row in ("product of", "TV-L1 FAST", "chunks and mirror, fp32", "predict,", "training,"):
         assert row in found.stdout
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_growing_work_runs(tmp_path: Path) -> None:
+    options = ["--videos", "6", "--lengths", "100", "--repeats", "1", "--folder", str(tmp_path)]
+    found = subprocess.run(
+        [sys.executable, FOLDER / "growth.py", *options], capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stderr
+    assert "`train --resume`, 6 videos" in found.stdout
+    assert "5 chunks of 100 frames" in found.stdout
