@@ -61,6 +61,8 @@ def test_a_list_is_prepared_as_its_folder_is(videos, tmp_path):
         in stresnet("prepare", videos / "list.csv", "--out", out).stderr
     )
     assert "1 prepared, 2 already there" in stresnet("prepare", videos, "--out", out).stderr
+    (videos / "list.csv").write_text("path,label\n")
+    assert "lists no video" in stresnet("prepare", videos / "list.csv", "--out", out).stderr
 
 
 def test_bad_videos_give_exit_code_1(videos, tmp_path):

@@ -64,7 +64,7 @@ def test_a_variable_says_what_auto_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_precision("auto", cpu) == "bf16"
     assert resolve_precision("fp32", cpu) == "fp32"  # what is asked for comes first
     monkeypatch.setenv(PRECISION, "half")
-    with pytest.raises(UsageError, match="precision is 'half'; expected auto"):
+    with pytest.raises(UsageError, match=r"\$STRESNET_PRECISION is 'half'; expected auto"):
         resolve_precision("auto", cpu)
 
 

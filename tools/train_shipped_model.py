@@ -1,11 +1,10 @@
 """Make a model that ships, from a folder of clips to its card.
 
-python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--network two_stream] [--ship-fold 1]
+python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--network two_stream] [--folds 1,2,3]
 
 1. for each fold of FOLDS_CSV (columns path, label, source, fold): train by the recipe `quick` with
    that fold kept out
-2. train on all clips (their list is written beside FOLDS_CSV); with --ship-fold, the network of
-   that fold ships instead: its clips can then be shown as new ones
+2. train on all clips (their list is written beside FOLDS_CSV)
 3. evaluate the networks of step 1, each on its fold
 4. write OUT/model: the network of step 2 in float16, its scores calibrated on those of step 3, and
    a card with the accuracies of step 3
@@ -44,7 +43,6 @@ def main() -> None:
     )
     parser.add_argument("--protocol", default="paper", choices=PROTOCOLS)
     parser.add_argument("--folds", help="some of the folds, as 1,2; default: all")
-    parser.add_argument("--ship-fold", type=int, metavar="N")
     parser.add_argument("--store", type=Path)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -55,17 +53,17 @@ def main() -> None:
     if options.folds:
         folds = [int(number) for number in options.folds.split(",")]
     phases = [phase for phase in PHASES if PHASES.index(phase) <= last_phase(options.network)]
+    # The list of all clips lies beside the other, so that videos keep the names of their stores.
+    everything = options.data.with_name(f"{options.data.stem}-all.csv")
+    with everything.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("path", "label", "split"))
+        table.writerows((row["path"], row["label"], "train") for row in rows)
     for fold in folds:
         stresnet.train(
             options.data, options.out / f"fold{fold}", fold=fold, phases=phases, store=options.store
         )
-    if options.ship_fold:
-        trained = options.out / f"fold{options.ship_fold}" / options.network
-    else:
-        everything = list_of_all(options.data, rows)
-        trained = stresnet.train(
-            everything, options.out / "all", phases=phases, store=options.store
-        )
+    trained = stresnet.train(everything, options.out / "all", phases=phases, store=options.store)
     comparison = stresnet.evaluate(
         options.out / "fold{fold}" / options.network,
         options.data,
@@ -82,19 +80,9 @@ def main() -> None:
         options.out / "model",
         class_names=net.class_names,
         preparation=net.preparation,
-        card=net.card + measured(comparison, options.name, temperature, options.ship_fold),
+        card=net.card + measured(comparison, options.name, temperature),
         half=True,
     )
-
-
-def list_of_all(data: Path, rows: list[dict[str, str]]) -> Path:
-    """Write a list with all clips for training, beside the other: their stores keep their names."""
-    everything = data.with_name(f"{data.stem}-all.csv")
-    with everything.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("path", "label", "split"))
-        table.writerows((row["path"], row["label"], "train") for row in rows)
-    return everything
 
 
 def last_phase(network: str) -> int:
@@ -110,14 +98,13 @@ def divide_scores(net: STResNet, temperature: float) -> None:
         stream.classifier.bias /= temperature
 
 
-def measured(comparison: Comparison, name: str, temperature: float, ship_fold: int | None) -> str:
+def measured(comparison: Comparison, name: str, temperature: float) -> str:
     """The card's part on accuracy: each fold, and who is taken for whom."""
     main = comparison.main
-    trained_on = f"without the clips of fold {ship_fold}" if ship_fold else "on all clips"
     lines = [
         "",
-        f"This network, `{name}`, was trained {trained_on}. {'It and its' if ship_fold else 'Its'} "
-        f"siblings, each with one fold kept out (protocol `{main.protocol.name}`):",
+        f"This network, `{name}`, was trained on all clips. Siblings, each with one fold kept out "
+        f"(protocol `{main.protocol.name}`):",
         "",
         "| kept out | appearance | motion | both |",
         "|---|---|---|---|",

@@ -128,13 +128,14 @@ def resolve_precision(precision: str, device: torch.device) -> Precision:
     Raises:
         UsageError: there is no precision of such a name, or the device does not have it.
     """
-    if precision == "auto":
-        precision = os.environ.get(PRECISION) or "auto"
+    said_by = "precision"
+    if precision == "auto" and (variable := os.environ.get(PRECISION)):
+        precision, said_by = variable, f"${PRECISION}"
     if precision == "auto":
         return "bf16" if _multiplies_bf16(device) else "fp32"
     if precision not in get_args(Precision):
         raise UsageError(
-            f"precision is {precision!r}; expected auto, {', '.join(get_args(Precision))}"
+            f"{said_by} is {precision!r}; expected auto, {', '.join(get_args(Precision))}"
         )
     if precision == "fp16" and device.type == "cpu":
         raise UsageError(

@@ -146,9 +146,9 @@ def prepare(
     fails.
 
     Args:
-        videos: a video, a folder of them or a CSV list; or files, each with its name, a path with
-            `/`. Alone, a file is called by its file name. Or an address (see `stresnet.cloud`):
-            each video is fetched, prepared and forgotten.
+        videos: a video, a folder of them or a CSV list; or files, each with its name, a relative
+            path with `/`. Alone, a file is called by its file name. Or an address (see
+            `stresnet.cloud`): each video is fetched, prepared and forgotten.
         out: None is the folder's own store (see `default_store`). To an address, each prepared
             video is sent when it is finished.
         workers: videos at a time; None is one for each processor core, on GPUs at most

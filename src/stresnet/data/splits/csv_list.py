@@ -94,6 +94,8 @@ def videos_of(data: Path, *, by_name: bool = False) -> list[tuple[Path, str]]:
     if data.suffix.lower() not in LISTS:
         return find_videos(data, by_name=by_name)
     items = [_csv_item(data, row) for row in read_csv_list(data)]
+    if not items:
+        raise DatasetError(f"{data}: lists no video", remedy="write one on each line")
     return [(path, name) for name, path in {item.name: item.path for item in items}.items()]
 
 

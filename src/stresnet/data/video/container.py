@@ -261,17 +261,20 @@ class PacketCount:
         self._clock = packet.dts if packet.dts is not None else self._clock
 
     def _begins_stream(self, packet: Packet[Any]) -> bool:
-        """Whether a stream begins with this picture: its tables are before it, counted from 0."""
+        """Whether a stream begins here: this picture and a table before it are counted from 0."""
         begin = (packet.pos or 0) - TS_HEAD * TS_PACKET
         if not (self._is_transport_stream and packet.is_keyframe and begin >= 0):
             return False
         with self._path.open("rb") as file:
             file.seek(begin)
-            head = file.read(TS_HEAD * TS_PACKET)
+            content = file.read((TS_HEAD + 1) * TS_PACKET)
         # A packet's first bytes: 0x47, flags and the number of its stream (0 of the first table),
         # flags and a counter (ISO/IEC 13818-1, section 2.4.3.2).
-        packets = [head[at : at + 4] for at in range(0, len(head), TS_PACKET)]
-        return any(at[1] & 0x1F == at[2] == at[3] & 0x0F == 0 for at in packets if at[0] == 0x47)
+        *before, own = (content[at : at + 4] for at in range(0, len(content), TS_PACKET))
+        has_table = any(
+            at[0] == 0x47 and at[1] & 0x1F == at[2] == at[3] & 0x0F == 0 for at in before
+        )
+        return has_table and own[0] == 0x47 and own[3] & 0x0F == 0
 
     def loss(self, frames: int, reason: str, *, to_the_end: bool = True) -> str:
         """Return one sentence on what is lost; "" if nothing is.
