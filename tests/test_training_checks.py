@@ -58,7 +58,7 @@ def nothing_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
             WeightsError,
             "fit",
         ),
-        ({"recipe": "quick-resnet50"}, UsageError, r"ResNet-50 .* --weights none"),
+        ({"recipe": replace(QUICK, depth=101)}, UsageError, r"ResNet-101 .* --weights none"),
         ({"phases": ["st_resnet"]}, UsageError, "two_stream, which does not exist"),
         ({"phases": ()}, UsageError, "no phase"),
         ({"phases": ["moton"]}, UsageError, "'moton'"),

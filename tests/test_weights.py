@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from torch import Tensor
 
 from stresnet.errors import WeightsError
 from stresnet.model import Stream, STResNet, inflate_from, load_imagenet
-from stresnet.model.temporal_convolution import inflate
+from stresnet.model.temporal_convolution import TemporalInit, inflate
+from stresnet.model.weight_files import STEP, read_tensors
+from stresnet.training.initialisation import RESNET50
 
 State = dict[str, Tensor]
 
@@ -219,6 +222,38 @@ def test_st_resnet_becomes_st_resnet_star() -> None:
     torch.testing.assert_close(star.state_dict(), st_resnet.state_dict(), rtol=0, atol=0)
 
 
-def test_a_temporal_network_does_not_become_flat_again() -> None:
-    with pytest.raises(WeightsError, match="16 of another shape"):
-        inflate_from(net(temporal_convolutions=False), net().state_dict())
+def test_st_resnet_becomes_two_streams_that_start_from_it() -> None:
+    """Filters are the sums over time, which undo both ways to inflate; factors are left out."""
+    flat, back = (net(motion_residual=None, temporal_convolutions=False) for _ in range(2))
+    for how in get_args(TemporalInit):
+        st_resnet = net(residual_scale="channel")
+        inflate_from(st_resnet, flat.state_dict(), temporal_init=how)
+        inflate_from(back, st_resnet.state_dict())
+        torch.testing.assert_close(back.state_dict(), flat.state_dict())
+
+
+def test_a_small_network_takes_the_first_layers_of_resnet50() -> None:
+    small, whole = (STResNet(3, depth, input_size=64) for depth in ("small", 50))
+    for each in (small, whole):
+        load_imagenet(each, RESNET50)
+    expected = whole.state_dict()
+    for name, tensor in small.state_dict().items():
+        if "classifier" not in name:
+            torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0)
+
+
+def test_a_small_network_refuses_other_resnets(tmp_path: Path) -> None:
+    """ResNet-152 has layers of the same names and shapes, and more between them."""
+    tensors = read_tensors(RESNET50)
+    deeper = {"layer2.4.conv1.weight": tensors["layer2.3.conv1.weight"].clone()}
+    save_file(tensors | deeper, tmp_path / "152.safetensors")
+    with pytest.raises(WeightsError, match="not of this network: conv3_x.4"):
+        load_imagenet(STResNet(3, "small", input_size=64), tmp_path / "152.safetensors")
+
+
+def test_filters_of_8_bits_are_multiplied_by_their_steps(tmp_path: Path) -> None:
+    whole, step = torch.tensor([[1, -127], [3, 0]], dtype=torch.int8), torch.tensor([[0.5], [2.0]])
+    save_file({"a": whole, f"a{STEP}": step, "b": step.clone()}, tmp_path / "w.safetensors")
+    found = read_tensors(tmp_path / "w.safetensors")
+    assert found.keys() == {"a", "b"}
+    assert found["a"].tolist() == [[0.5, -63.5], [6.0, 0.0]]

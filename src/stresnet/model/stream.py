@@ -90,6 +90,7 @@ class Stream(nn.Module):
         _expect("input_size", input_size, input_size >= 32, "at least 32 pixels")
         _expect("dropout", dropout, 0 <= dropout < 1, "a rate in [0, 1)")
 
+        self.depth = depth
         self.stride_in = stride_in
         self.temporal_pool = temporal_pool
         self.temporal_pool_kind = temporal_pool_kind

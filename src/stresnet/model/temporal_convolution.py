@@ -62,3 +62,11 @@ def inflate(pointwise: Tensor, how: TemporalInit = "average") -> Tensor:
     if how == "average":
         return taps.repeat(1, 1, TAPS) / TAPS
     return F.pad(taps, (TAPS // 2, TAPS // 2))
+
+
+def deflate(taps: Tensor) -> Tensor:
+    """A temporal filter (out, in, 3) -> its 1x1 filter (out, in, 1, 1): `inflate` undone.
+
+    Of a filter that has been trained, it is the one that answers alike where nothing changes.
+    """
+    return taps.sum(2)[..., None, None]

@@ -1,6 +1,6 @@
 """Any weight file -> named tensors, without running code that a file may carry.
 
-.safetensors         never holds code
+.safetensors         never holds code; filters of 8 bits are multiplied by NAME.step
 .pth, .pt            torch.load(weights_only=True): tensors, and no other pickle
 .npz                 numpy.load(allow_pickle=False)
 .mat                 MATLAB 5 (needs scipy): variables, or the parameters of a MatConvNet DagNN
@@ -25,6 +25,7 @@ from stresnet.errors import EnvironmentProblem, StresnetError, WeightsError
 from stresnet.model import mat_to_npz
 
 Tensors = dict[str, Tensor]
+STEP = ".step"  # after a tensor's name: what its whole numbers are multiples of
 
 
 def read_tensors(path: Path) -> Tensors:
@@ -58,6 +59,15 @@ def read_tensors(path: Path) -> Tensors:
             f"{path}: NaN or infinite values in {', '.join(damaged[:5])}", remedy="fetch it again"
         )
     return tensors
+
+
+def _read_safetensors(path: Path) -> Tensors:
+    tensors = load_file(path)
+    return {
+        name: tensor * tensors[name + STEP] if name + STEP in tensors else tensor
+        for name, tensor in tensors.items()
+        if not name.endswith(STEP)
+    }
 
 
 def _read_torch(path: Path) -> Tensors:
@@ -111,7 +121,7 @@ def _read_mat(path: Path) -> Tensors:
 
 
 READERS: dict[str, Callable[[Path], Tensors]] = {
-    ".safetensors": load_file,
+    ".safetensors": _read_safetensors,
     ".pth": _read_torch,
     ".pt": _read_torch,
     ".npz": _read_npz,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from stresnet.errors import WeightsError
@@ -16,7 +17,7 @@ from stresnet.model.key_mapping import split_streams, to_our_names
 from stresnet.model.st_resnet import STResNet
 from stresnet.model.state import fit
 from stresnet.model.stream import Stream
-from stresnet.model.temporal_convolution import TemporalInit
+from stresnet.model.temporal_convolution import TemporalInit, deflate
 from stresnet.model.weight_files import read_tensors
 
 CLASSIFIER = ("classifier.weight", "classifier.bias")
@@ -32,7 +33,7 @@ def load_imagenet(net: STResNet | Stream, path: str | Path) -> None:
     stride_in="3x3"; in the other variant they load, but compute another function.
 
     Args:
-        net: of the same depth as the file.
+        net: of the same depth as the file; or "small", for the file of a ResNet-50.
         path: .safetensors, .pth, .pt, .npz or .mat, with torchvision's or Caffe's names.
 
     Raises:
@@ -44,8 +45,9 @@ def load_imagenet(net: STResNet | Stream, path: str | Path) -> None:
     for name in CLASSIFIER:
         ours.pop(name, None)
     for stream in (net.appearance, net.motion) if isinstance(net, STResNet) else (net,):
-        conv1 = _to_channels(ours.get("conv1.weight"), stream.conv1.in_channels)
-        fit(stream, ours | conv1, source=path, keep=CLASSIFIER)
+        part = _first_layers(ours, path) if stream.depth == "small" else ours
+        conv1 = _to_channels(part.get("conv1.weight"), stream.conv1.in_channels)
+        fit(stream, part | conv1, source=path, keep=CLASSIFIER)
 
 
 def load_matconvnet(net: STResNet | Stream, path: str | Path) -> None:
@@ -92,7 +94,8 @@ def inflate_from(
 
     Two streams into ST-ResNet: 1x1 filters become temporal ones (Eq. 5), and learnt factors of
     motion residuals, if `net` has any, start at 0. ST-ResNet into ST-ResNet*: the same tensors, as
-    a pool has none.
+    a pool has none. ST-ResNet into single streams, which start from another data set's: temporal
+    filters become their sums over time (Eq. 5 undone), and factors of motion residuals are left out.
 
     Args:
         new_classifiers: keep the classifiers of `net`, as `state` has other classes.
@@ -103,11 +106,30 @@ def inflate_from(
     """
     names = net.state_dict()
     keep = [name for name in names if name.startswith(CONNECTIONS)]
+    state = {
+        name: deflate(tensor) if name in names and names[name].ndim > tensor.ndim == 3 else tensor
+        for name, tensor in state.items()
+        if name in names or not name.startswith(CONNECTIONS)
+    }
     if new_classifiers:
         classifiers = [name for name in names if "classifier" in name]
         state = {name: tensor for name, tensor in state.items() if name not in classifiers}
         keep += classifiers
     fit(net, state, source="the network before", keep=keep, temporal_init=temporal_init)
+
+
+def _first_layers(resnet50: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """What the small network has of ResNet-50; other files are refused, though they hold as much.
+
+    Raises:
+        WeightsError: these are not the tensors of a ResNet-50.
+    """
+    with torch.device("meta"):  # shapes alone
+        whole, small = (
+            Stream(3, 1, depth, mean=0.0, temporal_convolutions=False) for depth in (50, "small")
+        )
+    fit(whole, resnet50, source=path, keep=CLASSIFIER)
+    return {name: resnet50[name] for name in small.state_dict() if name in resnet50}
 
 
 def _to_channels(conv1: Tensor | None, channels: int) -> dict[str, Tensor]:

@@ -17,8 +17,10 @@ from stresnet.training.checkpoint import checkpoint_path, weights_of
 from stresnet.training.recipe import Phase, Recipe
 
 ASSETS = Path(__file__).parents[1] / "assets"
+RESNET50 = ASSETS / "resnet50_imagenet.safetensors"  # tools/shipped_imagenet.py
 SHIPPED_WEIGHTS: dict[Depth, Path] = {
-    "small": ASSETS / "small_imagenet.safetensors",
+    50: RESNET50,
+    "small": RESNET50,
     "tiny": ASSETS / "tiny_imagenet.safetensors",
 }
 NOISE = "none"  # given as weights: random filters, on purpose
@@ -55,7 +57,8 @@ def find_initial_weights(weights: str | Path | None, recipe: Recipe) -> str | Pa
 
     Args:
         weights: the file of an ImageNet ResNet; "OWNER/NAME[/FILE]" of one on the hub; a model
-            folder or the name of a model that ships; `NOISE`; or None for the default.
+            folder or the name of a model that ships; `NOISE`; or None for the default, ImageNet's
+            ResNet-50.
 
     Returns:
         A path; or `NOISE`; or None where there is no default for the recipe's depth.

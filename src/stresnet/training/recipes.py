@@ -210,7 +210,7 @@ QUICK = Recipe(
 
 # --------------------------------------------------------------------------------------------
 # The same with the paper's whole ResNet-50; of this, only the motion stream has run (docs/log.md).
-#   stresnet train FOLDER --recipe quick-resnet50 --weights RESNET50
+#   stresnet train FOLDER --recipe quick-resnet50
 # --------------------------------------------------------------------------------------------
 QUICK_RESNET50 = replace(QUICK, name="quick-resnet50", depth=50)
 

@@ -78,7 +78,7 @@ def train(
         weights: what the first phase starts from. For both streams: the file of an ImageNet ResNet
             of the recipe's depth, or "OWNER/NAME[/FILE]" of one on the Hugging Face hub. A model
             folder, also of other classes: then with new classifiers. "none": random filters. None:
-            the small network's ImageNet weights, which ship; other depths need weights.
+            ImageNet's ResNet-50, which ships, or its first half; other depths need weights.
         motion_weights: the same for the motion stream alone, as the paper starts HMDB51's from
             UCF101's (section 4.1). None: `weights`.
         fold: the fold or official split whose test videos are kept out.
