@@ -1,11 +1,19 @@
-"""The tool that makes the models that ship: its calibration."""
+"""The tool that makes the models that ship: the whole way, and its calibration."""
 
 from __future__ import annotations
 
+import csv
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 import torch
 
 from loading_scripts import script
-from stresnet.model import STResNet
+from making_videos import moving_texture, write_video
+from stresnet.model import STResNet, load_model
+from stresnet.training.recipes import QUICK, RECIPES
 
 tool = script("tools/train_shipped_model.py")
 
@@ -21,3 +29,45 @@ def test_a_temperature_divides_the_scores_of_both_streams() -> None:
         after = net(rgb, flow)
     for raw, divided in zip(before, after, strict=True):
         torch.testing.assert_close(divided, 2 * raw)
+
+
+@pytest.fixture
+def folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A list of eight clips in two folds, and a `quick` that trains for a moment."""
+    phases = tuple(
+        replace(phase, batch=2, norm_group=2, unit="iterations", schedule=((1e-3, 2),))
+        for phase in QUICK.phases
+    )
+    monkeypatch.setitem(
+        RECIPES, "quick", replace(QUICK, depth="tiny", input_size=32, phases=phases)
+    )
+    rows = [("path", "label", "source", "fold")]
+    for number in range(8):
+        label, step = (("left", -2), ("right", 2))[number % 2]
+        frames = moving_texture(13, 48, 64, step=(step, 0), seed=number)
+        write_video(tmp_path / f"{number}.mp4", frames)
+        rows.append((f"{number}.mp4", label, f"s{number}", str(1 + number // 4)))
+    with (tmp_path / "folds.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return tmp_path / "folds.csv"
+
+
+@pytest.mark.parametrize("options", [(), ("--ships", "1")], ids=["all clips", "one kept out"])
+def test_from_a_list_of_clips_to_a_model_with_its_card(
+    folds: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    out = folds.parent / "out"
+    command = ["tool", folds, "mine", out, "--network", "two_stream", "--protocol", "quick",
+               "--store", folds.parent / "store", *options]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", [str(each) for each in command])
+    tool.main()
+    card = (out / "model" / "README.md").read_text()
+    assert "| fold 2 (4 clips) |" in card
+    assert ("fold 1 kept out" if options else "no clip kept out") in card
+    trained = load_model(out / ("fold1" if options else "all") / "two_stream", device="cpu")
+    ships = load_model(out / "model", device="cpu").state_dict()
+    torch.testing.assert_close(
+        ships["motion.conv1.weight"], trained.motion.conv1.weight.half().float()
+    )
+    ratio = ships["motion.classifier.weight"] / trained.motion.classifier.weight
+    assert ratio.std() < 0.01 * ratio.mean()

@@ -20,7 +20,7 @@ from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import Origin
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError, WeightsError
 from stresnet.training import run as run_module
-from stresnet.training.initialisation import SHIPPED_WEIGHTS
+from stresnet.training.initialisation import RESNET50
 from stresnet.training.plan import TrainingPlan, plan, require_trainable
 from stresnet.training.recipes import QUICK, QUICK_RESNET50
 from stresnet.training.run import common_preparation, train
@@ -54,7 +54,7 @@ def nothing_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"weights": "resnet50.safetensorz"}, WeightsError, "no such file"),
         ({"motion_weights": "nowhere.pth"}, WeightsError, "no such file"),
         (
-            {"recipe": replace(QUICK, depth=50), "weights": str(SHIPPED_WEIGHTS["tiny"])},
+            {"recipe": replace(QUICK, depth=101), "weights": str(RESNET50)},
             WeightsError,
             "fit",
         ),
@@ -97,8 +97,8 @@ def planned(data: Path, **changes: Any) -> TrainingPlan:
 
 def test_a_run_knows_its_first_weights_by_content(data: Path, tmp_path: Path) -> None:
     here, moved, other = (tmp_path / f"{name}.safetensors" for name in ("here", "moved", "other"))
-    shutil.copy(SHIPPED_WEIGHTS["small"], here)
-    shutil.copy(SHIPPED_WEIGHTS["small"], moved)
+    shutil.copy(RESNET50, here)
+    shutil.copy(RESNET50, moved)
     tensors = load_file(here)
     save_file(tensors | {"conv1.weight": tensors["conv1.weight"] * 2}, other)
     out = tmp_path / "run"

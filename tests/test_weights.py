@@ -247,7 +247,7 @@ def test_a_small_network_refuses_other_resnets(tmp_path: Path) -> None:
     tensors = read_tensors(RESNET50)
     deeper = {"layer2.4.conv1.weight": tensors["layer2.3.conv1.weight"].clone()}
     save_file(tensors | deeper, tmp_path / "152.safetensors")
-    with pytest.raises(WeightsError, match="not of this network: conv3_x.4"):
+    with pytest.raises(WeightsError, match=r"not of this network: conv3_x\.4"):
         load_imagenet(STResNet(3, "small", input_size=64), tmp_path / "152.safetensors")
 
 

@@ -28,6 +28,7 @@ from stresnet.evaluation.report import write_report
 from stresnet.evaluation.scoring import score_videos
 from stresnet.model import STResNet, load_model
 from stresnet.prediction.recognise import predict
+from stresnet.training.checkpoint import checkpoint_path, weights_of
 from stresnet.training.estimate import estimate_training
 from stresnet.training.initialisation import initialise, network
 from stresnet.training.plan import plan
@@ -84,6 +85,19 @@ def test_one_command_trains_every_phase(run: Path) -> None:
     assert said["seed"] == 0
     assert said["processes"] == 1
     assert {"python", "torch", "stresnet"} <= set(said["versions"])
+
+
+def test_a_blended_phase_ends_between_its_first_and_its_last_weights(run: Path) -> None:
+    recipe = toy_recipe()
+    phase = recipe.phase("st_resnet")
+    start = network(recipe, phase, 2)
+    initialise(start, recipe, phase, run, None, ("left", "right"))
+    _, last = weights_of(checkpoint_path(run, "st_resnet"))
+    made = load_model(run / "st_resnet", device="cpu").state_dict()
+    assert 0 < phase.blend < 1
+    for name, first in start.state_dict().items():
+        torch.testing.assert_close(made[name], first.lerp(last[name], phase.blend))
+    assert not torch.equal(made["connections.0.scale"], last["connections.0.scale"])
 
 
 @pytest.mark.parametrize("phases", [PHASES, ("motion",)], ids=["all", "motion"])

@@ -4,7 +4,8 @@ python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--network two_stream] [-
 
 1. for each fold of FOLDS_CSV (columns path, label, source, fold): train by the recipe `quick` with
    that fold kept out
-2. train on all clips (their list is written beside FOLDS_CSV)
+2. train on all clips (their list is written beside FOLDS_CSV); or, with --ships FOLD, take the
+   network that has that fold kept out
 3. evaluate the networks of step 1, each on its fold
 4. write OUT/model: the network of step 2 in float16, its scores calibrated on those of step 3, and
    a card with the accuracies of step 3
@@ -43,6 +44,8 @@ def main() -> None:
     )
     parser.add_argument("--protocol", default="paper", choices=PROTOCOLS)
     parser.add_argument("--folds", help="some of the folds, as 1,2; default: all")
+    parser.add_argument("--ships", type=int, metavar="FOLD",
+                        help="ship the network that has this fold kept out")  # fmt: skip
     parser.add_argument("--store", type=Path)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -53,17 +56,24 @@ def main() -> None:
     if options.folds:
         folds = [int(number) for number in options.folds.split(",")]
     phases = [phase for phase in PHASES if PHASES.index(phase) <= last_phase(options.network)]
-    # The list of all clips lies beside the other, so that videos keep the names of their stores.
-    everything = options.data.with_name(f"{options.data.stem}-all.csv")
-    with everything.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("path", "label", "split"))
-        table.writerows((row["path"], row["label"], "train") for row in rows)
     for fold in folds:
         stresnet.train(
             options.data, options.out / f"fold{fold}", fold=fold, phases=phases, store=options.store
         )
-    trained = stresnet.train(everything, options.out / "all", phases=phases, store=options.store)
+    if options.ships:
+        kept_out = f"fold {options.ships} kept out"
+        trained = options.out / f"fold{options.ships}" / options.network
+    else:
+        # This list lies beside the other, so that videos keep the names of their stores.
+        everything = options.data.with_name(f"{options.data.stem}-all.csv")
+        with everything.open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(("path", "label", "split"))
+            table.writerows((row["path"], row["label"], "train") for row in rows)
+        kept_out = "no clip kept out"
+        trained = stresnet.train(
+            everything, options.out / "all", phases=phases, store=options.store
+        )
     comparison = stresnet.evaluate(
         options.out / "fold{fold}" / options.network,
         options.data,
@@ -71,7 +81,6 @@ def main() -> None:
         out=options.out / "report",
         store=options.store,
         protocols=PROTOCOLS[options.protocol],
-        precision="fp32",
     )
     net = stresnet.load_model(trained)
     temperature = fit_temperature(comparison.main.scores(), comparison.main.truth)
@@ -80,7 +89,7 @@ def main() -> None:
         options.out / "model",
         class_names=net.class_names,
         preparation=net.preparation,
-        card=net.card + measured(comparison, options.name, temperature),
+        card=net.card + measured(comparison, options.name, kept_out, temperature),
         half=True,
     )
 
@@ -98,13 +107,13 @@ def divide_scores(net: STResNet, temperature: float) -> None:
         stream.classifier.bias /= temperature
 
 
-def measured(comparison: Comparison, name: str, temperature: float) -> str:
+def measured(comparison: Comparison, name: str, kept_out: str, temperature: float) -> str:
     """The card's part on accuracy: each fold, and who is taken for whom."""
     main = comparison.main
     lines = [
         "",
-        f"This network, `{name}`, was trained on all clips. Siblings, each with one fold kept out "
-        f"(protocol `{main.protocol.name}`):",
+        f"This network, `{name}`, was trained with {kept_out}. Networks that each had one fold "
+        f"kept out, on that fold (protocol `{main.protocol.name}`):",
         "",
         "| kept out | appearance | motion | both |",
         "|---|---|---|---|",

@@ -90,7 +90,7 @@ Weights = Annotated[
         help="Weights that the first phase starts from: the file of an ImageNet ResNet of that "
         "depth; OWNER/NAME or OWNER/NAME/FILE of one on the Hugging Face hub; a model folder, "
         "also of other classes; or none.",
-        show_default="ResNet-50's, which ship; depths 26, 101 and 152 need some",
+        show_default="ImageNet's ResNet-50, which ships, for depths 50 and small; none for tiny",
     ),
 ]
 Device = Annotated[

@@ -23,7 +23,7 @@ TemporalPool = Literal["pool5", "conv5"] | None
 TemporalPoolKind = Literal["max", "average"]
 
 # He et al., Table 1: residual units in conv2_x .. conv5_x, and the width of the first 3x3. Ours:
-# "small", ResNet-50 up to the third unit of conv4_x, and "tiny".
+# "small", ResNet-50 up to the third unit of conv4_x, and "tiny", for trials.
 UNITS: dict[Depth, tuple[int, ...]] = {
     26: (2, 2, 2, 2),
     50: (3, 4, 6, 3),

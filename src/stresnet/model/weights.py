@@ -95,7 +95,7 @@ def inflate_from(
     Two streams into ST-ResNet: 1x1 filters become temporal ones (Eq. 5), and learnt factors of
     motion residuals, if `net` has any, start at 0. ST-ResNet into ST-ResNet*: the same tensors, as
     a pool has none. ST-ResNet into single streams, which start from another data set's: temporal
-    filters become their sums over time (Eq. 5 undone), and factors of motion residuals are left out.
+    filters become their sums over time (Eq. 5 undone), factors of motion residuals are left out.
 
     Args:
         new_classifiers: keep the classifiers of `net`, as `state` has other classes.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from stresnet.errors import UsageError
 from stresnet.model import STResNet, find_weights, inflate_from, load_imagenet, load_model
@@ -18,12 +19,8 @@ from stresnet.training.recipe import Phase, Recipe
 
 ASSETS = Path(__file__).parents[1] / "assets"
 RESNET50 = ASSETS / "resnet50_imagenet.safetensors"  # tools/shipped_imagenet.py
-SHIPPED_WEIGHTS: dict[Depth, Path] = {
-    50: RESNET50,
-    "small": RESNET50,
-    "tiny": ASSETS / "tiny_imagenet.safetensors",
-}
 NOISE = "none"  # given as weights: random filters, on purpose
+DEFAULT: dict[Depth, Path | str] = {50: RESNET50, "small": RESNET50, "tiny": NOISE}
 NETWORK_OF = {  # phase -> the model folder that holds its result
     "motion": "two_stream",
     "appearance": "two_stream",
@@ -67,7 +64,7 @@ def find_initial_weights(weights: str | Path | None, recipe: Recipe) -> str | Pa
         UsageError, WeightsError, EnvironmentProblem: as of `find_weights`.
     """
     if weights is None:
-        return SHIPPED_WEIGHTS.get(recipe.depth)
+        return DEFAULT.get(recipe.depth)
     return weights if weights == NOISE else find_weights(weights)
 
 
@@ -157,6 +154,16 @@ def start_from_model(
     inflate_from(
         net, trained.state_dict(), new_classifiers=other_classes, temporal_init=temporal_init
     )
+
+
+@torch.no_grad()
+def blend(net: STResNet, first: Mapping[str, Tensor], part: float) -> None:
+    """Go back towards the first weights: leave the network at `part` of the way that it went.
+
+    Source: Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022, Eq. 1.
+    """
+    for name, last in net.state_dict().items():
+        last.copy_(first[name].to(last).lerp(last, part))
 
 
 def take_other_stream(net: STResNet, recipe: Recipe, phase: Phase, out: Path) -> None:

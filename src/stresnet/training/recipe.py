@@ -61,6 +61,8 @@ class Phase:
             residuals, which are new in the joint phases, as a multiple of theirs.
         cosine: whether each of these rates is a peak, reached after a tenth of its iterations and
             left along half a cosine towards 0, or is constant, as in the paper.
+        blend: where the network ends on the straight line from its first weights, 0, to its last,
+            1. Anything less than 1 (Wortsman et al. 2022, ours) needs fixed norms.
         shared_tau: whether tau is drawn once a normalisation group, as in the released code, or
             once a video.
 
@@ -82,6 +84,7 @@ class Phase:
     learns: Literal["all", "classifier"] = "all"
     fixed_norms: bool = False
     pretrained_rate: float = 1.0
+    blend: float = 1.0
 
     def __post_init__(self) -> None:
         _require_types(self)
@@ -90,6 +93,11 @@ class Phase:
             raise UsageError(
                 f"schedule of {self.name} is {self.schedule}, "
                 f"expected (rate above 0, {self.unit}), one or more"
+            )
+        if self.blend > 1 or (self.blend < 1 and not self.fixed_norms):
+            raise UsageError(
+                f"blend of {self.name} is {self.blend}, expected from 0 to 1, "
+                "and 1 unless norms are fixed"
             )
         lowest, highest = self.tau
         if not 1 <= lowest <= highest:

@@ -183,6 +183,7 @@ QUICK = Recipe(
             unit="epochs",
             fixed_norms=True,
             pretrained_rate=0.1,
+            blend=0.7,
             cosine=True,
             batch=8,
             norm_group=8,
@@ -197,6 +198,7 @@ QUICK = Recipe(
             unit="epochs",
             fixed_norms=True,
             pretrained_rate=0.1,
+            blend=0.7,
             cosine=True,
             batch=8,
             norm_group=4,
@@ -212,7 +214,7 @@ QUICK = Recipe(
 # The same with the paper's whole ResNet-50; of this, only the motion stream has run (docs/log.md).
 #   stresnet train FOLDER --recipe quick-resnet50
 # --------------------------------------------------------------------------------------------
-QUICK_RESNET50 = replace(QUICK, name="quick-resnet50", depth=50)
+QUICK_RESNET50 = replace(QUICK, name="quick-resnet50", depth=50, input_size=224, short_side=256)
 
 RECIPES = {recipe.name: recipe for recipe in (PAPER, RELEASED_CODE, QUICK, QUICK_RESNET50)}
 

@@ -14,6 +14,7 @@ chosen on training videos kept back for that (`choice.py`), never on test videos
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
@@ -33,6 +34,7 @@ from stresnet.training.choice import recommend
 from stresnet.training.distributed import distributed_context
 from stresnet.training.initialisation import (
     NETWORK_OF,
+    blend,
     initialise,
     network,
     take_other_stream,
@@ -171,11 +173,14 @@ def train(
             take_other_stream(net, job.recipe, phase, out)
             if context.is_first:
                 logger.info(f"{phase.name}: {phase.iterations} iterations of {phase.batch} videos")
+            first = copy.deepcopy(net.state_dict()) if phase.blend < 1 else {}
             dataset = job.samples(phase, trained)
             run = PhaseRun(job.recipe, phase, dataset, out, fingerprint, seed, context, execution)
             group = f"a step of {phase.norm_group} videos at a time"
             with gpu_errors(context.device, group, lower="--recompute"):
                 train_phase(net, run)
+            if first:
+                blend(net, first, phase.blend)
             folder = out / NETWORK_OF[phase.name]
             if context.is_first:
                 net.save_pretrained(
