@@ -135,7 +135,7 @@ RELEASED_CODE = replace(
 #   clips by heart;
 # - the joint networks start where the two streams stand (identity temporal filters, factors of the
 #   motion residuals from 0); what the streams have learned moves at a tenth of the rate of what is
-#   new, with fixed norms.
+#   new, with fixed norms; in the end they go back by 0.3 of the way.
 #   stresnet train FOLDER
 # Accuracy: docs/results.md. Cost: `--dry-run`.
 # --------------------------------------------------------------------------------------------
@@ -211,7 +211,8 @@ QUICK = Recipe(
 )
 
 # --------------------------------------------------------------------------------------------
-# The same with the paper's whole ResNet-50; of this, only the motion stream has run (docs/log.md).
+# The same with the paper's whole ResNet-50, at the paper's size: five times the work, and far better
+# where pictures tell much (docs/results.md).
 #   stresnet train FOLDER --recipe quick-resnet50
 # --------------------------------------------------------------------------------------------
 QUICK_RESNET50 = replace(QUICK, name="quick-resnet50", depth=50, input_size=224, short_side=256)
