@@ -262,13 +262,13 @@ def test_pickles_are_not_fetched(asked: list[dict[str, Any]]) -> None:
 def test_pushed_is_what_the_network_carries(
     net: STResNet, uploaded: list[tuple[str, dict[str, Any]]], tmp_path: Path
 ) -> None:
-    address = net.push_to_hub("someone/fights", half=True, token="hf_x")
+    address = net.push_to_hub("someone/fights", bits=16, token="hf_x")
     assert address == "https://hub/commit/1"
     (_, login), (made, repository), (pushed, upload) = uploaded
     assert login == {"token": "hf_x"}
     assert (made, pushed) == ("create_repo", "upload_folder")
     assert repository == {"repo_id": "someone/fights", "private": True, "exist_ok": True}
-    net.save_pretrained(tmp_path / "same", half=True)
+    net.save_pretrained(tmp_path / "same", bits=16)
     assert upload.pop("files") == {
         path.name: path.read_bytes() for path in (tmp_path / "same").iterdir()
     }

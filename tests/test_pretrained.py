@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from stresnet.errors import UsageError, WeightsError
 from stresnet.model import STResNet, load_model
+from stresnet.model.model_folder import Bits
 from stresnet.prediction.live_labels import live
 from stresnet.prediction.recognise import predict, timeline
 
@@ -26,9 +27,9 @@ def network() -> STResNet:
     return net
 
 
-def save(net: STResNet, folder: Path, *, half: bool = False) -> None:
+def save(net: STResNet, folder: Path, *, bits: Bits = 32) -> None:
     net.save_pretrained(
-        folder, class_names=NAMES, preparation=PREPARATION, card="# A card\n", half=half
+        folder, class_names=NAMES, preparation=PREPARATION, card="# A card\n", bits=bits
     )
 
 
@@ -94,7 +95,7 @@ def test_the_folder_holds_three_files(folder: Path) -> None:
 def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path: Path) -> None:
     net = network()
     save(net, tmp_path / "full")
-    save(net, tmp_path / "half", half=True)
+    save(net, tmp_path / "half", bits=16)
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("half", "full")]
     assert 0.5 < sizes[0] / sizes[1] < 0.52
     loaded = load_model(tmp_path / "half").state_dict()
@@ -102,6 +103,23 @@ def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path: Path) -> 
         expected = tensor.half().float() if tensor.ndim > 1 else tensor
         assert loaded[name].dtype == torch.float32
         assert torch.equal(loaded[name], expected)
+
+
+def test_8_bits_quarter_the_file_and_load_as_float32(tmp_path: Path) -> None:
+    net = network()
+    net.motion.conv1.weight.data[0] = 0
+    save(net, tmp_path / "full")
+    save(net, tmp_path / "8", bits=8)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("8", "full")]
+    assert 0.25 < sizes[0] / sizes[1] < 0.3
+    loaded = load_model(tmp_path / "8").state_dict()
+    for name, tensor in net.state_dict().items():
+        assert loaded[name].dtype == torch.float32
+        if tensor.ndim == 1:
+            assert torch.equal(loaded[name], tensor)
+        else:
+            rows, errors = tensor.flatten(1), (loaded[name] - tensor).flatten(1)
+            assert (errors.abs().amax(1) <= rows.abs().amax(1) * 0.501 / 127).all()
 
 
 def test_channels_last_networks_are_saved_too(tmp_path: Path) -> None:
@@ -117,12 +135,12 @@ def test_refuses_to_save_wrong_class_names(tmp_path: Path, names: list[str]) -> 
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.parametrize(("value", "half"), [(torch.nan, False), (1e6, True)])
-def test_refuses_to_save_what_is_not_finite(tmp_path: Path, value: float, half: bool) -> None:
+@pytest.mark.parametrize(("value", "bits"), [(torch.nan, 32), (torch.nan, 8), (1e6, 16)])
+def test_refuses_to_save_what_is_not_finite(tmp_path: Path, value: float, bits: Bits) -> None:
     net = network()
     net.motion.conv1.weight.data[0, 0, 0, 0] = value
     with pytest.raises(WeightsError, match=r"motion\.conv1\.weight: not every value is finite"):
-        save(net, tmp_path / "m", half=half)
+        save(net, tmp_path / "m", bits=bits)
     assert not (tmp_path / "m").exists()
 
 

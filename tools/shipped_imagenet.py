@@ -13,11 +13,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
 from safetensors.torch import save_file
 
 from stresnet.files import atomic_write
-from stresnet.model.weight_files import STEP, read_tensors
+from stresnet.model.weight_files import in_8_bits, read_tensors
 
 
 def main() -> None:
@@ -30,10 +29,10 @@ def main() -> None:
     for name, tensor in read_tensors(options.resnet50).items():
         tensor = tensor.float()
         if tensor.ndim == 4:
-            step = tensor.abs().amax((1, 2, 3), keepdim=True) / 127
-            whole = (tensor / step).round()
+            stored = in_8_bits(name, tensor)
+            whole, step = stored.values()
             lost.append(float((whole * step - tensor).norm() / tensor.norm()))
-            rounded |= {name: whole.to(torch.int8), name + STEP: step}
+            rounded |= stored
         elif not name.startswith("fc."):
             rounded[name] = tensor
     with atomic_write(options.out) as partial:

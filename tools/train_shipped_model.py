@@ -7,7 +7,7 @@ python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--network two_stream] [-
 2. train on all clips (their list is written beside FOLDS_CSV); or, with --ships FOLD, take the
    network that has that fold kept out
 3. evaluate the networks of step 1, each on its fold
-4. write OUT/model: the network of step 2 in float16, its scores calibrated on those of step 3, and
+4. write OUT/model: the network of step 2 in 8 bits, its scores calibrated on those of step 3, and
    a card with the accuracies of step 3
 
 Safe to interrupt: the same command resumes. The model goes to src/stresnet/assets/models/NAME.
@@ -90,7 +90,7 @@ def main() -> None:
         class_names=net.class_names,
         preparation=net.preparation,
         card=net.card + measured(comparison, options.name, kept_out, temperature),
-        half=True,
+        bits=8,
     )
 
 

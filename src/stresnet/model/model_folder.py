@@ -14,17 +14,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors.torch import save_file
 from torch import Tensor
 
 from stresnet.errors import UsageError, WeightsError
 from stresnet.files import atomic_write
-from stresnet.model.weight_files import read_tensors
+from stresnet.model.weight_files import in_8_bits, read_tensors
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT = 1
+Bits = Literal[32, 16, 8]
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ class ModelFolder:
     timeline: dict[str, Any] = field(default_factory=dict)
 
 
-def write_model_folder(folder: Path, model: ModelFolder, *, half: bool) -> None:
+def write_model_folder(folder: Path, model: ModelFolder, *, bits: Bits) -> None:
     """Write the three files, each whole or not at all.
 
     Args:
-        half: store filters in half precision. Vectors (BatchNorm's and biases), which are small and
+        bits: of each number in filters. Vectors (BatchNorm's and biases), which are small and
             sensitive, stay as they are.
 
     Raises:
@@ -67,7 +68,9 @@ def write_model_folder(folder: Path, model: ModelFolder, *, half: bool) -> None:
             f"expected {expected} different names",
             remedy="give one name for each logit, in their order",
         )
-    stored = {name: _stored(name, tensor, half) for name, tensor in model.state.items()}
+    stored: dict[str, Tensor] = {}
+    for name, tensor in model.state.items():
+        stored |= _stored(name, tensor, bits)
     config = {
         "format": FORMAT,
         "architecture": dict(model.architecture),
@@ -98,16 +101,16 @@ def write_timeline_settings(folder: Path, timeline: dict[str, Any]) -> None:
         path.write_text(text + "\n", encoding="utf-8")
 
 
-def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
+def _stored(name: str, tensor: Tensor, bits: Bits) -> dict[str, Tensor]:
     tensor = tensor.detach().cpu().contiguous()
-    if half and tensor.ndim > 1:
+    if bits == 16 and tensor.ndim > 1:
         tensor = tensor.half()
     if not tensor.isfinite().all():
         raise WeightsError(
-            f"{name}: not every value is finite" + (" in half precision" if half else ""),
-            remedy="use an earlier checkpoint" + (", or save with half=False" if half else ""),
+            f"{name}: not every value is finite" + (" in 16 bits" if bits == 16 else ""),
+            remedy="use an earlier checkpoint" + (", or save with bits=32" if bits == 16 else ""),
         )
-    return tensor
+    return in_8_bits(name, tensor) if bits == 8 and tensor.ndim > 1 else {name: tensor}
 
 
 def read_model_folder(folder: Path) -> ModelFolder:

@@ -26,6 +26,7 @@ from stresnet.model.lookup import find_model
 from stresnet.model.model_folder import (
     CONFIG,
     WEIGHTS,
+    Bits,
     ModelFolder,
     read_model_folder,
     write_model_folder,
@@ -248,7 +249,7 @@ class STResNet(nn.Module):
         class_names: Sequence[str] | None = None,
         preparation: dict[str, Any] | None = None,
         card: str | None = None,
-        half: bool = False,
+        bits: Bits = 32,
     ) -> None:
         """Write a model folder, which `from_pretrained` reads.
 
@@ -259,11 +260,12 @@ class STResNet(nn.Module):
             class_names: K different names, in the order of the logits.
             preparation: how videos become this network's input (frame size, flow, quantisation).
             card: README.md: data, recipe, measured accuracy.
-            half: store convolutions and classifiers in half precision (half the file).
+            bits: of each number in convolutions and classifiers: 32, as they are; 16, half of the
+                file; or 8, a quarter of it (`in_8_bits`).
 
         Raises:
             UsageError: class_names are not K different names.
-            WeightsError: a weight is not finite (in half precision, if asked).
+            WeightsError: a weight is not finite (in 16 bits, if asked).
             EnvironmentProblem: the folder cannot be written.
         """
         model = ModelFolder(
@@ -274,7 +276,7 @@ class STResNet(nn.Module):
             card=self.card if card is None else card,
             timeline=self.timeline,
         )
-        write_model_folder(Path(folder), model, half=half)
+        write_model_folder(Path(folder), model, bits=bits)
 
     def push_to_hub(
         self,
@@ -282,7 +284,7 @@ class STResNet(nn.Module):
         *,
         private: bool = True,
         token: str | bool | None = None,
-        half: bool = False,
+        bits: Bits = 32,
     ) -> str:
         """Upload the network, with its class names and its card, to the Hugging Face hub.
 
@@ -292,19 +294,19 @@ class STResNet(nn.Module):
             repo_id: "OWNER/NAME"; created if it does not exist.
             private: whether a repository that is created is private.
             token: for the hub; None is the one of `hf auth login`.
-            half: as in `save_pretrained`.
+            bits: as in `save_pretrained`.
 
         Returns:
             The URL of the commit.
 
         Raises:
             UsageError: `repo_id` is not of that form, or `class_names` are not K different names.
-            WeightsError: a weight is not finite (in half precision, if asked).
+            WeightsError: a weight is not finite (in 16 bits, if asked).
             EnvironmentProblem: huggingface_hub is not installed, or the hub refuses or cannot be
                 reached.
         """
         with TemporaryDirectory(prefix="stresnet-") as folder:
-            self.save_pretrained(folder, half=half)
+            self.save_pretrained(folder, bits=bits)
             return push_folder(Path(folder), repo_id, private=private, token=token)
 
 

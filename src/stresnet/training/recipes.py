@@ -211,8 +211,8 @@ QUICK = Recipe(
 )
 
 # --------------------------------------------------------------------------------------------
-# The same with the paper's whole ResNet-50, at the paper's size: five times the work, and far better
-# where pictures tell much (docs/results.md).
+# The same with the paper's whole ResNet-50, at the paper's size: five times the work, and far
+# better where pictures tell much (docs/results.md).
 #   stresnet train FOLDER --recipe quick-resnet50
 # --------------------------------------------------------------------------------------------
 QUICK_RESNET50 = replace(QUICK, name="quick-resnet50", depth=50, input_size=224, short_side=256)
