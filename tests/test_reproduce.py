@@ -35,7 +35,7 @@ from stresnet.reproduction import (
     third_table,
 )
 from stresnet.training import loop
-from stresnet.training.recipes import QUICK, RECIPES
+from stresnet.training.recipes import PAPER, QUICK, RECIPES
 from stresnet.training.run import train
 from stresnet.training.runtime import Execution
 from tiny_data import CLASSES, toy_video
@@ -336,8 +336,8 @@ def test_what_cannot_be_reproduced_is_refused_at_once(root: Path, tmp_path: Path
             job(root, tmp_path, splits=splits)
     with pytest.raises(UsageError, match="no recipe 'papers'"):
         job(root, tmp_path, recipe="papers")
-    with pytest.raises(UsageError, match=r"ResNet-50 starts from ImageNet weights.*--weights"):
-        reproduce(job(root, tmp_path, recipe="paper"))
+    with pytest.raises(UsageError, match=r"ResNet-101 starts from ImageNet weights.*--weights"):
+        reproduce(job(root, tmp_path, recipe=replace(PAPER, depth=101)))
     with pytest.raises(DatasetError, match=r"holds no official lists of HMDB51\."):
         reproduce(replace(job(root, tmp_path), benchmark="hmdb51"))
     with pytest.raises(DatasetError, match="no such folder"):

@@ -32,6 +32,8 @@ for number in ending_signals():  # one that comes after training has stopped end
 try:
     trained(make_run(items, Path({out!r}), phase, workers=2))
 except Interrupted as stopped:
+    for number in ending_signals():  # Python takes its own handlers away before it ends
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(stopped.exit_code)
 """
 
