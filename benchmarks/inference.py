@@ -38,9 +38,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stresnet.data.loading.dataset import Chunks, testing_chunks
 from stresnet.data.prepare.one import prepare_video
+from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.video.decode import iter_frames
 from stresnet.exporting import FORMATS, captured
-from stresnet.flow import AUTHORS, grey
+from stresnet.flow import grey
 from stresnet.inference import InferenceNetwork
 from stresnet.memory import keep_memory
 from stresnet.model import STResNet, load_model
@@ -229,7 +230,13 @@ def whole_prediction(options: argparse.Namespace) -> None:
     """A fresh process of ours; OpenCV's TV-L1 and the eager network on the same video."""
     net = load_model(options.model)
     with tempfile.TemporaryDirectory() as scratch:
-        stored = prepare_video(options.predict, Path(scratch) / "video.zip", threads=2)
+        stored = prepare_video(
+            options.predict,
+            Path(scratch) / "video.zip",
+            parameters=flow_parameters(net.preparation),
+            short_side=short_side(net.preparation),
+            threads=2,
+        )
         seen = testing_chunks(stored, size=net.config["input_size"])
     ways = {
         "ours, fp32": lambda: fresh_process(options, bf16=False),
@@ -245,11 +252,16 @@ def whole_prediction(options: argparse.Namespace) -> None:
 
 
 def plain_prediction(options: argparse.Namespace, net: STResNet, seen: Chunks) -> float:
-    """Seconds of decoding, OpenCV's flow and the eager network, which sees `seen`, one by one."""
+    """Seconds of decoding, OpenCV's flow and the eager network, which sees `seen`, one by one.
+
+    Frames and parameters of the flow are those that the network was made for.
+    """
     began = time.perf_counter()
-    greys = grey(np.stack([frame.image for frame in iter_frames(options.predict)]))
+    frames = iter_frames(options.predict, short_side=short_side(net.preparation))
+    greys = grey(np.stack([frame.image for frame in frames]))
     decoding = time.perf_counter() - began
-    solve, pairs = opencv_solver(AUTHORS), list(pairwise(greys))[::PAIRS_TIMED]
+    solve = opencv_solver(flow_parameters(net.preparation))
+    pairs = list(pairwise(greys))[::PAIRS_TIMED]
     cv2.setNumThreads(options.threads)
     began = time.perf_counter()
     for pair in pairs:
