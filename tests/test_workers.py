@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import os
 import signal
 import subprocess
@@ -47,6 +48,20 @@ def test_what_kills_a_worker_costs_one_job(workers: int) -> None:
     assert isinstance(outcomes[4], VideoError)
     assert outcomes[4].remedy == "five"
     assert str(outcomes[5]) == "ZeroDivisionError: nought"
+
+
+def be_ended_in_a_callback(seconds: float) -> None:
+    """Python drops what is raised there, as numba's compiler has it."""
+    ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), signal.SIGTERM))()
+    time.sleep(seconds)
+
+
+def test_a_signal_in_a_library_s_callback_ends_a_worker(capfd: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    ((_, outcome),) = map_in_processes(be_ended_in_a_callback, {0: 60.0}, workers=1)
+    assert time.monotonic() - began < 30
+    assert "died (exit code 143)" in str(outcome)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def mark(path: Path) -> None:

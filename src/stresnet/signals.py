@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 
 # Ctrl-C; `kill`, `timeout` and schedulers; a terminal that is closed; warnings that schedulers send
 # before they kill. Not every system has all of them.
@@ -16,3 +18,9 @@ def ending_signals() -> tuple[signal.Signals, ...]:
     """
     known = (signal.Signals[name] for name in _NAMES if hasattr(signal, name))
     return tuple(number for number in known if signal.getsignal(number) is not signal.SIG_IGN)
+
+
+def send_later(number: int) -> None:
+    """Send this process a signal in a moment, from a thread of its own: it came at a bad one."""
+    time.sleep(0.05)
+    os.kill(os.getpid(), number)

@@ -11,6 +11,7 @@ processes, as `stresnet.cluster`, needs no more than to yield the same pairs.
 
 from __future__ import annotations
 
+import _thread
 import csv
 import multiprocessing
 import os
@@ -32,7 +33,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from stresnet.errors import EnvironmentProblem, JobError, StresnetError, UsageError
 from stresnet.files import atomic_write, inert_cell
 from stresnet.progress import OnProgress, Progress, silent
-from stresnet.signals import ending_signals
+from stresnet.signals import ending_signals, send_later
 
 Name = TypeVar("Name", bound=Hashable)
 Job = TypeVar("Job")
@@ -395,6 +396,7 @@ def _work(line: Line, function: Callable[[Any], Any], number: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     for ending in ending_signals():
         signal.signal(ending, _end)
+    sys.unraisablehook = _end_again
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _home, _number = line, number
     with suppress(EOFError, ConnectionError):  # the parent is dead
@@ -415,6 +417,17 @@ def _end(number: int, frame: FrameType | None) -> None:
         # Not by SIG_IGN: Python reports a signal as an error that came just before.
         signal.signal(ending, _heard)
     sys.exit(128 + number)
+
+
+def _end_again(unraisable: Any) -> None:
+    """End once more, where Python dropped the exception of `_end`, as in a library's callback."""
+    ended = unraisable.exc_value
+    if not isinstance(ended, SystemExit) or not isinstance(ended.code, int):
+        sys.__unraisablehook__(unraisable)
+        return
+    for ending in ending_signals():
+        signal.signal(ending, _end)
+    _thread.start_new_thread(send_later, (ended.code - 128,))
 
 
 def _heard(number: int, frame: FrameType | None) -> None:

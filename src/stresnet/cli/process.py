@@ -14,7 +14,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from stresnet.signals import ending_signals
+from stresnet.signals import ending_signals, send_later
 
 STOP_SECONDS = 8.0  # from a signal to the end, whatever hangs; what is unwound takes less
 IMPORTS = "<frozen importlib._bootstrap>"  # the file of the frames that import
@@ -73,7 +73,7 @@ class Stop:
             # Not by `threading`, one of whose locks the main thread may hold now.
             _thread.start_new_thread(_end_in_time, (128 + number,))
         if _is_importing(frame):  # torch's C++ aborts the process if an import in it is left
-            _thread.start_new_thread(_send_later, (number,))
+            _thread.start_new_thread(send_later, (number,))
             return
         self.number = number
         if number == signal.SIGINT:
@@ -87,7 +87,7 @@ class Stop:
             sys.__unraisablehook__(unraisable)
             return
         self.number = None
-        _thread.start_new_thread(_send_later, (number,))
+        _thread.start_new_thread(send_later, (number,))
 
 
 def _ignore() -> None:
@@ -105,11 +105,6 @@ def _is_importing(frame: FrameType | None) -> bool:
     while frame is not None and frame.f_code.co_filename != IMPORTS:
         frame = frame.f_back
     return frame is not None
-
-
-def _send_later(number: int) -> None:
-    time.sleep(0.05)
-    os.kill(os.getpid(), number)
 
 
 class Heedless:
