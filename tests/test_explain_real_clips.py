@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from stresnet.data.prepare.one import prepare_video
+from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.store.reader import NO_MOTION, StoredVideo
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.explanation import explain
@@ -42,7 +43,12 @@ class Covered:
 def test_the_strongest_place_is_missed_most_and_weights_matter(tmp_path):
     with as_file(files("stresnet") / "assets") as assets:
         net = load_model("fight")
-        video = prepare_video(assets / "clips" / "fight" / "fi070.mp4", tmp_path / "clip.zip")
+        video = prepare_video(
+            assets / "clips" / "fight" / "fi070.mp4",
+            tmp_path / "clip.zip",
+            parameters=flow_parameters(net.preparation),
+            short_side=short_side(net.preparation),
+        )
     found = explain(net, video, intervals=0)
     assert found.label == "fight"
     assert abs(found.residual) < 1e-4
