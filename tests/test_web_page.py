@@ -122,7 +122,7 @@ def test_the_page(tmp_path):
             browser.wait(f"document.getElementById('player').src.endsWith('{view}.mp4')")
             browser.wait("document.getElementById('player').videoWidth > 0")
             heights.append(browser.ask("document.getElementById('player').videoHeight"))
-        assert heights[0] == 256 < heights[1]  # attention has lanes below
+        assert heights[0] == 128 < heights[1]  # attention has lanes below
 
         # The timeline: a segment's button goes to its start, the slider by arrow keys.
         browser.ask("document.getElementById('player').pause()")
