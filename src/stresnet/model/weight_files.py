@@ -73,11 +73,13 @@ def in_8_bits(name: str, tensor: Tensor) -> Tensors:
 
 def _read_safetensors(path: Path) -> Tensors:
     tensors = load_file(path)
-    return {
-        name: tensor * tensors[name + STEP] if name + STEP in tensors else tensor
+    multiplied = {
+        name: tensor * tensors[name + STEP]
         for name, tensor in tensors.items()
-        if not name.endswith(STEP)
+        if tensor.dtype == torch.int8 and name + STEP in tensors
     }
+    others = {n: each for n, each in tensors.items() if n.removesuffix(STEP) not in multiplied}
+    return others | multiplied
 
 
 def _read_torch(path: Path) -> Tensors:

@@ -20,7 +20,7 @@ from stresnet.training.recipe import Phase, Recipe
 ASSETS = Path(__file__).parents[1] / "assets"
 RESNET50 = ASSETS / "resnet50_imagenet.safetensors"  # tools/shipped_imagenet.py
 NOISE = "none"  # given as weights: random filters, on purpose
-DEFAULT: dict[Depth, Path | str] = {50: RESNET50, "small": RESNET50, "tiny": NOISE}
+DEFAULT_WEIGHTS: dict[Depth, Path | str] = {50: RESNET50, "small": RESNET50, "tiny": NOISE}
 NETWORK_OF = {  # phase -> the model folder that holds its result
     "motion": "two_stream",
     "appearance": "two_stream",
@@ -64,7 +64,7 @@ def find_initial_weights(weights: str | Path | None, recipe: Recipe) -> str | Pa
         UsageError, WeightsError, EnvironmentProblem: as of `find_weights`.
     """
     if weights is None:
-        return DEFAULT.get(recipe.depth)
+        return DEFAULT_WEIGHTS.get(recipe.depth)
     return weights if weights == NOISE else find_weights(weights)
 
 
