@@ -2,6 +2,7 @@
 
     python benchmarks/ablations.py DATA OUT --folds 1,2 --seeds 3 [--recipe quick]
         [--weights RESNET50] [--variants paper | NAME,NAME,...] [--store STORE]
+        [--phases st_resnet] [--protocol quick]
 
 The variants `paper` are the ablations of sections 3.2 to 4.1. They concern the joint phases alone,
 so those of one seed start from the same two streams. Rerun to resume. At the end, and whenever it
@@ -24,6 +25,7 @@ from stresnet.data.store.location import default_store
 from stresnet.errors import StresnetError, UsageError
 from stresnet.evaluation.comparison import ROWS
 from stresnet.evaluation.evaluate import evaluate
+from stresnet.evaluation.protocols import protocols_named
 from stresnet.training.recipe import PhaseName, Recipe
 from stresnet.training.recipes import recipe_named
 from stresnet.training.run import train
@@ -80,6 +82,8 @@ def main() -> None:
     parser.add_argument("--weights", help="an ImageNet ResNet, as for stresnet train")
     parser.add_argument("--variants", default="paper", help="paper, or names")
     parser.add_argument("--store", type=Path, help="default: as of `stresnet train`")
+    parser.add_argument("--phases", default=",".join(JOINT), help="joint phases to run")
+    parser.add_argument("--protocol", default="paper")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # training's progress
@@ -91,6 +95,8 @@ def main() -> None:
             fold=fold,
             weights=options.weights,
             store=options.store or default_store(options.data),
+            phases=tuple(options.phases.split(",")),
+            protocol=options.protocol,
             workers=options.workers,
         )
         for fold in options.folds
@@ -134,6 +140,8 @@ class Study:
     fold: int | None
     weights: str | Path | None
     store: Path
+    phases: Sequence[PhaseName] = JOINT
+    protocol: str = "paper"
     workers: int = 1
 
     def accuracies(self, name: str, variant: Variant, seed: int) -> Accuracies:
@@ -141,14 +149,18 @@ class Study:
         run = self.out / f"{name.replace(' ', '-')}-{seed}"
         streams = self.out / f"two-stream-{seed}"
         two_stream = self._trained(streams, self.recipe, STREAMS, self.weights, seed)
-        self._trained(run, variant.change(self.recipe), JOINT, two_stream, seed)
-        folders = [two_stream, run / "st_resnet", run / "st_resnet_star"]
+        self._trained(run, variant.change(self.recipe), self.phases, two_stream, seed)
+        folders = [two_stream, *(run / phase for phase in self.phases)]
         found = {
             (folder.name, row): accuracy
             for folder in folders
             for row, accuracy in self._tested(folder).items()
         }
-        fused = ", ".join(f"{NETWORKS[n]} {found[n, 'fused']:.1f} %" for n in NETWORKS)
+        fused = ", ".join(
+            f"{NETWORKS[name]} {accuracy:.1f} %"
+            for (name, row), accuracy in found.items()
+            if row == "fused"
+        )
         where = "" if self.fold is None else f", fold {self.fold}"
         print(f"{name}, seed {seed}{where}: {fused}", file=sys.stderr)
         return found
@@ -175,7 +187,13 @@ class Study:
 
     def _tested(self, folder: Path) -> dict[str, float]:
         found = evaluate(
-            folder, self.data, fold=self.fold, store=self.store, out=folder.parent, precision="fp32"
+            folder,
+            self.data,
+            fold=self.fold,
+            store=self.store,
+            protocols=protocols_named([self.protocol]),
+            out=folder.parent,
+            precision="fp32",
         )
         return {row: 100 * found.accuracy(row) for row in ROWS}
 
@@ -187,7 +205,7 @@ def mean(folds: Sequence[Accuracies]) -> Accuracies:
 
 def table(found: Mapping[str, Sequence[Accuracies]]) -> str:
     """Rows of a table for Markdown, one a variant."""
-    columns = [(network, row) for network in NETWORKS for row in ROWS]
+    columns = list(next(iter(found.values()))[0])
     titles = [f"{NETWORKS[network]}, {row}" for network, row in columns]
     lines = [["variant", *titles], ["---"] * (1 + len(columns))]
     for name, seeds in found.items():

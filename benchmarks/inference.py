@@ -36,10 +36,11 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from stresnet.data.loading.dataset import Chunks, testing_chunks
+from stresnet.data.loading.dataset import Chunks
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.video.decode import iter_frames
+from stresnet.evaluation.protocols import protocols_named, views
 from stresnet.exporting import FORMATS, captured
 from stresnet.flow import grey
 from stresnet.inference import InferenceNetwork
@@ -70,6 +71,7 @@ def main() -> None:
     parser.add_argument("--engines", nargs="*", default=["onnx", "openvino"], choices=ENGINES)
     parser.add_argument("--predict", type=Path, metavar="VIDEO")
     parser.add_argument("--model", default=SHIPPED_MODEL, help="for --predict")
+    parser.add_argument("--protocol", default="quick", help="for --predict")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_grad_enabled(False)
@@ -237,7 +239,8 @@ def whole_prediction(options: argparse.Namespace) -> None:
             short_side=short_side(net.preparation),
             threads=2,
         )
-        seen = testing_chunks(stored, size=net.config["input_size"])
+        (protocol,) = protocols_named([options.protocol])
+        seen = list(views(stored, protocol, size=net.config["input_size"]))
     ways = {
         "ours, fp32": lambda: fresh_process(options, bf16=False),
         "ours, bf16": lambda: fresh_process(options, bf16=True),
@@ -251,7 +254,7 @@ def whole_prediction(options: argparse.Namespace) -> None:
               f"{best['plain'] / seconds:.1f} times as long")  # fmt: skip
 
 
-def plain_prediction(options: argparse.Namespace, net: STResNet, seen: Chunks) -> float:
+def plain_prediction(options: argparse.Namespace, net: STResNet, seen: list[Chunks]) -> float:
     """Seconds of decoding, OpenCV's flow and the eager network, which sees `seen`, one by one.
 
     Frames and parameters of the flow are those that the network was made for.
@@ -268,7 +271,7 @@ def plain_prediction(options: argparse.Namespace, net: STResNet, seen: Chunks) -
         solve(np.stack(pair))
     flow = (time.perf_counter() - began) * (len(greys) - 1) / len(pairs)
     began = time.perf_counter()
-    for view in (seen, seen.mirrored()):
+    for view in seen:
         net(view.rgb[None], view.flow[None])
     scoring = time.perf_counter() - began
     print(f"plain: decoding {decoding:.1f} s, flow {flow:.1f} s, network {scoring:.1f} s")
@@ -280,6 +283,7 @@ def fresh_process(options: argparse.Namespace, *, bf16: bool) -> float:
     stresnet = Path(sys.executable).with_name("stresnet")
     command = [stresnet, "predict", options.model, options.predict, "--whole", "--json"]
     command += ["--threads", str(options.threads), "--precision", "bf16" if bf16 else "fp32"]
+    command += ["--protocol", options.protocol]
     began = time.perf_counter()
     watched = [sys.executable, "-S", "-c", WATCHED, *command]
     told = subprocess.run(watched, stdout=subprocess.PIPE, check=True).stdout

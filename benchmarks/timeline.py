@@ -26,8 +26,6 @@ from stresnet.data.splits.split import VideoItem
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.encode import video_writer
 from stresnet.drawing import resized
-from stresnet.evaluation.protocols import PAPER, QUICK
-from stresnet.flow import FAST
 from stresnet.model import load_model
 from stresnet.prediction.recognise import predict, timeline
 from stresnet.prediction.result import Timeline, TimelineSettings
@@ -59,15 +57,13 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--fold", type=int, default=1, help="the fold not trained on")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--fast", action="store_true", help="FAST flow, 8 chunks, no mirror")
+    parser.add_argument("--protocol", default="quick")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     net = load_model(given.model)
     items = open_dataset(given.data, fold=given.fold).test
-    looked = {"protocol": PAPER, "precision": "bf16", "threads": given.threads}
-    if given.fast:
-        looked |= {"flow": FAST, "protocol": QUICK}
+    looked = {"protocol": given.protocol, "precision": "bf16", "threads": given.threads}
     labels = {item.path: predict(net, item.path, **looked).label for item in items}
     made: list[tuple[Timeline, list[Span]]] = []
     by_hand: list[tuple[list[Span], list[Span]]] = []

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from stresnet.data.video.encode import video_writer
-from stresnet.flow import FAST
 from stresnet.model import load_model
 from stresnet.prediction.recognise import timeline
 from stresnet.prediction.result import TimelineSettings
@@ -49,7 +48,7 @@ def main() -> None:
                 shown += max(round((progress.total or 0) / 12), 1)
 
         settings = TimelineSettings(stride=given.stride)
-        found = timeline(net, video, settings, flow=FAST, protocol="quick", on_progress=on_progress)
+        found = timeline(net, video, settings, on_progress=on_progress)
     print(
         f"{found.duration / 60:.1f} min at {given.fps} frames/s, {len(found.times)} windows: peak "
         f"{peak():.0f} MB, {time.monotonic() - began:.0f} s, {torch.get_num_threads()} threads"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from stresnet.errors import UsageError
+from stresnet.evaluation.protocols import QUICK as QUICK_PROTOCOL
 from stresnet.training.initialisation import network
 from stresnet.training.recipes import QUICK, Recipe
 
@@ -89,18 +90,21 @@ def test_folds_are_averaged_before_seeds(
 
     def train(data: Path, run: Path, *, fold: int, phases: Any, **_: Any) -> Path:
         folds.add((run.parent.name, fold))
+        assert phases in (study.STREAMS, ("st_resnet",))
         return run / "two_stream"
 
-    def evaluate(model: Path, *_: object, fold: int, **__: object) -> SimpleNamespace:
+    def evaluate(model: Path, *_: object, fold: int, protocols: Any, **__: object) -> Any:
+        assert protocols == (QUICK_PROTOCOL,)
         return SimpleNamespace(accuracy=lambda row: 0.5 if fold == 1 else 0.7)
 
     monkeypatch.setattr(study, "train", train)
     monkeypatch.setattr(study, "evaluate", evaluate)
     wanted = ["--folds", "1,3", "--seeds", "2", "--variants", "direct"]
+    wanted += ["--phases", "st_resnet", "--protocol", "quick"]
     monkeypatch.setattr(sys, "argv", ["", "data", str(tmp_path), *wanted])
     study.main()
     assert folds == {("fold-1", 1), ("fold-3", 3)}
-    assert capsys.readouterr().out.splitlines()[-1] == "| direct " + "| 60.0 ± 0.0 " * 9 + "|"
+    assert capsys.readouterr().out.splitlines()[-1] == "| direct " + "| 60.0 ± 0.0 " * 6 + "|"
 
 
 def test_unknown_variants_are_refused(study: ModuleType) -> None:

@@ -117,7 +117,7 @@ def test_a_share_of_a_gpu_is_given(two_nodes: Any, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_recognises_and_scores_as_one_machine_does(two_nodes: Any, tmp_path: Path) -> None:
     clips = [ASSETS / "clips" / name for name in ("fight/fi014.mp4", "noFight/nofi018.mp4")]
-    one = RecogniseOne("fight", protocol="quick", device="cpu")
+    one = RecogniseOne("fight", device="cpu")
     recognise_many(one, clips, tmp_path / "here", workers=1)
     data = tmp_path / "data.csv"
     data.write_text(

@@ -19,12 +19,14 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+import stresnet
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.cli.predict import clock
 from stresnet.data.prepare.preparation import preparation
 from stresnet.data.video.decode import Frame
 from stresnet.errors import EnvironmentProblem
+from stresnet.flow import FAST
 from stresnet.model import STResNet
 from stresnet.prediction import recognise
 
@@ -47,6 +49,25 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(world: Path, *arguments: str | Path) -> Result:
     given = ["predict", str(world / "model"), *map(str, arguments), "--threads", "1", "--fast"]
     return CliRunner().invoke(app, given)
+
+
+def test_a_video_is_seen_by_the_protocol_quick_unless_another_is_named(world: Path) -> None:
+    video = world / "videos" / "sub" / "short.mp4"
+    model = world / "model"
+    seen = {
+        name: json.loads(run(world, video, "--json", *asked).stdout)[0]["predictions"][0]["score"]
+        for name, asked in {
+            "default": (),
+            "quick": ("--protocol", "quick"),
+            "paper": ("--protocol", "paper"),
+        }.items()
+    }
+    assert seen["default"] == seen["quick"] != seen["paper"]
+    expected = stresnet.predict(model, video, flow=FAST, protocol="paper")
+    assert seen["paper"] == pytest.approx(expected.score, rel=1e-6)
+    told = run(world, video, "--protocol", "quickly")
+    assert told.exit_code == 2
+    assert "unknown protocol 'quickly'" in told.stderr
 
 
 def test_short_and_long_videos_of_a_folder_and_one_that_is_broken(world: Path) -> None:

@@ -28,7 +28,7 @@ from stresnet.prediction.recognise import recognise_each
 from stresnet.prediction.recogniser import network_on
 from stresnet.prediction.result import Prediction, Timeline
 
-QUICK: dict[str, Any] = {"flow": FAST, "protocol": "quick"}
+FASTER: dict[str, Any] = {"flow": FAST}
 FRAMES = moving_texture(6, 64, 64)  # (N,H,W,3)
 
 
@@ -52,11 +52,11 @@ def net() -> STResNet:
     ids=["arrays", "PIL images", "tensor", "channels second"],
 )
 def test_frames_in_every_form_are_the_same_video(net: STResNet, frames: Any) -> None:
-    expected = stresnet.predict(net, FRAMES, **QUICK)
-    assert stresnet.predict(net, frames, **QUICK) == expected
+    expected = stresnet.predict(net, FRAMES, **FASTER)
+    assert stresnet.predict(net, frames, **FASTER) == expected
     assert (expected.score, expected.device) == (expected.predictions[0].score, "cpu")
     assert expected.as_dict()["precision"] in ("fp32", "bf16")
-    in_time = stresnet.timeline(net, frames, fps=6, **QUICK)
+    in_time = stresnet.timeline(net, frames, fps=6, **FASTER)
     assert in_time.label == expected.label
     assert in_time.as_dict()["device"] == "cpu"
 
@@ -75,7 +75,7 @@ def test_each_input_comes_back_with_its_answer_in_order(net: STResNet, tmp_path:
     path = write_video(tmp_path / "clip.mp4", FRAMES)
     stored = prepare_frames(FRAMES, tmp_path / "stored.zip", fps=25, parameters=FAST)
     inputs = [tmp_path / "gone.mp4", str(path), FRAMES, stored, path]
-    found = list(recognise_each(net, inputs, workers=0, **QUICK))
+    found = list(recognise_each(net, inputs, workers=0, **FASTER))
     assert all(given is back for given, (back, _) in zip(inputs, found, strict=True))
     outcomes = [outcome for _, outcome in found]
     assert isinstance(outcomes[0], VideoError)
@@ -104,11 +104,11 @@ def test_a_timeline_is_for_what_lasts_whatever_the_header_says(
     long = long_without_a_length(tmp_path / "long.mkv")
     short = write_video(tmp_path / "short.mp4", FRAMES)
     settings = stresnet.TimelineSettings(window=4, stride=5)
-    found = recognise_each(net, [short, long, short], settings=settings, workers=workers, **QUICK)
+    found = recognise_each(net, [short, long, short], settings=settings, workers=workers, **FASTER)
     outcomes = [outcome for _, outcome in found]
     assert [type(outcome) for outcome in outcomes] == [Prediction, Timeline, Prediction]
     assert outcomes[1].duration == pytest.approx(14, abs=0.1)
-    ((_, whole),) = recognise_each(net, [long], timeline=False, workers=0, **QUICK)
+    ((_, whole),) = recognise_each(net, [long], timeline=False, workers=0, **FASTER)
     assert isinstance(whole, Prediction)
 
 
@@ -126,15 +126,15 @@ def test_flow_is_computed_where_it_is_looked_at(
     frames = moving_texture(100, 64, 64)
     path = write_video(tmp_path / "clip.mp4", frames)
     whole = one.prepare_video(path, tmp_path / "whole.zip", parameters=FAST)
-    expected = stresnet.predict(net, whole, **QUICK).predictions
+    expected = stresnet.predict(net, whole, **FASTER).predictions
     assert sum(pairs) == 99
     for told in (100, 50, 0):
         pairs.clear()
         monkeypatch.setattr(one, "probe", lambda video, told=told: SimpleNamespace(frames=told))
-        assert stresnet.predict(net, path, **QUICK).predictions == expected
+        assert stresnet.predict(net, path, **FASTER).predictions == expected
         assert (sum(pairs) == 8 * 10) is (told == 100)
     pairs.clear()
-    stresnet.predict(net, frames, **QUICK)
+    stresnet.predict(net, frames, **FASTER)
     assert sum(pairs) == 8 * 10
     partly = one.prepare_video(path, tmp_path / "partly.zip", parameters=FAST, chunks=8)
     with pytest.raises(StoreError, match="flow_fields"):
@@ -157,7 +157,7 @@ def test_videos_are_prepared_as_the_model_was_trained(
         return real(files, **options)
 
     monkeypatch.setattr(recognise, "prepared_ahead", spied)
-    found = stresnet.predict(net, path, protocol="quick")
+    found = stresnet.predict(net, path)
     assert ways[-1] == (own, 128)
     stored = prepare_frames(FRAMES, tmp_path / "a.zip", fps=25, parameters=own, short_side=128)
     assert isinstance(found, Prediction)

@@ -487,7 +487,7 @@ def test_of_long_recordings_only_the_beginning_is_looked_at_to_fit(
     folder: Path, prepared: Path
 ) -> None:
     items = [item for item in open_dataset(folder, recordings=Recordings()).train if item.span]
-    net = recogniser.Recogniser(net_for({}), protocol="quick")
+    net = recogniser.Recogniser(net_for({}))
     scored = evaluating.score_recordings(
         net, items, prepared, TimelineSettings(window=1.0), failures={}, seconds=6.0
     )

@@ -138,7 +138,9 @@ def test_evaluation_and_prediction_agree_bit_for_bit(world: Path) -> None:
     net = load_model(world / "run" / "two_stream")
     net.to(memory_format=torch.channels_last)
     for place, name in enumerate(result.names):
-        told = Recogniser(net).ranking(StoredVideo(store_path(world / "store", name)), name)
+        told = Recogniser(net, protocol="paper").ranking(
+            StoredVideo(store_path(world / "store", name)), name
+        )
         probabilities = torch.from_numpy(result.scores["fused"][place]).double().softmax(0)
         expected = dict(zip(CLASSES, probabilities.tolist(), strict=True))
         assert {each.label: each.score for each in told.predictions} == pytest.approx(

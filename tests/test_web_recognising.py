@@ -26,7 +26,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recogniser(model):
-    return Recogniser(model, protocol="quick")
+    return Recogniser(model)
 
 
 def recognise(recogniser, folder, *, max_seconds=60.0, fast=True, heard=lambda stage, share: None):

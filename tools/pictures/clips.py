@@ -20,7 +20,7 @@ from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.encode import video_writer
 from stresnet.drawing import APPEARANCE, MOTION, WHITE, Colour, Picture, draw_text, resized
 from stresnet.evaluation.metrics import softmax
-from stresnet.flow import FAST, grey, tv_l1
+from stresnet.flow import grey, tv_l1
 from stresnet.flow.colour import to_colour
 from stresnet.prediction.annotated_video import CLASS_COLOURS
 
@@ -132,9 +132,7 @@ def main() -> None:
         with video_writer(video, fps=FPS) as writer:
             for number, frame in enumerate(np.concatenate([frames_of(clip) for clip in SHOWN])):
                 writer.add(frame, number / FPS)
-        timeline = stresnet.timeline(
-            "fight", video, SETTINGS, flow=FAST, protocol="quick"
-        )  # predict --fast
+        timeline = stresnet.timeline("fight", video, SETTINGS)
         draw_recognised(video, timeline)
         draw_flow()
         draw_annotated(video, timeline, scratch)

@@ -126,7 +126,7 @@ def evaluate(
                 background=background,
                 overlap=overlap,
                 store=store,
-                protocol=protocols,
+                protocol=protocols or "quick",
                 device=device,
                 precision=precision,
                 workers=workers,

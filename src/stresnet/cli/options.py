@@ -77,7 +77,7 @@ Fast = Annotated[
     bool,
     typer.Option(
         "--fast",
-        help="Use faster flow, and see 8 chunks of a whole video, not 25 (always on for cameras).",
+        help="Compute coarser flow than the model learned from, in less time (always for cameras).",
     ),
 ]
 Loaders = Annotated[

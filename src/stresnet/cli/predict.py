@@ -129,6 +129,13 @@ def predict(
             rich_help_panel=FILES,
         ),
     ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="What the network sees of a video or a window: quick (8 chunks), paper (25, and "
+            "their mirror images), or another protocol of `evaluate`."
+        ),
+    ] = "quick",
     fast: Fast = False,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -179,7 +186,7 @@ def predict(
         "settings": settings,
         "top_k": top_k,
         "flow": FAST if fast else None,
-        "protocol": "quick" if fast else None,
+        "protocol": protocol,
         "device": device,
         "precision": precision,
     }
@@ -188,7 +195,12 @@ def predict(
             raise UsageError(
                 "a camera comes alone, and gives lines or --json", remedy="record a file first"
             )
-        network = {"device": device, "precision": precision, "threads": threads}
+        network = {
+            "protocol": protocol,
+            "device": device,
+            "precision": precision,
+            "threads": threads,
+        }
         _watch(model, cameras[0], TimelineSettings(**settings), as_json or as_jsonl, network)
         raise typer.Exit
     if out is not None:

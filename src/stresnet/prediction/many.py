@@ -46,7 +46,7 @@ class RecogniseOne:
     settings: Settings = None
     top_k: int = 5
     flow: TVL1Parameters | None = None
-    protocol: str | None = None
+    protocol: str = "quick"
     device: str = "auto"
     precision: str = "auto"
 

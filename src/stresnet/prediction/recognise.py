@@ -63,7 +63,7 @@ def recognise_each(
     top_k: int = 5,
     fps: float = 25.0,
     flow: TVL1Parameters | None = None,
-    protocol: Protocol | str | None = None,
+    protocol: Protocol | str = "quick",
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
@@ -86,8 +86,8 @@ def recognise_each(
         top_k: how many classes a `Prediction` names.
         fps: frames per second of frames that are given.
         flow: how the optical flow is computed; None: as in the model's training. `FAST` is faster.
-        protocol: what the network sees of a video or a window: a `Protocol`, or its name. None:
-            `paper` of whole videos, `quick` of a timeline's windows (see docs/prediction.md).
+        protocol: what the network sees of a video or a window: a `Protocol`, or its name. `quick`
+            are 8 chunks; `paper` are 25 and their mirror images (see docs/prediction.md).
         device, precision: see `stresnet.device`, for network and optical flow. A network that is on
             another device is copied.
         threads: CPU threads for the optical flow; None is one for each core.
@@ -196,7 +196,7 @@ def predict(
     top_k: int = 5,
     fps: float = 25.0,
     flow: TVL1Parameters | None = None,
-    protocol: Protocol | str | None = None,
+    protocol: Protocol | str = "quick",
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
@@ -233,7 +233,7 @@ def timeline(
     *,
     fps: float = 25.0,
     flow: TVL1Parameters | None = None,
-    protocol: Protocol | str | None = None,
+    protocol: Protocol | str = "quick",
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,

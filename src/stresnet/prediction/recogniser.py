@@ -18,7 +18,7 @@ from stresnet.data.store.reader import StoredVideo
 from stresnet.device import resolve_device, resolve_precision
 from stresnet.errors import UsageError, WeightsError
 from stresnet.evaluation.fully_convolutional import VideoScores, score_video
-from stresnet.evaluation.protocols import PAPER, QUICK, Protocol, protocols_named
+from stresnet.evaluation.protocols import Protocol, protocols_named
 from stresnet.model import STResNet, load_model
 from stresnet.prediction.result import Prediction, Timeline, TimelineSettings, ranked
 from stresnet.prediction.windows import Window, windows_of_store
@@ -34,14 +34,15 @@ class Recogniser:
         device: "auto" (where a given network is; else the first GPU, or the CPU), "cpu", "cuda",
             "cuda:N".
         precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
-        protocol: one of `stresnet.evaluation.protocols`, or its name. None: `paper` for whole
-            videos, and for windows `quick`, by which settings of timelines are fitted.
+        protocol: what the network sees of a video or a window: one of
+            `stresnet.evaluation.protocols`, or its name. Settings of timelines are fitted by
+            `quick`.
 
     Attributes:
         class_names: (K,) of the network.
         flow, short_side: how videos are prepared for it.
         device, precision: which they are ("cpu", "fp32").
-        protocol, window_protocol: what the network sees of a whole video, and of a window.
+        protocol: what the network sees of a video or a window.
 
     Raises:
         WeightsError: the model cannot be used.
@@ -55,7 +56,7 @@ class Recogniser:
         *,
         device: str = "auto",
         precision: str = "auto",
-        protocol: Protocol | str | None = None,
+        protocol: Protocol | str = "quick",
     ) -> None:
         self.net = network_on(model, device)
         self.net.require_class_names()
@@ -66,8 +67,7 @@ class Recogniser:
         self.precision = resolve_precision(precision, self.net.device)
         if isinstance(protocol, str):
             (protocol,) = protocols_named([protocol])
-        self.protocol = protocol or PAPER
-        self.window_protocol = protocol or QUICK
+        self.protocol = protocol
 
     def settings(
         self, asked: TimelineSettings | Mapping[str, Any] | None = None
@@ -93,10 +93,9 @@ class Recogniser:
         self.require_class(asked.background)
         return asked
 
-    def scores(self, video: FramesAndFlow, protocol: Protocol | None = None) -> VideoScores:
-        """Score a video as a whole, or by another protocol."""
-        protocol = protocol or self.protocol
-        return score_video(self.net, video, precision=self.precision, protocol=protocol)
+    def scores(self, video: FramesAndFlow) -> VideoScores:
+        """Score a video or a window."""
+        return score_video(self.net, video, precision=self.precision, protocol=self.protocol)
 
     def ranking(self, stored: StoredVideo, name: str, top_k: int | None = None) -> Prediction:
         """Rank the classes of a whole video, which is called `name` in the result."""
@@ -132,7 +131,7 @@ class Recogniser:
         with prefetch(windows) as prefetched:
             for window in prefetched:
                 spans.append((window.start, window.end))
-                scores.append(self.scores(window.video, self.window_protocol))
+                scores.append(self.scores(window.video))
                 total = max(seconds, window.end) if seconds else None
                 on_progress(Progress(window.end, total, name))
         starts, ends = np.array(spans).T

@@ -68,7 +68,7 @@ def evaluate_timelines(
     background: str | None = None,
     overlap: str | None = None,
     store: str | Path | None = None,
-    protocol: Protocol | str | None = None,
+    protocol: Protocol | str = "quick",
     device: str = "auto",
     precision: str = "auto",
     workers: int | None = None,
@@ -83,8 +83,7 @@ def evaluate_timelines(
         fold, seed, overlap: as in training.
         background: class whose segments are not reported; None: the model's own, if it has one.
         store: folder of prepared videos; what is missing is prepared. None: the data's own.
-        protocol: what the network sees of a window: a `Protocol`, or its name; None: as in
-            `timeline`.
+        protocol: what the network sees of a window: a `Protocol`, or its name.
         device, precision: see `stresnet.device`.
         workers: processes that prepare videos; None is one for each processor core.
 
@@ -138,7 +137,7 @@ def evaluate_timelines(
         judged=judged,
         scored=tuple(scored),
         failures=failures,
-        protocol=recogniser.window_protocol.name,
+        protocol=recogniser.protocol.name,
         device=recogniser.device,
         precision=recogniser.precision,
         warnings=(warning,) if warning else (),

@@ -36,7 +36,7 @@ def serve(
         names: further host names that the server is called by.
         device, precision: see `stresnet.device`.
         threads: CPU threads for the optical flow; None is one for each core.
-        fast: faster flow and 8 instead of 25 chunks.
+        fast: coarser flow than the model learned from, in less time.
         on_ready: called with the page's address.
 
     Raises:

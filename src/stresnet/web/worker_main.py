@@ -49,7 +49,6 @@ def main(arguments: dict[str, Any]) -> None:
             arguments["model"],
             device=arguments["device"],
             precision=arguments["precision"],
-            protocol="quick" if arguments["fast"] else None,
         )
     except Exception as error:
         send({"error": described(error)})
