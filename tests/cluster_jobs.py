@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from stresnet.errors import VideoError
-from stresnet.workers import Done
+from stresnet.jobs import Done
 
 
 def behave(job: str) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import stresnet.workers as workers
 from making_videos import Video
+from stresnet import worker_process, workers
 from stresnet.data.formats.write import pictures
 from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.data.store.index import PARTS
@@ -111,7 +111,7 @@ def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
                 on_progress(Progress(finished + done, len(jobs), str(name)))
 
             home = SimpleNamespace(send=lambda share, show=show: show(share.of_job))
-            monkeypatch.setattr(workers, "_home", home)
+            monkeypatch.setattr(worker_process, "_home", home)
             try:
                 outcome = function(job)
             except StresnetError as error:

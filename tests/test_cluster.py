@@ -22,8 +22,9 @@ from stresnet.cluster import cluster
 from stresnet.data.prepare.many import prepare
 from stresnet.errors import EnvironmentProblem, JobError, UsageError
 from stresnet.evaluation.evaluate import evaluate
+from stresnet.jobs import job_report
 from stresnet.prediction.many import RecogniseOne, recognise_many
-from stresnet.workers import job_report, map_in_processes
+from stresnet.workers import map_in_processes
 
 ray = pytest.importorskip("ray")
 GONE = "its machine was lost (NodeDiedError), 8 times"

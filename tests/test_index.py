@@ -25,8 +25,8 @@ from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError
 from stresnet.flow import TVL1Parameters
+from stresnet.jobs import JobReport
 from stresnet.training.run import common_preparation
-from stresnet.workers import JobReport
 
 QUICK = TVL1Parameters(scales=1, warps=1, iterations=3)
 NAMES = ("run/a.mp4", "walk/b.mp4")

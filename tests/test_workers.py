@@ -18,8 +18,10 @@ import pytest
 
 import stresnet.workers as workers_module
 from stresnet.errors import JobError, VideoError
+from stresnet.jobs import Done, job_report, write_failures
 from stresnet.progress import Progress
-from stresnet.workers import Done, job_report, map_in_processes, report_progress, write_failures
+from stresnet.worker_process import report_progress
+from stresnet.workers import map_in_processes
 
 Job = TypeVar("Job")
 

@@ -43,7 +43,8 @@ from stresnet.data.video.inputs import find_inputs
 from stresnet.data.video.probe import lasts_longer, probe
 from stresnet.errors import StresnetError
 from stresnet.evaluation.score_files import read_scores
-from stresnet.workers import map_in_processes, report_progress
+from stresnet.worker_process import report_progress
+from stresnet.workers import map_in_processes
 
 DEADLINE = 10.0  # seconds of processor time for a case
 SILENCE = 120.0  # seconds without the end of a case, or of the imports before the first one

@@ -32,8 +32,9 @@ from typing import Any
 
 from stresnet.errors import EnvironmentProblem, JobError, StresnetError, UsageError
 from stresnet.files import address_of, require_writable
+from stresnet.jobs import DEADLINE, Engine, Job, Name, Result
 from stresnet.progress import OnProgress, Progress, silent
-from stresnet.workers import DEADLINE, Engine, Job, Name, Result, Worker, map_in_processes
+from stresnet.workers import Worker, map_in_processes
 
 PATIENCE = 5.0  # seconds for an address to answer
 PROBE_SECONDS = 60.0  # for a machine to import stresnet

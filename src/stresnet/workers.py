@@ -2,17 +2,14 @@
 
     function(job) -> result                    in a process of its own; `report_progress` on the way
     map_in_processes(function, {name: job})    -> (name, result or error), as they finish
-    job_report(those pairs)                    -> JobReport, failures.csv
 
 `concurrent.futures` gives up all its jobs when one worker dies, and here one may: decoders crash
 or loop on damaged files, and the system kills what takes too much memory. Another engine than
-processes, as `stresnet.cluster`, needs no more than to yield the same pairs.
+processes, as `stresnet.cluster`, needs no more than to yield the same pairs (`stresnet.jobs`).
 """
 
 from __future__ import annotations
 
-import _thread
-import csv
 import multiprocessing
 import os
 import signal
@@ -20,27 +17,19 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
-from types import FrameType
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any
 
-from stresnet.errors import EnvironmentProblem, JobError, StresnetError, UsageError
-from stresnet.files import atomic_write, inert_cell
+from stresnet.errors import JobError, StresnetError, UsageError
+from stresnet.jobs import DEADLINE, Job, Name, Result
 from stresnet.progress import OnProgress, Progress, silent
-from stresnet.signals import ending_signals, send_later
+from stresnet.signals import ending_signals
+from stresnet.worker_process import Share, work
 
-Name = TypeVar("Name", bound=Hashable)
-Job = TypeVar("Job")
-Result = TypeVar("Result")
-Line: TypeAlias = "Connection[Any, Any]"  # to a worker: jobs go there, reports and outcomes come
-
-DEADLINE = 600.0  # seconds without a sign of life after which a video counts as hung
 STOP_SECONDS = 5.0  # for a worker to clean up in, before it is killed
 
 
@@ -61,118 +50,6 @@ def worker_count(wanted: int | None, jobs: int) -> tuple[int, int]:
     if workers < 1:
         raise UsageError(f"{workers} workers, expected at least 1")
     return workers, max(cores() // workers, 1)
-
-
-# --- named jobs and their report ----------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Done:
-    """The result of a named job, for `job_report`.
-
-    Attributes:
-        skipped: there was nothing to do.
-        warnings: what was lost, one sentence each.
-        value: anything else, for `on_done`.
-    """
-
-    skipped: bool = False
-    warnings: tuple[str, ...] = ()
-    value: Any = None
-
-
-@dataclass(frozen=True)
-class JobReport:
-    """What became of the jobs, sorted by name.
-
-    Attributes:
-        done: in this run.
-        skipped: done before, and intact.
-        failures: (name, reason) of those that could not be done.
-        warnings: (name, what was lost) of jobs done or skipped.
-    """
-
-    done: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-    failures: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[tuple[str, str], ...] = ()
-
-
-def job_report(
-    outcomes: Generator[tuple[str, Done | StresnetError], None, None],
-    failures: Path,
-    *,
-    on_done: Callable[[str, Done], None] = lambda name, done: None,
-) -> JobReport:
-    """Run jobs to their end; list those that fail in the CSV file `failures`.
-
-    Args:
-        outcomes: of `map_in_processes`.
-        on_done: called with the name and the result of each job that did not fail.
-
-    Raises:
-        EnvironmentProblem: a job met one, as a full disk; the others could only meet it too.
-    """
-    done: dict[str, Done] = {}
-    failed: list[tuple[str, str]] = []
-    with closing(outcomes):
-        for name, outcome in outcomes:
-            if isinstance(outcome, EnvironmentProblem):
-                raise outcome
-            if isinstance(outcome, StresnetError):
-                failed.append((name, str(outcome)))
-            else:
-                done[name] = outcome
-                on_done(name, outcome)
-    report = JobReport(
-        done=tuple(sorted(name for name in done if not done[name].skipped)),
-        skipped=tuple(sorted(name for name in done if done[name].skipped)),
-        failures=tuple(sorted(failed)),
-        warnings=tuple((name, line) for name in sorted(done) for line in done[name].warnings),
-    )
-    write_failures(failures, report.failures)
-    return report
-
-
-def write_failures(path: Path, failures: Sequence[tuple[str, str]]) -> None:
-    """Write (name, reason) of each failure as CSV; without any, remove an earlier run's file.
-
-    Bytes of a name that are not UTF-8 are written as escapes.
-
-    Raises:
-        EnvironmentProblem: the disk is full or the folder cannot be written.
-    """
-    if not failures:
-        path.unlink(missing_ok=True)
-        return
-    with (
-        atomic_write(path) as partial,
-        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        table = csv.writer(file)
-        table.writerow(("video", "reason"))
-        table.writerows((inert_cell(name), inert_cell(reason)) for name, reason in failures)
-
-
-# --- engines --------------------------------------------------------------------------------------
-
-
-class Engine(Protocol):
-    """What runs jobs: `map_in_processes`, or one that does the same elsewhere."""
-
-    def __call__(
-        self,
-        function: Callable[[Job], Result],
-        jobs: Mapping[Name, Job],
-        *,
-        workers: int | None = None,
-        deadline: float | None = DEADLINE,
-        on_progress: OnProgress = silent,
-    ) -> Generator[tuple[Name, Result | StresnetError], None, None]:
-        """See `map_in_processes`."""
-
-
-# --- worker processes ---------------------------------------------------------------------------
 
 
 def map_in_processes(
@@ -208,29 +85,6 @@ def map_in_processes(
     return outcomes
 
 
-def report_progress(share: float) -> None:
-    """Called by a job: a sign of life, and how much of it is done, from 0 to 1.
-
-    Does nothing outside a worker process.
-    """
-    if _home is not None:
-        _home.send(_Share(share))
-
-
-def worker_number() -> int:
-    """The number of this worker process among its parent's, from 0; 0 in any other process."""
-    return _number
-
-
-_number = 0
-_home: Line | None = None  # in a worker process: the line to its parent
-
-
-@dataclass(frozen=True)
-class _Share:
-    of_job: float
-
-
 class Worker:
     """A worker process, and the line to it."""
 
@@ -238,7 +92,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")  # forks break threads, ours and libraries'
         self.line, its_end = context.Pipe()
         self.number = number
-        self.process = context.Process(target=_work, args=(its_end, function, number), daemon=True)
+        self.process = context.Process(target=work, args=(its_end, function, number), daemon=True)
         resource_tracker.ensure_running()  # here, since it lets all signals through
         # Ctrl-C is for the parent, from the worker's first moment.
         with _deferred(), _blocked(signal.SIGINT):
@@ -311,13 +165,13 @@ def _outcomes(
                     outcome = JobError(f"it gave no sign of life for {deadline:g} seconds")
                 else:
                     continue
-                if isinstance(outcome, _Share):
+                if isinstance(outcome, Share):
                     shares[name] = min(max(outcome.of_job, 0.0), 1.0)
                 else:
                     shares.pop(name, None)
                     finished += 1
                 on_progress(Progress(finished + sum(shares.values()), len(jobs), str(name)))
-                if not isinstance(outcome, _Share):
+                if not isinstance(outcome, Share):
                     del busy[worker]
                     if worker.process.is_alive():
                         idle.append(worker)
@@ -388,53 +242,3 @@ def _await(processes: Sequence[SpawnProcess], seconds: float) -> None:
     until = time.monotonic() + seconds
     for process in processes:
         process.join(max(until - time.monotonic(), 0.0))
-
-
-def _work(line: Line, function: Callable[[Any], Any], number: int) -> None:
-    """What a worker process does, until it is ended."""
-    global _home, _number
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    for ending in ending_signals():
-        signal.signal(ending, _end)
-    sys.unraisablehook = _end_again
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    _home, _number = line, number
-    with suppress(EOFError, ConnectionError):  # the parent is dead
-        while True:
-            job = line.recv()
-            try:
-                outcome = function(job)
-            except StresnetError as error:
-                outcome = error
-            except Exception as error:  # as text, since not every exception survives pickling
-                outcome = JobError(f"{type(error).__name__}: {error}")
-            line.send(outcome)
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    """Raise an exception, so that files are removed, and ignore such signals from now on."""
-    for ending in ending_signals():
-        # Not by SIG_IGN: Python reports a signal as an error that came just before.
-        signal.signal(ending, _heard)
-    sys.exit(128 + number)
-
-
-def _end_again(unraisable: Any) -> None:
-    """End once more, where Python dropped the exception of `_end`, as in a library's callback."""
-    ended = unraisable.exc_value
-    if not isinstance(ended, SystemExit) or not isinstance(ended.code, int):
-        sys.__unraisablehook__(unraisable)
-        return
-    for ending in ending_signals():
-        signal.signal(ending, _end)
-    _thread.start_new_thread(send_later, (ended.code - 128,))
-
-
-def _heard(number: int, frame: FrameType | None) -> None:
-    """Do nothing: the process is ending."""
-
-
-def _die_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)

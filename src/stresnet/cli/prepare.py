@@ -17,7 +17,7 @@ from stresnet.files import address_of
 if TYPE_CHECKING:
     from stresnet.data.prepare.estimate import PreparationEstimate
     from stresnet.data.store.flow_check import CheckReport
-    from stresnet.workers import JobReport
+    from stresnet.jobs import JobReport
 
 PARTS = "`stresnet check` on a part of the store shows all of that part"
 Out = Annotated[

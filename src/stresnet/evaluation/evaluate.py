@@ -25,9 +25,10 @@ from stresnet.evaluation.score_files import read_scores
 from stresnet.evaluation.scoring import require_known, score_videos
 from stresnet.evaluation.with_idt import add_idt
 from stresnet.files import require_writable
+from stresnet.jobs import Engine
 from stresnet.model import STResNet
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Engine, map_in_processes
+from stresnet.workers import map_in_processes
 
 logger = logging.getLogger(__name__)
 

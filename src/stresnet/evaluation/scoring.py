@@ -32,9 +32,9 @@ from stresnet.evaluation.fully_convolutional import VideoScores, score_video
 from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.evaluation.score_files import save_arrays
 from stresnet.files import DAMAGE
+from stresnet.jobs import Engine
 from stresnet.model import STResNet, load_model
 from stresnet.progress import OnProgress, Progress, silent
-from stresnet.workers import Engine
 
 CACHE_FORMAT = 3
 SAVE_SECONDS = 30.0  # between two parts: what a kill can cost

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from stresnet.device import gpu
 from stresnet.errors import UsageError
 from stresnet.flow.parameters import AUTHORS, TVL1Parameters
-from stresnet.workers import cores, worker_number
+from stresnet.worker_process import worker_number
+from stresnet.workers import cores
 
 
 def tv_l1(

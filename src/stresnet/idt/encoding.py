@@ -38,8 +38,8 @@ from stresnet.idt.codebook import (
 )
 from stresnet.idt.feature_file import find_features, iter_blocks, read_index
 from stresnet.idt.layout import Float32, optional
+from stresnet.jobs import write_failures
 from stresnet.progress import OnProgress, Progress, silent
-from stresnet.workers import write_failures
 
 CODEBOOK, VECTORS = "codebook.safetensors", "vectors"
 COST = 100.0  # C: what a training video on the wrong side costs

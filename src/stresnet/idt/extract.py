@@ -21,8 +21,9 @@ from stresnet.flow import grey
 from stresnet.idt.feature_file import feature_path, read_index, write_features
 from stresnet.idt.layout import LENGTH, PATCH, Grey, optional
 from stresnet.idt.trajectories import iter_trajectories
+from stresnet.jobs import Done, Engine, JobReport, job_report
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes
+from stresnet.workers import map_in_processes
 
 cv2 = optional("cv2")
 

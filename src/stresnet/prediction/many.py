@@ -21,16 +21,11 @@ from stresnet.errors import UsageError
 from stresnet.evaluation.scoring import kept_model
 from stresnet.files import require_writable, write_text
 from stresnet.flow import TVL1Parameters
+from stresnet.jobs import Done, Engine, JobReport, job_report
 from stresnet.prediction.recognise import Settings, recognise_each
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import (
-    Done,
-    Engine,
-    JobReport,
-    job_report,
-    map_in_processes,
-    worker_number,
-)
+from stresnet.worker_process import worker_number
+from stresnet.workers import map_in_processes
 
 SETTINGS = "settings.json"
 PARTS = "part-*.jsonl"

@@ -30,8 +30,9 @@ from stresnet.errors import DatasetError, StoreError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import to_bytes
 from stresnet.flow.quantize import BOUND
+from stresnet.jobs import Done, Engine, JobReport, job_report
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes
+from stresnet.workers import map_in_processes
 
 FRAME = re.compile(r"(?:img_|frame)(\d+)\.jpe?g")
 FLOW_X = re.compile(r"(?:flow_x_|x_|frame)(\d+)\.jpe?g")

@@ -29,8 +29,9 @@ from stresnet.files import (
     require_writable,
     write_text,
 )
+from stresnet.jobs import Done, Engine, JobReport, job_report
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Done, Engine, JobReport, job_report, map_in_processes
+from stresnet.workers import map_in_processes
 
 
 def export(

@@ -18,8 +18,9 @@ from stresnet.data.store.reader import Known, StoredVideo
 from stresnet.errors import DatasetError, in_short
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
+from stresnet.jobs import Engine
 from stresnet.progress import OnProgress, Progress, silent
-from stresnet.workers import Engine, map_in_processes
+from stresnet.workers import map_in_processes
 
 LINE = "\n  - "  # of a list in a message
 

@@ -44,18 +44,10 @@ from stresnet.errors import StoreError, UsageError, in_short
 from stresnet.files import address_of, remove_stale_partials, require_writable
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
+from stresnet.jobs import DEADLINE, Done, Engine, JobReport, job_report
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import (
-    DEADLINE,
-    Done,
-    Engine,
-    JobReport,
-    cores,
-    job_report,
-    map_in_processes,
-    report_progress,
-    worker_count,
-)
+from stresnet.worker_process import report_progress
+from stresnet.workers import cores, map_in_processes, worker_count
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from stresnet.data.video.probe import lasts_longer
 from stresnet.errors import JobError, StresnetError, VideoError
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
-from stresnet.workers import map_in_processes, report_progress
+from stresnet.worker_process import report_progress
+from stresnet.workers import map_in_processes
 
 Prepared = tuple[Path, StoredVideo | VideoError | None]  # None: longer than `longest`
 _Job: TypeAlias = "tuple[Path, Path]"  # a video, and where it is prepared

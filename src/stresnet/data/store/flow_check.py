@@ -28,8 +28,9 @@ from stresnet.errors import DatasetError, StresnetError, UsageError
 from stresnet.files import address_of
 from stresnet.flow import grey, to_pixels
 from stresnet.flow.quantize import BOUND
+from stresnet.jobs import Engine
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import Engine, map_in_processes
+from stresnet.workers import map_in_processes
 
 FIELDS = 12  # looked at in a video
 PIXELS = 4000  # looked at in a field

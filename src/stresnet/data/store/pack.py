@@ -39,8 +39,8 @@ from stresnet.data.store.location import key_of
 from stresnet.data.store.reader import Slice, StoredVideo
 from stresnet.errors import EnvironmentProblem, StoreError, UsageError
 from stresnet.files import address_of, atomic_write, remove_stale_partials, require_writable
+from stresnet.jobs import JobReport
 from stresnet.progress import OnProgress, Progress, silent
-from stresnet.workers import JobReport
 
 SHARD_BYTES = 1_000_000_000
 BLOCK = 512  # of tars
