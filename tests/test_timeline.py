@@ -222,10 +222,10 @@ def test_a_short_video_s_timeline_is_its_prediction(net: STResNet) -> None:
     frames = spliced(1)
     settings = TimelineSettings(window=5.0)
     found = timeline(net, frames, settings, fps=FPS)
-    by_quick = predict(net, frames, fps=FPS, protocol="quick")
-    assert found.predictions == by_quick.predictions  # unless another protocol is asked for
-    by_paper = timeline(net, frames, settings, fps=FPS, protocol="paper")
-    assert by_paper.predictions == predict(net, frames, fps=FPS).predictions != by_quick.predictions
+    assert found.predictions == predict(net, frames, fps=FPS).predictions
+    by_paper = timeline(net, frames, settings, fps=FPS, protocol="paper").predictions
+    assert by_paper == predict(net, frames, fps=FPS, protocol="paper").predictions
+    assert by_paper != found.predictions
     (segment,) = found.segments
     assert segment.label == found.label
     assert segment.score == found.predictions[0].score

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument(
         "--network", default="st_resnet_star", choices=sorted({*NETWORK_OF.values()})
     )
-    parser.add_argument("--protocol", default="paper", choices=PROTOCOLS)
+    parser.add_argument("--protocol", default="quick", choices=PROTOCOLS)
     parser.add_argument("--folds", help="some of the folds, as 1,2; default: all")
     parser.add_argument("--ships", type=int, metavar="FOLD",
                         help="ship the network that has this fold kept out")  # fmt: skip
