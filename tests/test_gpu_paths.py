@@ -113,7 +113,7 @@ def of_serve(net: STResNet, clip: Path, device: str) -> list[float]:
     shutil.copy(clip, folder / "upload")
     recogniser = Recogniser(net, device=device, precision="fp32")
     found = recognise(
-        recogniser, folder, "clip", max_seconds=9, threads=1, fast=False, on_stage=lambda *_: None
+        recogniser, folder, "clip", max_seconds=9, threads=1, on_stage=lambda *_: None
     )
     assert found["device"] == device
     return [found["explained"]["margin"]]

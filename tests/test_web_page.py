@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 @contextmanager
 def serving(scratch: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`stresnet serve` at a free port: its address and its process."""
-    command = [sys.executable, "-m", "stresnet", "serve", MODEL, "--port", "0", "--fast"]
+    command = [sys.executable, "-m", "stresnet", "serve", MODEL, "--port", "0"]
     process = subprocess.Popen(
         [*command, *options],
         stderr=subprocess.PIPE,

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from making_videos import moving_texture, write_sound, write_video
+from stresnet.data.prepare.preparation import preparation
 from stresnet.errors import VideoError
+from stresnet.flow import FAST
 from stresnet.model import STResNet
 from stresnet.prediction.recognise import predict
 from stresnet.prediction.recogniser import Recogniser
@@ -20,7 +22,9 @@ from stresnet.web.recognise import recognise as recognise_clip
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    STResNet(2, "tiny", input_size=32).save_pretrained(folder, class_names=["falls", "rises"])
+    net = STResNet(2, "tiny", input_size=32)
+    net.preparation = preparation(FAST)
+    net.save_pretrained(folder, class_names=["falls", "rises"])
     return folder
 
 
@@ -29,14 +33,13 @@ def recogniser(model):
     return Recogniser(model)
 
 
-def recognise(recogniser, folder, *, max_seconds=60.0, fast=True, heard=lambda stage, share: None):
+def recognise(recogniser, folder, *, max_seconds=60.0, heard=lambda stage, share: None):
     return recognise_clip(
         recogniser,
         folder,
         "my.avi",
         max_seconds=max_seconds,
         threads=1,
-        fast=fast,
         on_stage=heard,
     )
 
@@ -65,7 +68,7 @@ def test_a_short_clips_classes_are_those_of_predict(model, tmp_path):
     clip = write_video(tmp_path / "clip.avi", moving_texture(12))
     expected = predict(model, clip).predictions
     clip.rename(tmp_path / UPLOAD)
-    found = recognise(Recogniser(model), tmp_path, fast=False)["predictions"]
+    found = recognise(Recogniser(model), tmp_path)["predictions"]
     assert [entry["label"] for entry in found] == [entry.label for entry in expected]
     np.testing.assert_array_equal(
         [entry["score"] for entry in found], [entry.score for entry in expected]

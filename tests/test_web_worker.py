@@ -90,8 +90,8 @@ def test_when_the_server_is_gone_the_worker_clears_up_and_ends(tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     (scratch / "clip").write_text("private")
-    command = worker_command(scratch, model="no-model", threads=1, fast=True)
-    assert json.loads(command[-1])["fast"] is True
+    command = worker_command(scratch, model="no-model", threads=1)
+    assert json.loads(command[-1])["threads"] == 1
     # Its server ends before the model is loaded.
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     process.stdin.close()
@@ -112,7 +112,6 @@ def test_modules_in_the_current_directory_are_not_imported(tmp_path, monkeypatch
             device="cpu",
             precision="auto",
             threads=1,
-            fast=True,
         )
     )
     with pytest.raises(WeightsError, match="none"):

@@ -54,7 +54,7 @@ def main(pages: Path) -> None:
     if not (pages / "explanation" / "index.html").exists():
         stresnet(pages, "explain fight clips/fight/fi070.mp4 --out explanation")
 
-    serve = [sys.executable, "-m", "stresnet", "serve", "fight", "--port", "0", "--fast"]
+    serve = [sys.executable, "-m", "stresnet", "serve", "fight", "--port", "0"]
     with (
         tempfile.TemporaryDirectory() as profile,
         subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as server,

@@ -73,13 +73,6 @@ Seed = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only estimate the work, the time and the disk space.")
 ]
-Fast = Annotated[
-    bool,
-    typer.Option(
-        "--fast",
-        help="Compute coarser flow than the model learned from, in less time (always for cameras).",
-    ),
-]
 Loaders = Annotated[
     int,
     typer.Option("--workers", min=0, help="Processes that load data, for each training process."),

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stresnet.cli.app import logger, say
-from stresnet.cli.options import Device, Fast, Model, Precision, Ray, Threads, Workers
+from stresnet.cli.options import Device, Model, Precision, Ray, Threads, Workers
 from stresnet.cli.progress import ItemProgress, progress
 from stresnet.errors import StresnetError, UsageError, VideoError
 
@@ -136,7 +136,14 @@ def predict(
             "their mirror images), or another protocol of `evaluate`."
         ),
     ] = "quick",
-    fast: Fast = False,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="Compute coarser flow than the model learned from, in less time (always for "
+            "cameras).",
+        ),
+    ] = False,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stresnet.cli.app import say
-from stresnet.cli.options import Device, Fast, Model, Precision, Threads
+from stresnet.cli.options import Device, Model, Precision, Threads
 from stresnet.web.job import Limits
 from stresnet.web.server import HOST, PORT
 
@@ -54,7 +54,6 @@ def serve(
         float,
         typer.Option(min=0.1, help="Time to keep results, in minutes.", rich_help_panel=LIMITS),
     ] = DEFAULT.keep_seconds / 60,
-    fast: Fast = False,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
@@ -83,7 +82,6 @@ def serve(
             device=device,
             precision=precision,
             threads=threads,
-            fast=fast,
             on_ready=lambda address: say(f"open {address}   (press Ctrl-C to stop)"),
         )
     except KeyboardInterrupt as error:

@@ -37,7 +37,7 @@ class Service:
     Every method may be called from any thread.
 
     Args:
-        work: how the worker works: model, device, precision, threads, fast, as of `serve`.
+        work: how the worker works: model, device, precision, threads, as of `serve`.
 
     Raises (when entered):
         WeightsError: the model cannot be used.

@@ -27,7 +27,6 @@ from stresnet.explanation.class_activation_map import STREAMS
 from stresnet.explanation.explanation import TimedVideo
 from stresnet.explanation.page import BLOCK, overlay
 from stresnet.files import write_text
-from stresnet.flow import FAST
 from stresnet.prediction.annotated_video import annotate
 from stresnet.prediction.outputs import to_csv, to_vtt
 from stresnet.prediction.recognise import LONG
@@ -68,7 +67,6 @@ def recognise(
     *,
     max_seconds: float,
     threads: int,
-    fast: bool,
     on_stage: OnStage,
 ) -> dict[str, Any]:
     """Recognise `folder`/upload; write the files of `job.FILES` there; return the result's.
@@ -76,14 +74,14 @@ def recognise(
     Args:
         name: of the clip, in messages and files.
         max_seconds: a longer clip is refused.
-        threads, fast: as of `serve`.
+        threads: as of `serve`.
 
     Raises:
         VideoError: it is not a video, or too long; the message calls it by `name`.
     """
     upload, settings = folder / UPLOAD, recogniser.settings()
     try:
-        stored = _prepared(recogniser, upload, name, max_seconds, threads, fast, on_stage)
+        stored = _prepared(recogniser, upload, name, max_seconds, threads, on_stage)
         on_stage(*RECOGNISING.at(0))
         found = recogniser.timeline_of_store(
             stored,
@@ -120,7 +118,6 @@ def _prepared(
     name: str,
     max_seconds: float,
     threads: int,
-    fast: bool,
     on_stage: OnStage,
 ) -> StoredVideo:
     def require_short(seconds: float) -> None:
@@ -141,7 +138,7 @@ def _prepared(
     stored = prepare_video(
         upload,
         upload.with_name("prepared.zip"),
-        parameters=FAST if fast else recogniser.flow,
+        parameters=recogniser.flow,
         short_side=recogniser.short_side,
         threads=threads,
         device=recogniser.device,

@@ -24,7 +24,6 @@ def serve(
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
-    fast: bool = False,
     on_ready: Callable[[str], None] = lambda address: None,
 ) -> None:
     """Serve a web page that recognises clips, until the process is interrupted.
@@ -36,7 +35,6 @@ def serve(
         names: further host names that the server is called by.
         device, precision: see `stresnet.device`.
         threads: CPU threads for the optical flow; None is one for each core.
-        fast: coarser flow than the model learned from, in less time.
         on_ready: called with the page's address.
 
     Raises:
@@ -64,7 +62,6 @@ def serve(
             device=device,
             precision=precision,
             threads=worker_count(threads, sys.maxsize)[0],
-            fast=fast,
         ) as service,
     ):
         connections = Connections(make_app(service, names={host, *names}))

@@ -67,7 +67,6 @@ def main(arguments: dict[str, Any]) -> None:
                 order["name"],
                 max_seconds=order["max_seconds"],
                 threads=arguments["threads"],
-                fast=arguments["fast"],
                 on_stage=lambda stage, share: send({"stage": stage, "progress": share}),
             )
             send({"result": result})
