@@ -109,6 +109,21 @@ def test_a_worker_that_died_idle_costs_nobody() -> None:
     assert first not in outcomes[1:]  # the next job may have been done before
 
 
+def test_a_script_without_a_main_guard_ends_at_once_with_the_cure(tmp_path: Path) -> None:
+    """Each process that it starts would start it again, which Python forbids by an error."""
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "from stresnet.workers import map_in_processes\n"
+        "jobs = {number: number for number in range(1000)}\n"
+        "list(map_in_processes(abs, jobs, workers=2))\n"
+    )
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    last = ended.stderr.rstrip().rpartition("EnvironmentProblem: ")[2]
+    assert last.startswith("a worker process could not start")
+    assert '`if __name__ == "__main__":`' in last
+
+
 def die_up_to(limit: int, path: Path) -> int:
     tries = len(path.read_text()) + 1 if path.exists() else 1
     path.write_text("x" * tries)

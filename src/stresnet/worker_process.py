@@ -31,6 +31,10 @@ class Share:
     of_job: float
 
 
+class Started:
+    """A worker's first message: it has all that it needs, and waits for a job."""
+
+
 def report_progress(share: float) -> None:
     """Called by a job: a sign of life, and how much of it is done, from 0 to 1.
 
@@ -55,6 +59,7 @@ def work(line: Line, function: Callable[[Any], Any], number: int) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _home, _number = line, number
     with suppress(EOFError, ConnectionError):  # the parent is dead
+        line.send(Started())
         while True:
             job = line.recv()
             try:

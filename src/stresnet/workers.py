@@ -24,11 +24,11 @@ from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from stresnet.errors import JobError, StresnetError, UsageError
+from stresnet.errors import EnvironmentProblem, JobError, StresnetError, UsageError
 from stresnet.jobs import DEADLINE, Job, Name, Result
 from stresnet.progress import OnProgress, Progress, silent
 from stresnet.signals import ending_signals
-from stresnet.worker_process import Share, work
+from stresnet.worker_process import Share, Started, work
 
 STOP_SECONDS = 5.0  # for a worker to clean up in, before it is killed
 
@@ -78,6 +78,7 @@ def map_in_processes(
 
     Raises:
         UsageError: `workers` is less than 1.
+        EnvironmentProblem: processes do not start, as from a script without a main guard.
     """
     workers, _ = worker_count(workers, len(jobs))
     outcomes = _outcomes(function, jobs, workers, deadline, on_progress, spare)
@@ -99,6 +100,7 @@ class Worker:
             self.process.start()
         its_end.close()  # here, so that the line breaks when the worker dies
         self.silence = 0.0  # seconds that were listened for a sign of life in vain
+        self.started = False
 
     def give(self, job: Any) -> None:
         self.silence = 0.0
@@ -149,12 +151,11 @@ def _outcomes(
                     try:
                         outcome = worker.line.recv()
                         worker.silence = 0.0
+                        if isinstance(outcome, Started):
+                            worker.started = True
+                            continue
                     except (EOFError, ConnectionError):
-                        worker.process.join(STOP_SECONDS)
-                        _pass_on(worker.process.exitcode)
-                        _stop([worker], seconds=0)
-                        code = worker.process.exitcode
-                        outcome = JobError(f"its process died (exit code {code})")
+                        outcome = _end_of(worker)
                         if name not in died:
                             died.add(name)
                             waiting.appendleft(name)
@@ -180,6 +181,24 @@ def _outcomes(
             refill()
     finally:
         _stop([*idle, *busy] if spare is None else [*busy])
+
+
+def _end_of(worker: Worker) -> JobError:
+    """Return the error of the job whose process has died; obey what it died of.
+
+    Raises:
+        EnvironmentProblem: it never started, and neither would the next.
+    """
+    worker.process.join(STOP_SECONDS)
+    _pass_on(worker.process.exitcode)
+    _stop([worker], seconds=0)
+    code = worker.process.exitcode
+    if code == 1 and not worker.started:  # by an error of Python
+        raise EnvironmentProblem(
+            "a worker process could not start (its error is above)",
+            remedy='in a script, put the call under `if __name__ == "__main__":`',
+        ) from None
+    return JobError(f"its process died (exit code {code})")
 
 
 @contextmanager
