@@ -247,9 +247,10 @@ def test_prediction_and_evaluation_agree_bit_for_bit(data: Path, run: Path) -> N
     place = report.names.index(item.name)
     np.testing.assert_array_equal(report.scores["fused"][place], stored.fused)
 
-    from_file = predict(net, item.path)
+    from_file = predict(net, item.path, protocol="paper")
     side = net.preparation["short_side"]
-    from_array = predict(net, read_video(item.path, short_side=side).frames)
+    frames = read_video(item.path, short_side=side).frames
+    from_array = predict(net, frames, protocol="paper")
     assert from_file.predictions == from_array.predictions
     probabilities = torch.from_numpy(stored.fused).double().softmax(0)
     by_label = dict(zip(net.class_names, probabilities.tolist(), strict=True))
