@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,6 @@ from typer.testing import CliRunner
 from fake_card import CARD, FakeCard
 from making_stores import moved, without_processes
 from making_videos import write_video
-from stresnet import worker_process, workers
 from stresnet.cli import app
 from stresnet.data.loading.dataset import InMemoryVideo
 from stresnet.data.prepare.many import WORKERS_A_GPU, workers_for
@@ -271,18 +269,6 @@ def test_of_many_videos_each_has_a_core_and_its_workers_card(
         assert (devices, torch.get_num_threads()) == (["cuda:1"], 1)
     finally:
         torch.set_num_threads(before)
-
-
-def test_worker_processes_have_numbers() -> None:
-    found = dict(workers.map_in_processes(number_after_all, {1: 1, 2: 2, 3: 3}, workers=2))
-    assert set(found.values()) == {0, 1}
-    assert worker_process.worker_number() == 0
-
-
-def number_after_all(job: int) -> int:
-    """Slow enough that each worker gets a job."""
-    time.sleep(0.5)
-    return worker_process.worker_number()
 
 
 @pytest.mark.skipif(bool(list(Path("/dev").glob("nvidia*"))), reason="there is a GPU")

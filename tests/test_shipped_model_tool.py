@@ -53,7 +53,13 @@ def folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "folds.csv"
 
 
-@pytest.mark.parametrize("options", [(), ("--ships", "1")], ids=["all clips", "one kept out"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="all clips"),
+        pytest.param(("--ships", "1"), id="one kept out", marks=pytest.mark.slow),
+    ],
+)
 def test_from_a_list_of_clips_to_a_model_with_its_card(
     folds: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:

@@ -90,7 +90,8 @@ def stopped_well(process: subprocess.Popen[str], out: Path, number: signal.Signa
     [
         ("group twice", signal.SIGTERM),
         pytest.param("loader", signal.SIGTERM, marks=pytest.mark.slow),
-        ("group", signal.SIGHUP),  # the terminal is closed
+        # the terminal is closed
+        pytest.param("group", signal.SIGHUP, marks=pytest.mark.slow),
         pytest.param("main", signal.SIGUSR1, marks=pytest.mark.slow),  # a scheduler's warning
     ],
 )

@@ -20,7 +20,7 @@ import stresnet.workers as workers_module
 from stresnet.errors import JobError, VideoError
 from stresnet.jobs import Done, job_report, write_failures
 from stresnet.progress import Progress
-from stresnet.worker_process import report_progress
+from stresnet.worker_process import report_progress, worker_number
 from stresnet.workers import map_in_processes
 
 Job = TypeVar("Job")
@@ -89,6 +89,18 @@ def wait_for(path: Path) -> None:
 def test_nothing_to_do_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers_module, "Worker", None)
     assert list(map_in_processes(mark, {}, workers=2)) == []
+
+
+def test_worker_processes_have_numbers() -> None:
+    found = dict(map_in_processes(number_after_all, {1: 1, 2: 2, 3: 3}, workers=2))
+    assert set(found.values()) == {0, 1}
+    assert worker_number() == 0
+
+
+def number_after_all(job: int) -> int:
+    """Slow enough that each worker gets a job."""
+    time.sleep(0.5)
+    return worker_number()
 
 
 # --- workers that die ---------------------------------------------------------------------------
