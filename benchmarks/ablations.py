@@ -25,7 +25,7 @@ from stresnet.data.store.location import default_store
 from stresnet.errors import StresnetError, UsageError
 from stresnet.evaluation.comparison import ROWS
 from stresnet.evaluation.evaluate import evaluate
-from stresnet.evaluation.protocols import protocols_named
+from stresnet.evaluation.protocols import PROTOCOLS, protocols_named
 from stresnet.training.recipe import PhaseName, Recipe
 from stresnet.training.recipes import recipe_named
 from stresnet.training.run import train
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--variants", default="paper", help="paper, or names")
     parser.add_argument("--store", type=Path, help="default: as of `stresnet train`")
     parser.add_argument("--phases", default=",".join(JOINT), help="joint phases to run")
-    parser.add_argument("--protocol", default="paper")
+    parser.add_argument("--protocol", default="paper", choices=PROTOCOLS)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # training's progress

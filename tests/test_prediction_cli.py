@@ -65,9 +65,17 @@ def test_a_video_is_seen_by_the_protocol_quick_unless_another_is_named(world: Pa
         expected = stresnet.predict(model, video, flow=FAST, protocol=protocol)
         assert seen[name] == pytest.approx(expected.score, rel=1e-9)
     assert seen["default"] != seen["paper"]
-    told = run(world, video, "--protocol", "quickly")
-    assert told.exit_code == 2
-    assert "unknown protocol 'quickly'" in told.stderr
+
+
+def test_an_unknown_protocol_is_refused_once_and_not_by_each_video(
+    world: Path, tmp_path: Path
+) -> None:
+    asked = ["predict", str(world / "model"), str(world / "videos"), "--protocol", "quickly"]
+    for more in ([], ["--out", str(tmp_path / "out")]):
+        told = CliRunner().invoke(app, asked + more)
+        assert told.exit_code == 2
+        assert told.stderr.count("unknown protocol 'quickly'") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_short_and_long_videos_of_a_folder_and_one_that_is_broken(world: Path) -> None:
