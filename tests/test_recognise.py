@@ -165,7 +165,7 @@ def test_videos_are_prepared_as_the_model_was_trained(
 
 
 def test_how_videos_are_prepared_is_known_before_torch_is_imported(tmp_path: Path) -> None:
-    assert recognise._guess("exercise") == (FAST, 128)
+    assert recognise._guess("exercise") == (FAST, 256)
     assert recognise._guess("fight") == (FAST, 128)
     for text in (
         "",

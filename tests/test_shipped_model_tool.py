@@ -34,14 +34,13 @@ def test_a_temperature_divides_the_scores_of_both_streams() -> None:
 
 @pytest.fixture
 def folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A list of eight clips in two folds, and a `quick` that trains for a moment."""
+    """A list of eight clips in two folds, and a recipe `short` that trains for a moment."""
     phases = tuple(
         replace(phase, batch=2, norm_group=2, unit="iterations", schedule=((1e-3, 2),))
         for phase in QUICK.phases
     )
-    monkeypatch.setitem(
-        RECIPES, "quick", replace(QUICK, depth="tiny", input_size=32, phases=phases)
-    )
+    short = replace(QUICK, name="short", depth="tiny", input_size=32, phases=phases)
+    monkeypatch.setitem(RECIPES, "short", short)
     rows = [("path", "label", "source", "fold")]
     for number in range(8):
         label, step = (("left", -2), ("right", 2))[number % 2]
@@ -64,7 +63,7 @@ def test_from_a_list_of_clips_to_a_model_with_its_card(
     folds: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     out = folds.parent / "out"
-    command = ["tool", folds, "mine", out, "--network", "two_stream", "--protocol", "quick",
+    command = ["tool", folds, "mine", out, "--recipe", "short", "--network", "two_stream",
                "--store", folds.parent / "store", *options]  # fmt: skip
     monkeypatch.setattr(sys, "argv", [str(each) for each in command])
     tool.main()

@@ -166,6 +166,17 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(
     assert "h on cpu in fp32" in caplog.messages[-1]
 
 
+def test_a_dry_run_refuses_weights_of_another_network(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the training itself would be refused for, before anything is timed."""
+    monkeypatch.chdir(tmp_path)
+    wrong = ["train", data, "--recipe", "quick-resnet50", "--weights", "fight", "--dry-run"]
+    refused = CliRunner().invoke(app, [str(each) for each in wrong])
+    assert refused.exit_code == 2
+    assert re.search("models/fight: the tensors do not fit the network", refused.stderr)
+
+
 def test_videos_that_cannot_be_used_are_listed_and_left_out_on_demand(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,9 +1,10 @@
 """Make a model that ships, from a folder of clips to its card.
 
-python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--network two_stream] [--folds 1,2,3]
+python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--recipe quick-resnet50]
+    [--network two_stream] [--folds 1,2,3] [--ships FOLD]
 
-1. for each fold of FOLDS_CSV (columns path, label, source, fold): train by the recipe `quick` with
-   that fold kept out
+1. for each fold of FOLDS_CSV (columns path, label, source, fold): train by the recipe with that
+   fold kept out
 2. train on all clips (their list is written beside FOLDS_CSV); or, with --ships FOLD, take the
    network that has that fold kept out
 3. evaluate the networks of step 1, each on its fold
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import csv
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, metavar="FOLDS_CSV")
     parser.add_argument("name", help="of the model")
     parser.add_argument("out", type=Path)
+    parser.add_argument("--recipe", default="quick")
     parser.add_argument(
         "--network", default="st_resnet_star", choices=sorted({*NETWORK_OF.values()})
     )
@@ -56,10 +59,9 @@ def main() -> None:
     if options.folds:
         folds = [int(number) for number in options.folds.split(",")]
     phases = [phase for phase in PHASES if PHASES.index(phase) <= last_phase(options.network)]
+    train = partial(stresnet.train, recipe=options.recipe, phases=phases, store=options.store)
     for fold in folds:
-        stresnet.train(
-            options.data, options.out / f"fold{fold}", fold=fold, phases=phases, store=options.store
-        )
+        train(options.data, options.out / f"fold{fold}", fold=fold)
     if options.ships:
         kept_out = f"fold {options.ships} kept out"
         trained = options.out / f"fold{options.ships}" / options.network
@@ -71,9 +73,7 @@ def main() -> None:
             table.writerow(("path", "label", "split"))
             table.writerows((row["path"], row["label"], "train") for row in rows)
         kept_out = "no clip kept out"
-        trained = stresnet.train(
-            everything, options.out / "all", phases=phases, store=options.store
-        )
+        trained = train(everything, options.out / "all")
     comparison = stresnet.evaluate(
         options.out / "fold{fold}" / options.network,
         options.data,

@@ -128,7 +128,7 @@ def train(
         return
     from stresnet.training import run
     from stresnet.training.estimate import estimate_training
-    from stresnet.training.plan import plan
+    from stresnet.training.plan import plan, require_trainable
     from stresnet.training.runtime import Execution
 
     if int(os.environ.get("RANK", "0")) > 0:  # of several processes, the first one reports
@@ -156,7 +156,9 @@ def train(
         }
         execution = Execution(device, precision, workers, channels_last, recompute, compiled)
         if dry_run:
-            estimate_training(plan(data, **arguments), execution)
+            planned = plan(data, **arguments)
+            require_trainable(planned, out)
+            estimate_training(planned, execution)
             return
         model = run.train(data, out, skip_broken=skip_broken, execution=execution, **arguments)
     same = {"fold": fold, "lists": lists, "store": store, "seed": seed or None}

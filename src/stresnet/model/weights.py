@@ -89,6 +89,7 @@ def inflate_from(
     *,
     new_classifiers: bool = False,
     temporal_init: TemporalInit = "average",
+    source: str | Path = "the network before",
 ) -> None:
     """Continue from another network of ours with the state_dict `state`, as of the phase before.
 
@@ -100,6 +101,7 @@ def inflate_from(
     Args:
         new_classifiers: keep the classifiers of `net`, as `state` has other classes.
         temporal_init: how 1x1 filters become temporal ones (see `inflate`).
+        source: of `state`, for error messages.
 
     Raises:
         WeightsError: `state` is of another network; nothing is loaded.
@@ -115,7 +117,7 @@ def inflate_from(
         classifiers = [name for name in names if "classifier" in name]
         state = {name: tensor for name, tensor in state.items() if name not in classifiers}
         keep += classifiers
-    fit(net, state, source="the network before", keep=keep, temporal_init=temporal_init)
+    fit(net, state, source=source, keep=keep, temporal_init=temporal_init)
 
 
 def _first_layers(resnet50: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -152,7 +152,11 @@ def start_from_model(
     trained = load_model(folder, device="cpu")
     other_classes = tuple(trained.class_names) != tuple(class_names)
     inflate_from(
-        net, trained.state_dict(), new_classifiers=other_classes, temporal_init=temporal_init
+        net,
+        trained.state_dict(),
+        new_classifiers=other_classes,
+        temporal_init=temporal_init,
+        source=folder,
     )
 
 

@@ -148,7 +148,7 @@ QUICK = Recipe(
     optimizer="adamw",
     weight_decay=0.02,
     residual_scale="channel",
-    scale_rate=100.0,
+    scale_rate=1000.0,
     temporal_init="identity",
     phases=(
         Phase(
