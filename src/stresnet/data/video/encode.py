@@ -11,6 +11,7 @@ from typing import cast
 import av
 import numpy as np
 from av.container import OutputContainer
+from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -20,6 +21,9 @@ from stresnet.files import atomic_write
 # In seconds: 24, 25, 30 and 29.97 frames/s are whole ticks, and MPEG-4 takes no more than 65535.
 TICK = Fraction(1, 60_000)
 ENCODER, OPTIONS = "libx264", {"crf": "20", "preset": "medium"}
+PIXELS = "yuv420p"
+# The flags, and one thread, make every processor and every run agree.
+TO_PIXELS = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
 
 class VideoWriter:
@@ -43,6 +47,7 @@ class VideoWriter:
                 f"a frame of {width}x{height} pixels, expected {stream.width}x{stream.height}"
             )
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        picture = picture.reformat(format=PIXELS, interpolation=TO_PIXELS, threads=1)
         picture.pts, picture.time_base = round(time / TICK), TICK
         self._container.mux(stream.encode(picture))
 
@@ -61,7 +66,7 @@ class VideoWriter:
             raise UsageError(f"frames of {width}x{height} pixels, expected even sides")
         rate = Fraction(self._fps).limit_denominator(1001)
         stream = cast(VideoStream, self._container.add_stream(ENCODER, rate=rate, options=OPTIONS))
-        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        stream.height, stream.width, stream.pix_fmt = height, width, PIXELS
         stream.codec_context.time_base = TICK
         stream.codec_context.thread_count = 1  # the same bytes on every machine
         return stream
