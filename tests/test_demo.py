@@ -58,10 +58,10 @@ def test_a_shipped_clip_is_recognised_by_the_shipped_model() -> None:
     assert prediction.label == "fight"
 
 
-def test_what_ships_is_small() -> None:
+def test_what_ships_fits_into_a_file_on_pypi() -> None:
     with as_file(files("stresnet") / "assets") as assets:
         size = sum(path.stat().st_size for path in assets.rglob("*") if path.is_file())
-    assert size < 95 * 2**20
+    assert size < 98e6  # of 100 MB, and the code takes the rest
 
 
 @pytest.mark.slow
