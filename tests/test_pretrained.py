@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from stresnet.errors import UsageError, WeightsError
 from stresnet.model import STResNet, load_model
 from stresnet.model.model_folder import Bits
+from stresnet.model.weight_files import read_tensors
 from stresnet.prediction.live_labels import live
 from stresnet.prediction.recognise import predict, timeline
 
@@ -50,6 +51,17 @@ def test_a_saved_network_is_loaded_as_it_was(tmp_path: Path) -> None:
     torch.testing.assert_close(loaded.state_dict(), net.state_dict(), rtol=0, atol=0)
     rgb, flow = torch.rand(1, 5, 3, 32, 32) * 255, torch.rand(1, 5, 20, 32, 32) * 255
     torch.testing.assert_close(loaded(rgb, flow), net.eval()(rgb, flow), rtol=0, atol=0)
+
+
+def test_loading_draws_no_random_number(folder: Path) -> None:
+    before = torch.get_rng_state()
+    load_model(folder)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_numbers_whose_sum_is_too_large_are_still_finite(tmp_path: Path) -> None:
+    save_file({"a": torch.full((3,), 3e38)}, tmp_path / "a.safetensors")
+    assert read_tensors(tmp_path / "a.safetensors")["a"].tolist() == pytest.approx([3e38] * 3)
 
 
 def test_a_network_without_names_is_refused_before_the_work() -> None:

@@ -38,7 +38,7 @@ from stresnet.model.motion_residual import (
     ResidualScale,
 )
 from stresnet.model.residual_unit import StrideIn
-from stresnet.model.state import fit
+from stresnet.model.state import NothingDrawn, fit
 from stresnet.model.stream import (
     SECOND,
     Depth,
@@ -230,7 +230,8 @@ class STResNet(nn.Module):
         )
         stored = read_model_folder(folder)
         try:
-            net = cls(**stored.architecture)
+            with NothingDrawn():
+                net = cls(**stored.architecture)
         except (TypeError, ValueError, UsageError) as error:
             raise WeightsError(
                 f"{folder / CONFIG}: no network can be built from it ({error})",

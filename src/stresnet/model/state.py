@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from stresnet.errors import WeightsError
 from stresnet.model.temporal_convolution import TemporalInit, inflate
 
 NAMED = 5  # tensors that an error lists
+DRAWING = (nn.init.kaiming_uniform_, nn.init.uniform_, nn.init.normal_, Tensor.normal_)
+
+
+class NothingDrawn(TorchFunctionMode):
+    """A context in which no random number is drawn: for networks that are loaded at once.
+
+    Drawing those of ResNet-50's two streams takes longer than reading its file.
+    """
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        given = kwargs or {}
+        if function in DRAWING:
+            return args[0] if args else given["tensor"]
+        return function(*args, **given)
 
 
 def fit(

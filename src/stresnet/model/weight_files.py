@@ -53,12 +53,17 @@ def read_tensors(path: Path) -> Tensors:
         raise WeightsError(f"{path}: cannot be read ({reason})", remedy="fetch it again") from error
     if not tensors:
         raise WeightsError(f"{path}: holds no tensors", remedy="give a file of network weights")
-    damaged = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    damaged = [name for name, tensor in tensors.items() if not _finite(tensor)]
     if damaged:
         raise WeightsError(
             f"{path}: NaN or infinite values in {', '.join(damaged[:5])}", remedy="fetch it again"
         )
     return tensors
+
+
+def _finite(tensor: Tensor) -> bool:
+    # A sum is quick and passes NaN and infinity on; but it may itself be too large.
+    return bool(tensor.sum().isfinite() or tensor.isfinite().all())
 
 
 def in_8_bits(name: str, tensor: Tensor) -> Tensors:
@@ -74,7 +79,7 @@ def in_8_bits(name: str, tensor: Tensor) -> Tensors:
 def _read_safetensors(path: Path) -> Tensors:
     tensors = load_file(path)
     multiplied = {
-        name: tensor * tensors[name + STEP]
+        name: tensor.float().mul_(tensors[name + STEP])
         for name, tensor in tensors.items()
         if tensor.dtype == torch.int8 and name + STEP in tensors
     }
