@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,11 @@ from stresnet.cli import app
 from stresnet.cli.predict import clock
 from stresnet.data.prepare.preparation import preparation
 from stresnet.data.video.decode import Frame
-from stresnet.errors import EnvironmentProblem
+from stresnet.errors import EnvironmentProblem, StresnetError
 from stresnet.flow import FAST
-from stresnet.model import STResNet
+from stresnet.model import STResNet, load_model
 from stresnet.prediction import recognise
+from stresnet.prediction.many import RecogniseOne, recognise_many
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,34 @@ def test_parts_in_a_folder_are_what_is_printed_and_resume(world: Path, tmp_path:
     other = CliRunner().invoke(app, [*asked, "--out", str(out), "--top-k", "1"])
     assert other.exit_code == 2
     assert "other settings" in other.stderr
+    trained_anew = tmp_path / "model"
+    shutil.copytree(world / "model", trained_anew)
+    asked[1] = str(trained_anew)
+    assert CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "b")]).exit_code == 1
+    net = load_model(trained_anew)
+    torch.nn.init.ones_(net.motion.classifier.bias)
+    net.save_pretrained(trained_anew)
+    refused = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "b")])
+    assert refused.exit_code == 2
+    assert "of another network" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "nosuch"}, "no such model folder"),
+        ({"settings": {"background": "sleep"}}, "sleep"),
+        ({"protocol": "slow"}, "slow"),
+        ({"precision": "fp16"}, "fp16"),
+    ],
+)
+def test_what_every_video_would_fail_by_is_said_before_the_first(
+    world: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    one = replace(RecogniseOne(str(world / "model"), device="cpu"), **changes)
+    with pytest.raises(StresnetError, match=message):
+        recognise_many(one, [world / "videos" / "long.mp4"], tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.json*"))
 
 
 def test_tables_for_people_and_for_programs(world: Path) -> None:

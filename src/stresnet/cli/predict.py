@@ -213,12 +213,10 @@ def predict(
     if out is not None:
         from stresnet.cli.prepare import say_report
         from stresnet.cluster import engine_at
-        from stresnet.evaluation.protocols import protocols_named
         from stresnet.prediction.many import RecogniseOne, recognise_many
 
         if outs or as_json or as_jsonl or as_csv or threads is not None:
             raise UsageError("--out is a form of its own", remedy="leave the others out")
-        protocols_named([protocol])  # here, or each video would fail by a wrong name
         with engine_at(ray, out) as engine, progress("predict") as on_progress:
             report = recognise_many(
                 RecogniseOne(model, **how),

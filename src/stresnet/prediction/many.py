@@ -1,12 +1,13 @@
 """Many videos -> lines of JSON in a folder, by worker processes or a cluster; resumable.
 
 OUT/part-00000.jsonl    a line a video, as `predict --jsonl` prints it; a new part every minute
-OUT/settings.json       what was asked for: another run with other settings is refused
+OUT/settings.json       what was asked for, and of which network: other results are not mixed in
 OUT/failures.csv        the videos that could not be recognised
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stresnet.data.prepare.many import workers_for
-from stresnet.device import gpu
+from stresnet.device import gpu, resolve_device, resolve_precision
 from stresnet.errors import UsageError
 from stresnet.evaluation.scoring import kept_model
 from stresnet.files import require_writable, write_text
@@ -90,19 +91,21 @@ def recognise_many(
         engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).
 
     Raises:
-        UsageError: `out` holds results with other settings.
-        EnvironmentProblem: the disk is full, or `out` cannot be written.
+        UsageError: an argument makes no sense, or `out` holds results with other settings or of
+            another network.
+        WeightsError: the model cannot be used.
+        EnvironmentProblem: the disk is full, `out` cannot be written, or there is no such device.
     """
     require_writable(out)
-    settings = json.dumps(asdict(one), indent=1) + "\n"
-    if not (out / SETTINGS).exists():
-        write_text(out / SETTINGS, settings)
-    elif (out / SETTINGS).read_text() != settings:
+    network = _checked(one, here=engine is map_in_processes)
+    settings = json.dumps(asdict(one) | {"network": network}, indent=1) + "\n"
+    parts = sorted(out.glob(PARTS))
+    if parts and (out / SETTINGS).read_text() != settings:
         raise UsageError(
-            f"{out}: holds results with other settings (see {SETTINGS})",
+            f"{out}: holds results with other settings, or of another network (see {SETTINGS})",
             remedy="choose another folder",
         )
-    parts = sorted(out.glob(PARTS))
+    write_text(out / SETTINGS, settings)
     lines = (line for part in parts for line in part.read_text().splitlines())
     known = {json.loads(line)["source"] for line in lines}
     numbers = count(int(parts[-1].stem.removeprefix("part-")) + 1 if parts else 0)
@@ -135,3 +138,23 @@ def recognise_many(
         report.failures,
         report.warnings,
     )
+
+
+def _checked(one: RecogniseOne, *, here: bool) -> str:
+    """Raise what every video would fail by; return the SHA-256 of the model's files.
+
+    Args:
+        here: whether the videos are recognised on this machine, by its devices.
+    """
+    from stresnet.model.lookup import find_model
+    from stresnet.model.model_folder import CONFIG, WEIGHTS
+    from stresnet.prediction.recogniser import Recogniser
+
+    folder = find_model(one.model)
+    Recogniser(folder, device="cpu", protocol=one.protocol).settings(one.settings)
+    if here:
+        resolve_precision(one.precision, resolve_device(one.device))
+    digest = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
