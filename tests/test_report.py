@@ -349,6 +349,14 @@ def test_videos_prepared_otherwise_are_refused_before_anything_is_scored(
     assert not scored
 
 
+def test_a_wrong_precision_is_said_before_anything_is_prepared(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ensure, "prepare", lambda *args, **options: pytest.fail("too late"))
+    with pytest.raises(UsageError, match="fp16 needs a GPU"):
+        compared(world, tmp_path, precision="fp16", device="cpu")
+
+
 def test_a_damaged_store_is_named_and_the_others_are_scored(world: Path, tmp_path: Path) -> None:
     shutil.copytree(world / "store", tmp_path / "store")
     broken = store_path(tmp_path / "store", "falls/0")

@@ -16,6 +16,7 @@ from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.preparation import prepared_like, require_same_preparation
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.store.location import default_store
+from stresnet.device import resolve_precision
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.calibration import calibrate
 from stresnet.evaluation.comparison import Calibration, Comparison, Entry, EvaluationResult
@@ -114,6 +115,7 @@ def evaluate(
         nets = {label: found.load(label, each, device) for label in found.labels}
         for label, net in nets.items():  # whatever is wrong, before the long work
             require_known({item.label for item in split.test}, net, str(data))
+            resolve_precision(precision, net.device)
             if warning := found.warning(label, each, split.test):
                 logger.warning(warning)
                 warnings.append(warning)
