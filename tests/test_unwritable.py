@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from stresnet.cli import app
 from stresnet.files import atomic_write
 
 FULL = Path("/dev/full")
@@ -91,6 +93,22 @@ def test_a_file_that_cannot_be_there_is_named(scores: str, tmp_path: Path, name:
     told = stresnet("fuse", scores, scores, "--out", out, stdout=-1, stderr=-1)
     assert (told.returncode, len(told.stderr.splitlines())) == (3, 1)
     assert f"{out}: cannot be written (" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["explain nosuch a.mp4", "evaluate nosuch marked.csv", "idt evaluate nosuch listed.csv"],
+)
+def test_a_folder_that_cannot_be_there_is_named_before_the_work(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("marked.csv").write_text("path,label,start,end\na.mp4,x,0,1\n")
+    Path("listed.csv").write_text("path,label,split\na.mp4,x,train\nb.mp4,y,train\nc.mp4,x,test\n")
+    told = CliRunner().invoke(app, [*words.split(), "--out", "file/out"])
+    assert told.exit_code == 3, told.stderr
+    assert "file/out: cannot be written (" in told.stderr
 
 
 def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:

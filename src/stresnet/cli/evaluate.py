@@ -104,6 +104,7 @@ def evaluate(
     from stresnet.evaluation.evaluate import evaluate
     from stresnet.evaluation.protocols import PAPER, protocols_named
     from stresnet.evaluation.report import console_table, write_report
+    from stresnet.files import require_writable
     from stresnet.timelines.evaluate import evaluate_timelines
     from stresnet.timelines.report import console_table as timeline_table
     from stresnet.timelines.report import write_timeline_report
@@ -117,6 +118,7 @@ def evaluate(
                 f"{data}: annotated recordings are judged as timelines, of one model and one fold",
                 remedy="leave --folds, --lists, --calibrate, --with-idt and --ray out",
             )
+        require_writable(out)
         with progress("evaluate") as on_progress:
             evaluation = evaluate_timelines(
                 models[0],

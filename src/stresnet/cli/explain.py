@@ -40,7 +40,9 @@ def explain(
 ) -> None:
     """Show where and when each stream saw a class in a video."""
     from stresnet import explanation as explaining
+    from stresnet.files import require_writable
 
+    require_writable(out)
     found = explaining.explain(
         model,
         video,

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.data.store.location import store_path
 from stresnet.errors import DatasetError, StoreError
-from stresnet.files import DAMAGE, atomic_write
+from stresnet.files import DAMAGE, atomic_write, require_writable
 from stresnet.idt.codebook import (
     GAUSSIANS,
     SAMPLES,
@@ -78,6 +78,7 @@ def encode(
         DatasetError: the training videos have too few trajectories.
         EnvironmentProblem: a library is missing, the disk is full, or `out` cannot be written.
     """
+    require_writable(out)
     found: dict[str, Path] = {}
     failures: dict[str, str] = {}
     for item in split.train + split.test:
