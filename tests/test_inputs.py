@@ -133,3 +133,6 @@ def test_outputs_of_one_video_and_of_many() -> None:
         output_paths(Path("out.mp4"), ["a.mp4", "b.mp4"], ".mp4")
     with pytest.raises(UsageError, match=r"several videos.*a\.mp4"):
         output_paths(Path("out"), ["a.avi", "a.mkv"], ".mp4")
+    with pytest.raises(UsageError, match=r"out\.avi: expected .*\.mp4"):
+        output_paths(Path("out.avi"), ["a.avi"], ".mp4")
+    assert output_paths(Path("run.2"), ["a.avi"], ".mp4") == [Path("run.2/a.mp4")]

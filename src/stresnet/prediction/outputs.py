@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -22,6 +23,9 @@ from stresnet.prediction.segments import Segment
 
 COLUMNS = ("source", "start", "end", "rank", "label", "score", "appearance", "motion")
 
+# A name that ends so was meant as a file's.
+OF_FILES = re.compile(r"\.(mp4|avi|mov|mkv|webm|gif|srt|vtt|eaf|tsv|csv|txt|jsonl?)", re.IGNORECASE)
+
 
 def output_paths(out: Path, names: Sequence[str], ending: str) -> list[Path]:
     """Return one path for each video: `out` itself for a single one, else below the folder `out`.
@@ -31,7 +35,8 @@ def output_paths(out: Path, names: Sequence[str], ending: str) -> list[Path]:
         ending: of the outputs, with its dot.
 
     Raises:
-        UsageError: `out` names a file and there are several videos, or two would get one name.
+        UsageError: `out` names a file and there are several videos, or a file of another kind; or
+            two would get one name.
     """
     if out.suffix.lower() == ending:
         if len(names) > 1:
@@ -39,6 +44,11 @@ def output_paths(out: Path, names: Sequence[str], ending: str) -> list[Path]:
                 f"{out}: one file for {len(names)} videos", remedy="name a folder, without ending"
             )
         return [out]
+    if OF_FILES.fullmatch(out.suffix) and not out.is_dir():
+        raise UsageError(
+            f"{out}: expected a name that ends in {ending}, or that of a folder",
+            remedy=f"write to {out.with_suffix(ending)}",
+        )
     paths = [out / PurePosixPath(name).with_suffix(ending) for name in names]
     if twice := [str(path) for path, count in Counter(paths).items() if count > 1]:
         raise UsageError(
