@@ -139,7 +139,7 @@ def test_what_every_video_would_fail_by_is_said_before_the_first(
     one = replace(RecogniseOne(str(world / "model"), device="cpu"), **changes)
     with pytest.raises(StresnetError, match=message):
         recognise_many(one, [world / "videos" / "long.mp4"], tmp_path / "out")
-    assert not list((tmp_path / "out").glob("*.json*"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_tables_for_people_and_for_programs(world: Path) -> None:

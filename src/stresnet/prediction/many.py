@@ -96,8 +96,8 @@ def recognise_many(
         WeightsError: the model cannot be used.
         EnvironmentProblem: the disk is full, `out` cannot be written, or there is no such device.
     """
-    require_writable(out)
     network = _checked(one, here=engine is map_in_processes)
+    require_writable(out)
     settings = json.dumps(asdict(one) | {"network": network}, indent=1) + "\n"
     parts = sorted(out.glob(PARTS))
     if parts and (out / SETTINGS).read_text() != settings:
