@@ -122,6 +122,9 @@ def test_parts_in_a_folder_are_what_is_printed_and_resume(world: Path, tmp_path:
     refused = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "b")])
     assert refused.exit_code == 2
     assert "of another network" in refused.stderr
+    (tmp_path / "b" / "settings.json").unlink()
+    unknown = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "b")])
+    assert unknown.exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -129,7 +132,6 @@ def test_parts_in_a_folder_are_what_is_printed_and_resume(world: Path, tmp_path:
     [
         ({"model": "nosuch"}, "no such model folder"),
         ({"settings": {"background": "sleep"}}, "sleep"),
-        ({"protocol": "slow"}, "slow"),
         ({"precision": "fp16"}, "fp16"),
     ],
 )

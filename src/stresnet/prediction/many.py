@@ -100,7 +100,7 @@ def recognise_many(
     require_writable(out)
     settings = json.dumps(asdict(one) | {"network": network}, indent=1) + "\n"
     parts = sorted(out.glob(PARTS))
-    if parts and (out / SETTINGS).read_text() != settings:
+    if parts and (not (out / SETTINGS).exists() or (out / SETTINGS).read_text() != settings):
         raise UsageError(
             f"{out}: holds results with other settings, or of another network (see {SETTINGS})",
             remedy="choose another folder",
