@@ -76,10 +76,10 @@ bench-idt: setup-dev
 
 # Need labelled clips: make bench-timeline DATA=folds.csv
 bench-timeline: setup-dev
-	$(BIN)/python benchmarks/timeline.py $(DATA) fight --fold 1 --seeds 0 1 2
+	$(BIN)/python benchmarks/timeline.py $(DATA) fight --fold 1 --seeds 0,1,2
 
 bench-ablations: setup-dev
-	$(BIN)/python benchmarks/ablations.py $(DATA) runs/ablations --folds 1 --seeds 3
+	$(BIN)/python benchmarks/ablations.py $(DATA) runs/ablations --folds 1 --seeds 0,1,2
 
 docs: setup-dev
 	$(BIN)/python -m sphinx -W -E -q -b html docs build/docs

@@ -1,6 +1,6 @@
 """What each idea is worth: variants of a recipe, trained with several seeds, tested on some folds.
 
-    python benchmarks/ablations.py DATA OUT --folds 1,2 --seeds 3 [--recipe quick]
+    python benchmarks/ablations.py DATA OUT --folds 1,2 --seeds 0,1 [--recipe quick]
         [--weights RESNET50] [--variants paper | NAME,NAME,...] [--store STORE]
         [--phases st_resnet] [--protocol quick]
 
@@ -77,8 +77,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--folds", type=folds_named, default=(None,), metavar="1,2,...")
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
+    parser.add_argument("--folds", type=numbers, default=(None,), metavar="1,2,...")
+    parser.add_argument("--seeds", type=numbers, default=(0, 1, 2), metavar="0,1,...")
     parser.add_argument("--recipe", default="quick")
     parser.add_argument("--weights", help="an ImageNet ResNet, as for stresnet train")
     parser.add_argument("--variants", default="paper", help="paper, or names")
@@ -105,16 +105,16 @@ def main() -> None:
     found = {
         name: [
             mean([study.accuracies(name, variant, seed) for study in studies])
-            for seed in range(options.seeds)
+            for seed in options.seeds
         ]
         for name, variant in variants_named(options.variants).items()
     }
     print(table(found))
 
 
-def folds_named(text: str) -> tuple[int, ...]:
+def numbers(text: str) -> tuple[int, ...]:
     """1,2 -> (1, 2)"""
-    return tuple(int(fold) for fold in text.split(","))
+    return tuple(int(each) for each in text.split(","))
 
 
 def variants_named(names: str) -> dict[str, Variant]:

@@ -1,7 +1,7 @@
 """What motion and temporal convolutions are good for, on clips that differ in nothing else.
 
     tools/make-motion-set VIDEOS OUT
-    python benchmarks/made_sets.py OUT/motion/folds.csv RUNS/motion [--seeds 3] [--store STORE]
+    python benchmarks/made_sets.py OUT/motion/folds.csv RUNS/motion [--seeds 0,1,2] [--store STORE]
     python benchmarks/made_sets.py OUT/order/folds.csv RUNS/order
 
 `motion`: single frames say nothing, so the appearance stream can only guess until motion enters.
@@ -18,7 +18,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from ablations import BASE, PAPER, Study, table
+from ablations import BASE, PAPER, Study, numbers, table
 
 from stresnet.data.store.location import default_store
 from stresnet.errors import StresnetError
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
+    parser.add_argument("--seeds", type=numbers, default=(0,), metavar="0,1,...")
     parser.add_argument("--store", type=Path, help="default: as of `stresnet train`")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # training's progress
@@ -48,7 +48,7 @@ def main() -> None:
     print(
         table(
             {
-                name: [study.accuracies(name, variant, seed) for seed in range(options.seeds)]
+                name: [study.accuracies(name, variant, seed) for seed in options.seeds]
                 for name, variant in VARIANTS.items()
             }
         )

@@ -5,7 +5,7 @@ video, encoded as H.264, and given to `stresnet.prediction.timeline`. A predicte
 if its class is and it overlaps a true one, not matched yet, with an intersection over union of at
 least 0.5.
 
-    python benchmarks/timeline.py folds.csv fight --fold 1 --seeds 0 1
+    python benchmarks/timeline.py folds.csv fight --fold 1 --seeds 0,1
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from ablations import numbers
 
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.splits.split import VideoItem
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="CSV with path, label, fold")
     parser.add_argument("model")
     parser.add_argument("--fold", type=int, default=1, help="the fold not trained on")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--seeds", type=numbers, default=(0,), metavar="0,1,...")
     parser.add_argument("--protocol", default="quick")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()

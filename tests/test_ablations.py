@@ -71,7 +71,7 @@ def test_variants_of_the_joint_phases_share_their_streams(
     monkeypatch.setattr(
         sys,
         "argv",
-        ["", "data", str(tmp_path), "--seeds", "2", "--variants", "direct,groups of 2"],
+        ["", "data", str(tmp_path), "--seeds", "0,1", "--variants", "direct,groups of 2"],
     )
     study.main()
     joint = {name: weights for name, phases, weights in trained if phases == study.JOINT}
@@ -99,7 +99,7 @@ def test_folds_are_averaged_before_seeds(
 
     monkeypatch.setattr(study, "train", train)
     monkeypatch.setattr(study, "evaluate", evaluate)
-    wanted = ["--folds", "1,3", "--seeds", "2", "--variants", "direct"]
+    wanted = ["--folds", "1,3", "--seeds", "0,1", "--variants", "direct"]
     wanted += ["--phases", "st_resnet", "--protocol", "quick"]
     monkeypatch.setattr(sys, "argv", ["", "data", str(tmp_path), *wanted])
     study.main()
