@@ -193,6 +193,7 @@ def test_a_background_is_not_reported(world: Path) -> None:
         (["clip.mp4", "--json", "--csv"], "choose one"),
         (["clip.mp4", "--json", "--jsonl"], "choose one"),
         (["clip.mp4", "--whole", "--srt", "a.srt"], "leave --whole out"),
+        (["clip.mp4", "--whole", "--window", "3"], "leave --whole out"),
         (["clip.mp4", "--window", "0"], "window is 0.0 s"),
         (["clip.mp4", "--timeline", "--background", "up"], "not a class"),
         (["https://host/clip.mp4"], "not fetched"),
@@ -200,6 +201,8 @@ def test_a_background_is_not_reported(world: Path) -> None:
         (["*.nothing"], "matches no file"),
         (["0", "clip.mp4"], "a camera comes alone"),
         (["0", "--srt", "a.srt"], "a camera comes alone"),
+        (["0", "--out", "folder"], "a camera comes alone"),
+        (["0", "--min-duration", "3"], "a camera comes alone"),
         (["a.mp4", "b.mp4", "--srt", "a.srt"], "one file for 2 videos"),
     ],
 )

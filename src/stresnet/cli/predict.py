@@ -175,8 +175,6 @@ def predict(
         ".mp4": annotated,
     }
     outs = {ending: out for ending, out in given.items() if out is not None}
-    if outs and timeline is False:
-        raise UsageError("files are made from timelines", remedy="leave --whole out")
     found = [find_inputs(each, allow_network=allow_network) for each in inputs]
     videos = [video for each in found if not isinstance(each, str) for video in each]
     cameras = [each for each in found if isinstance(each, str)]
@@ -188,6 +186,8 @@ def predict(
         "background": background,
     }
     settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if (outs or settings) and timeline is False:
+        raise UsageError("files and windows are those of timelines", remedy="leave --whole out")
     how: dict[str, Any] = {
         "timeline": True if outs else timeline,
         "settings": settings,
@@ -198,7 +198,8 @@ def predict(
         "precision": precision,
     }
     if cameras:
-        if len(found) > 1 or outs or as_csv or timeline is not None or background is not None:
+        of_files = (timeline, min_duration, background, out, workers, ray)
+        if len(found) > 1 or outs or as_csv or any(each is not None for each in of_files):
             raise UsageError(
                 "a camera comes alone, and gives lines or --json", remedy="record a file first"
             )
