@@ -190,6 +190,8 @@ def test_an_archive_that_calls_itself_encrypted_or_strange_is_refused(
     path.write_bytes(content)
     with pytest.raises(DatasetError, match=r"a\.npz: cannot be read"):
         read_scores(path)
+    with pytest.raises(DatasetError, match=r"b\.npz: cannot be read \(No such file"):
+        read_scores(tmp_path / "b.npz")
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:

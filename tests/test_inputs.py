@@ -101,14 +101,14 @@ def test_what_is_left_out_is_said(folder: Path, caplog: pytest.LogCaptureFixture
     listed = folder / "list.txt"
     listed.write_text("#1.mp4\na/one.mp4\n", encoding="utf-8")
     assert names(listed) == ["a/one.mp4"]
-    assert "left out: 1 lines that begin with #" in caplog.text
+    assert "left out: lines that begin with # (1)" in caplog.text
     caplog.clear()
     assert names(folder / "*") == [str(folder / "four [1].mp4").lstrip("/"),
                                    str(listed).lstrip("/")]  # fmt: skip
-    assert "left out: 2 folders" in caplog.text
+    assert "left out: folders (2; " in caplog.text
     caplog.clear()
     find_videos(folder, by_name=True)
-    for which in ("1 hidden folders (.hidden)", "1 files .doc (a/notes.doc)"):
+    for which in ("hidden folders (1: .hidden)", ".doc files (1: a/notes.doc)"):
         assert which in caplog.text
 
 

@@ -81,10 +81,9 @@ def ffmpeg() -> Found:
     import av
 
     from stresnet.data.video.decode import iter_frames
-    from stresnet.data.video.inputs import find_videos
 
     with as_file(files("stresnet") / "assets" / "clips") as clips:
-        next(iter_frames(find_videos(clips)[0][0]))
+        next(iter_frames(min(clips.glob("*/*.mp4"))))
     found = f"{av.ffmpeg_version_info} (PyAV {av.__version__})"
     numbers = re.match(r"n?(\d+)\.(\d+)(?:\.(\d+))?", av.ffmpeg_version_info)
     release = tuple(int(number or 0) for number in numbers.groups()) if numbers else None

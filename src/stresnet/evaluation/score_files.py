@@ -106,6 +106,11 @@ def read_scores(place: str | Path) -> ScoreTable:
         )
     try:
         return _read_npz(path, row) if ending == ".npz" else _read_csv(path)
+    except OSError as error:
+        raise DatasetError(
+            f"{path}: cannot be read ({error.strerror or error})",
+            remedy="check the path and the permissions",
+        ) from error
     except (*DAMAGE, csv.Error) as error:
         raise DatasetError(
             f"{place}: cannot be read as scores ({type(error).__name__}: {error})",

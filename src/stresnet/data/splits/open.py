@@ -24,7 +24,14 @@ from stresnet.data.splits.split import (
     make_split,
     part_of,
 )
-from stresnet.data.video.inputs import OURS, VIDEO_ENDINGS, FoundFiles, is_hidden, is_ours
+from stresnet.data.video.inputs import (
+    OURS,
+    VIDEO_ENDINGS,
+    FoundFiles,
+    is_hidden,
+    is_ours,
+    with_ending,
+)
 from stresnet.errors import DatasetError, UsageError, in_short
 
 Reader = Callable[[Path, Path, int], Split]  # (videos, lists, fold)
@@ -243,7 +250,7 @@ def _is_our_own(folder: Path) -> bool:
         return True
     if files.add(folder, folder):
         return False
-    zips = (Path(name).stem.lower() for name in files.left_out.get("files .zip", ()))
+    zips = (Path(name).stem.lower() for name in files.left_out.get(with_ending(".zip"), ()))
     return OURS in files.left_out or any(name.endswith(VIDEO_ENDINGS) for name in zips)
 
 

@@ -80,8 +80,8 @@ class FoundFiles:
         for problem, names in self.left_out.items():
             shown = [printable(Path(name)) for name in sorted(names)[:NAMED]]
             more = f", {len(names) - NAMED} more" if len(names) > NAMED else ""
-            which = f" ({', '.join(shown)}{more})" if by_name else ""
-            reasons.append(f"{len(names)} {problem}{which}")
+            which = f": {', '.join(shown)}{more}" if by_name else ""
+            reasons.append(f"{problem} ({len(names)}{which})")
         logger.info("%s: left out: %s", printable(place), ", ".join(reasons))
 
 
@@ -93,6 +93,11 @@ def is_hidden(name: str) -> bool:
 def is_ours(folder: Path) -> bool:
     """Whether this program wrote all of a folder: a run, a report, an explanation, a store."""
     return any((folder / mark).is_file() for mark in OUR_MARKS)
+
+
+def with_ending(ending: str) -> str:
+    """The reason why files of an ending that no video has, or of none, are left out."""
+    return f"{ending} files" if ending else "files without an ending"
 
 
 def _problem_of_folder(path: Path) -> str:
@@ -107,7 +112,7 @@ def _problem_of_file(path: Path, root: Path) -> str:
     if path.name.startswith("."):
         return "hidden files"
     if path.suffix.lower() not in VIDEO_ENDINGS:
-        return f"files {path.suffix.lower()}" if path.suffix else "files without an ending"
+        return with_ending(path.suffix.lower())
     if not path.is_file():
         return "broken links or devices"
     if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
@@ -193,7 +198,7 @@ def _listed(path: Path) -> list[tuple[Path, str]]:
         if entry.startswith("#") and not as_spelt_on_disk(path.parent / entry).exists()
     ]
     if comments:
-        logger.info("%s: left out: %d lines that begin with #", printable(path), len(comments))
+        logger.info("%s: left out: lines that begin with # (%d)", printable(path), len(comments))
     entries = [entry for entry in entries if entry not in comments]
     if not entries:
         raise DatasetError(
@@ -235,7 +240,7 @@ def _videos(given: str, name: str = "") -> list[tuple[Path, str]]:
     if not matches:
         raise DatasetError(f"{given}: matches no file", remedy="check the pattern")
     if folders := len(matches) - len(found):
-        logger.info("%s: left out: %d folders (for all in them: **/*)", given, folders)
+        logger.info("%s: left out: folders (%d; for all in them: **/*)", given, folders)
     return [(match, _inside(match)) for match in found]
 
 
