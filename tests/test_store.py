@@ -292,6 +292,17 @@ def test_every_truncation_is_noticed(tmp_path):
             _ = StoredVideo(path).num_frames
 
 
+def test_other_files_are_not_called_damaged_and_not_to_be_deleted(tmp_path):
+    video, archive = tmp_path / "clip.mp4", tmp_path / "labels.zip"
+    video.write_bytes(bytes(range(256)) * 9)
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("labels.json", "{}" * 100)
+    for path in (video, archive):
+        with pytest.raises(StoreError, match="is not a prepared video") as caught:
+            StoredVideo(path).verify()
+        assert "delete" not in caught.value.remedy
+
+
 def test_reading_a_damaged_picture_names_it_and_the_others_still_read(tmp_path):
     path = write(tmp_path / "clip.zip").path
     with zipfile.ZipFile(path) as archive:

@@ -48,6 +48,7 @@ INDEX, OFFSETS = "index.json", "offsets.bin"
 HEADER = struct.Struct("<5I")  # of offsets.bin: version, frames, height, width; CRC-32 of these
 ROW = struct.Struct("<QII")  # a picture: first byte, length, CRC-32; all frames, then all flow
 LOCAL = struct.Struct("<14xII4xHH")  # ZIP's head of a member: CRC-32, lengths of content and names
+BEGIN = struct.Struct("<2s28x14s")  # of the file: ZIP's mark, the first member's name
 COMMENT = b"offsets %015d sha256 "  # then the digest
 DIGEST_LENGTH = 64  # hexadecimal digits
 _REMEDY = "delete it and run `stresnet prepare` again"
@@ -192,6 +193,8 @@ class StoredVideo:
             file.seek(max(file.seek(0, os.SEEK_END) - length, 0))
             place = re.fullmatch(rb"offsets (\d{15}) sha256 .{64}", file.read(), re.DOTALL)
             if place is None:
+                file.seek(0)
+                self._require_ours(file.read(BEGIN.size))
                 raise ValueError("no table of offsets: it is cut off, or an older version made it")
             file.seek(int(place[1]))
             head = file.read(HEADER.size)
@@ -202,6 +205,14 @@ class StoredVideo:
         raise StoreError(
             f"{self._shown}: format version {version}, expected {VERSION}", remedy=self._remedy
         )
+
+    def _require_ours(self, begin: bytes) -> None:
+        """Raise `StoreError` if a file that is damaged was never a prepared video."""
+        if len(begin) == BEGIN.size and BEGIN.unpack(begin) != (b"PK", b"rgb/000000.jpg"):
+            raise StoreError(
+                f"{self._shown}: is not a prepared video",
+                remedy="name one, NAME.zip, or a folder that holds nothing else",
+            )
 
     @property
     def num_frames(self) -> int:

@@ -85,8 +85,10 @@ def video_writer(path: Path, *, fps: float = 25.0) -> Iterator[VideoWriter]:
         EnvironmentProblem: the disk is full or the folder cannot be written, or PyAV was built
             without the encoder of H.264.
     """
-    if path.suffix.lower() != ".mp4" or not fps > 0:
-        raise UsageError(f"{path.name} at {fps:g} frames a second, expected an .mp4 file, above 0")
+    if path.suffix.lower() != ".mp4":
+        raise UsageError(f"{path}: expected a name that ends in .mp4")
+    if not fps > 0:
+        raise UsageError(f"{path}: {fps:g} frames a second, expected more than 0")
     if ENCODER not in av.codecs_available:
         raise EnvironmentProblem(
             f"PyAV has no encoder {ENCODER}", remedy="pip install --force-reinstall av"
