@@ -100,9 +100,9 @@ def test_frames_that_do_not_fit_leave_nothing(tmp_path):
         writer.add(CLIP[1, :62], 0.1)
     with pytest.raises(UsageError, match="without a frame"), video_writer(path):
         pass
-    with pytest.raises(UsageError, match=r"expected an \.mp4"), video_writer(tmp_path / "a.avi"):
+    with pytest.raises(UsageError, match=r"ends in \.mp4"), video_writer(tmp_path / "a.avi"):
         pass
-    with pytest.raises(UsageError, match="above 0"), video_writer(path, fps=0):
+    with pytest.raises(UsageError, match="more than 0"), video_writer(path, fps=0):
         pass
     assert list(tmp_path.iterdir()) == []
 
