@@ -204,6 +204,7 @@ def test_a_background_is_not_reported(world: Path) -> None:
         (["0", "--out", "folder"], "a camera comes alone"),
         (["0", "--min-duration", "3"], "a camera comes alone"),
         (["a.mp4", "b.mp4", "--srt", "a.srt"], "one file for 2 videos"),
+        (["clip.mp4", "--annotate", "clip.mp4"], "is the video itself"),
     ],
 )
 def test_what_makes_no_sense_is_said_at_once(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stresnet.data.video.container import printable
 from stresnet.data.video.decode import Frame, iter_frames
 from stresnet.data.video.encode import video_writer
+from stresnet.data.video.inputs import require_others
 from stresnet.errors import UsageError, VideoError
 from stresnet.files import atomic_directory, require_writable
 from stresnet.flow import grey, tv_l1, write_flo
@@ -51,8 +52,8 @@ def flow_view(
         raise UsageError("nothing to write", remedy="give --view FILE.mp4, --flo FOLDER, or both")
     if not max_px > 0:
         raise UsageError(f"max_px is {max_px}, expected above 0")
-    if view is not None and view.resolve() == video.resolve():
-        raise UsageError(f"{printable(view)}: is the video itself", remedy="choose another name")
+    if view is not None:
+        require_others([view], [video])
     for out in filter(None, (view, flo)):
         require_writable(out.parent, mark=False)
     fields = 0

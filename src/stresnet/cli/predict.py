@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -157,7 +158,7 @@ def predict(
 
     Short videos get a ranked list of classes; long ones a timeline of labelled segments.
     """
-    from stresnet.data.video.inputs import find_inputs
+    from stresnet.data.video.inputs import find_inputs, require_others
     from stresnet.files import require_writable
     from stresnet.flow import FAST
     from stresnet.prediction.outputs import output_paths, to_csv
@@ -233,6 +234,7 @@ def predict(
         raise UsageError("--ray and --workers write into a folder", remedy="name it with --out")
     names = [name for _, name in videos]
     paths = [output_paths(out, names, ending) for ending, out in outs.items()]
+    require_others(chain.from_iterable(paths), [video for video, _ in videos])
     for out, of_out in zip(outs.values(), paths, strict=True):
         is_file = of_out == [out]
         require_writable(out.parent if is_file else out, mark=not is_file)

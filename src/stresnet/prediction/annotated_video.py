@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.video.container import printable
 from stresnet.data.video.decode import Frame, iter_frames
 from stresnet.data.video.encode import video_writer
+from stresnet.data.video.inputs import require_others
 from stresnet.drawing import (
     APPEARANCE,
     MOTION,
@@ -79,8 +79,7 @@ def annotate(
         EnvironmentProblem: the disk is full or the folder cannot be written.
     """
     out = Path(out)
-    if out.resolve() == Path(video).resolve():
-        raise UsageError(f"{printable(out)}: is the video itself", remedy="choose another name")
+    require_others([out], [Path(video)])
     if not 128 <= short_side <= 2160 or short_side % 2:
         raise UsageError(f"short_side is {short_side} px, expected an even 128 to 2160")
     frames = iter_frames(Path(video), short_side=short_side, max_frames=MAX_FRAMES)

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +84,14 @@ class FoundFiles:
             which = f": {', '.join(shown)}{more}" if by_name else ""
             reasons.append(f"{problem} ({len(names)}{which})")
         logger.info("%s: left out: %s", printable(place), ", ".join(reasons))
+
+
+def require_others(outs: Iterable[Path], videos: Iterable[Path]) -> None:
+    """Raise `UsageError` if a file to write is one of the videos that are read."""
+    read = {video.resolve() for video in videos}
+    for out in outs:
+        if out.resolve() in read:
+            raise UsageError(f"{printable(out)}: is the video itself", remedy="choose another name")
 
 
 def is_hidden(name: str) -> bool:
