@@ -27,6 +27,7 @@ from stresnet.data.annotations.segments import (
     unlabelled,
     without_overlap,
 )
+from stresnet.data.annotations.via import CSV_MARK
 from stresnet.errors import DatasetError
 
 FOUND = [(0.5, 2.25, "walk", 0.91), (2.25, 3.0, "run & jump", 0.5), (3.5, 4.0, "walk", None)]
@@ -397,7 +398,7 @@ def test_via_project(tmp_path: Path) -> None:
     assert spans(read_annotations(tmp_path / "via.json")) == [("0a.mp4", 0.5, 2.25, "walk")]
     project["view"] = {}
     (tmp_path / "via.json").write_text(json.dumps(project))
-    with pytest.raises(DatasetError, match="KeyError"):
+    with pytest.raises(DatasetError, match="it has no"):
         read_annotations(tmp_path / "via.json")
 
 
@@ -569,6 +570,17 @@ def test_thumos(tmp_path: Path) -> None:
         ("a.json", '[{"data": {}, "annotations": []}]'),
         ("a.xml", "<svg/>"),
         ("a.tsv", "one\ttwo\n1\t2\n"),
+        ("a.json", '{"metadata": {"0": {"vid": "1"}}, "view": [], "file": []}'),
+        ("a.csv", f"{CSV_MARK}\n0,,0,soon,"),
+        ("a.csv", f'{CSV_MARK}\n0,[],0,"{{}}",[1]'),
+        ("a.csv", f"{CSV_MARK}\n0"),
+        ("a.xml", "<annotations><track><box frame='one'/></track></annotations>"),
+        ("a.eaf", "<ANNOTATION_DOCUMENT"),
+        (
+            "a.eaf",
+            "<ANNOTATION_DOCUMENT><MEDIA_DESCRIPTOR/><TIME_SLOT TIME_SLOT_ID='t' TIME_VALUE='x'/>"
+            "</ANNOTATION_DOCUMENT>",
+        ),
         ("a.eaf", ""),
         ("a.zip", "no zip"),
         ("a_val.txt", "video soon 3\n"),

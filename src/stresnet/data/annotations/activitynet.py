@@ -14,33 +14,27 @@ from typing import Any
 from stresnet.data.annotations.annotation import Annotation, seconds_of, unreadable
 
 
-def read_activitynet(path: Path, content: Mapping[str, Any]) -> list[Annotation]:
+def read_activitynet(content: Mapping[str, Any]) -> list[Annotation]:
     """Read the database; its subsets become train and test.
 
     Validation is for testing where there are training videos, as in ActivityNet, whose test labels
     are not public; where there are none, as in THUMOS, it is for training.
-
-    Raises:
-        DatasetError: an entry is not as described.
     """
-    try:
-        database = content["database"]
-        subsets = {str(each.get("subset", "")).lower() for each in database.values()}
-        trains = "training" if subsets & {"training", "train"} else "validation"
-        found = []
-        for video, each in database.items():
-            subset = str(each.get("subset", "")).lower()
-            split = "train" if trains.startswith(subset[:5] or "-") else "test"
-            for number, annotation in enumerate(each.get("annotations", ())):
-                start, end = map(float, annotation["segment"])
-                found.append(
-                    Annotation(video, str(annotation["label"]), start, end,
-                               fps=float(each["fps"]) if each.get("fps") else None,
-                               split=split if len(subsets) > 1 else None,
-                               where=f"{video}, annotation {number}")
-                )  # fmt: skip
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise unreadable(path, f"{type(error).__name__}: {error}") from error
+    database = content["database"]
+    subsets = {str(each.get("subset", "")).lower() for each in database.values()}
+    trains = "training" if subsets & {"training", "train"} else "validation"
+    found = []
+    for video, each in database.items():
+        subset = str(each.get("subset", "")).lower()
+        split = "train" if trains.startswith(subset[:5] or "-") else "test"
+        for number, annotation in enumerate(each.get("annotations", ())):
+            start, end = map(float, annotation["segment"])
+            found.append(
+                Annotation(video, str(annotation["label"]), start, end,
+                           fps=float(each["fps"]) if each.get("fps") else None,
+                           split=split if len(subsets) > 1 else None,
+                           where=f"{video}, annotation {number}")
+            )  # fmt: skip
     return found
 
 

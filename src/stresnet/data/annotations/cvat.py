@@ -18,7 +18,7 @@ def read_cvat(path: Path, root: ElementTree.Element) -> list[Annotation]:
     """Read tracks and tags of a task, a job or a project.
 
     Raises:
-        DatasetError: the file names no video, or a number is missing.
+        DatasetError: the file names no video.
     """
     tasks = list(root.iter("task")) or list(root.iter("job"))
     sources = {task.findtext("id", ""): _video(task) for task in tasks}
@@ -27,26 +27,23 @@ def read_cvat(path: Path, root: ElementTree.Element) -> list[Annotation]:
     step_of_first = next(iter(steps.values()), 1)
     found: list[Annotation] = []
     tagged: dict[tuple[str, str, int], list[int]] = defaultdict(list)
-    try:
-        for track in root.iter("track"):
-            task = track.get("task_id", "")
-            video, step = sources.get(task, first), steps.get(task, step_of_first)
-            for start, end in _lasting(track, step):
-                place = f"track {track.get('id')}"
-                label = track.attrib["label"]
-                found.append(Annotation(video, label, start, end, in_frames=True, where=place))
-        for holder in root.iter():
-            for tag in holder.findall("tag"):
-                frame = int(tag.get("frame") or holder.attrib["id"])
-                task = holder.get("task_id", tag.get("task_id", ""))
-                key = (
-                    sources.get(task, first),
-                    tag.attrib["label"],
-                    steps.get(task, step_of_first),
-                )
-                tagged[key].append(frame)
-    except (KeyError, ValueError) as error:
-        raise unreadable(path, f"{type(error).__name__}: {error}") from error
+    for track in root.iter("track"):
+        task = track.get("task_id", "")
+        video, step = sources.get(task, first), steps.get(task, step_of_first)
+        for start, end in _lasting(track, step):
+            place = f"track {track.get('id')}"
+            label = track.attrib["label"]
+            found.append(Annotation(video, label, start, end, in_frames=True, where=place))
+    for holder in root.iter():
+        for tag in holder.findall("tag"):
+            frame = int(tag.get("frame") or holder.attrib["id"])
+            task = holder.get("task_id", tag.get("task_id", ""))
+            key = (
+                sources.get(task, first),
+                tag.attrib["label"],
+                steps.get(task, step_of_first),
+            )
+            tagged[key].append(frame)
     for (video, label, step), frames in tagged.items():
         for start, end in _runs(sorted(set(frames)), step):
             found.append(Annotation(video, label, start, end, in_frames=True, where="tags"))

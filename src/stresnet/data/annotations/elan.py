@@ -25,7 +25,7 @@ def read_elan(
     Tiers that only refer to others (scores, comments, translations) are read if they are named.
 
     Raises:
-        DatasetError: there is no such tier, no video, or a reference leads nowhere.
+        DatasetError: there is no such tier, or no video.
     """
     known = [tier.get("TIER_ID", "") for tier in root.iter("TIER")]
     if missing := sorted(set(tiers) - set(known)):
@@ -42,32 +42,29 @@ def read_elan(
     slots = _slots(root)
     spans: dict[str, tuple[float, float]] = {}
     found: list[Annotation] = []
-    try:
-        # A reference may stand before what it refers to.
-        refers = {
-            each.attrib["ANNOTATION_ID"]: each.attrib["ANNOTATION_REF"]
-            for each in root.iter("REF_ANNOTATION")
-        }
-        for each in root.iter("ALIGNABLE_ANNOTATION"):
-            spans[each.attrib["ANNOTATION_ID"]] = (
-                slots[each.attrib["TIME_SLOT_REF1"]],
-                slots[each.attrib["TIME_SLOT_REF2"]],
-            )
-        for tier in root.iter("TIER"):
-            name = tier.get("TIER_ID", "")
-            if tiers and name not in tiers:
-                continue
-            kinds = ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")[: 2 if tiers else 1]
-            for each in (annotation for kind in kinds for annotation in tier.iter(kind)):
-                identity = target = each.attrib["ANNOTATION_ID"]
-                while target not in spans:
-                    target = refers.pop(target)  # popped, so that a circle ends
-                start, end = spans[target]
-                label = (each.findtext("ANNOTATION_VALUE") or "").strip() or name
-                place = f"tier {name}, annotation {identity}"
-                found.append(Annotation(media, label, start + origin, end + origin, where=place))
-    except KeyError as error:
-        raise unreadable(path, f"it has no {error}") from error
+    # A reference may stand before what it refers to.
+    refers = {
+        each.attrib["ANNOTATION_ID"]: each.attrib["ANNOTATION_REF"]
+        for each in root.iter("REF_ANNOTATION")
+    }
+    for each in root.iter("ALIGNABLE_ANNOTATION"):
+        spans[each.attrib["ANNOTATION_ID"]] = (
+            slots[each.attrib["TIME_SLOT_REF1"]],
+            slots[each.attrib["TIME_SLOT_REF2"]],
+        )
+    for tier in root.iter("TIER"):
+        name = tier.get("TIER_ID", "")
+        if tiers and name not in tiers:
+            continue
+        kinds = ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")[: 2 if tiers else 1]
+        for each in (annotation for kind in kinds for annotation in tier.iter(kind)):
+            identity = target = each.attrib["ANNOTATION_ID"]
+            while target not in spans:
+                target = refers.pop(target)  # popped, so that a circle ends
+            start, end = spans[target]
+            label = (each.findtext("ANNOTATION_VALUE") or "").strip() or name
+            place = f"tier {name}, annotation {identity}"
+            found.append(Annotation(media, label, start + origin, end + origin, where=place))
     return found
 
 

@@ -21,28 +21,25 @@ def read_label_studio(path: Path, tasks: Sequence[Mapping[str, Any]]) -> list[An
     """Read exported tasks (JSON or JSON-MIN): of each its latest annotation that was not cancelled.
 
     Raises:
-        DatasetError: a task is not as Label Studio writes it, or names no video.
+        DatasetError: nobody has submitted an annotation.
     """
     found = []
-    try:
-        for number, task in enumerate(tasks, 1):
-            data = task.get("data", task)
-            video = _video(data)
-            fps = data.get("fps")
-            for value in _values(task):
-                labels = value.get("timelinelabels") or value.get("labels") or []
-                ranges = value.get("ranges") or [value]
-                in_frames = "ranges" in value
-                for label in labels:
-                    for each in ranges:
-                        start = float(each["start"]) - (1 if in_frames else 0)
-                        place = f"task {task.get('id', number)}"
-                        found.append(
-                            Annotation(video, str(label), start, float(each["end"]), in_frames,
-                                       float(fps) if fps else None, where=place)
-                        )  # fmt: skip
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise unreadable(path, f"{type(error).__name__}: {error}") from error
+    for number, task in enumerate(tasks, 1):
+        data = task.get("data", task)
+        video = _video(data)
+        fps = data.get("fps")
+        for value in _values(task):
+            labels = value.get("timelinelabels") or value.get("labels") or []
+            ranges = value.get("ranges") or [value]
+            in_frames = "ranges" in value
+            for label in labels:
+                for each in ranges:
+                    start = float(each["start"]) - (1 if in_frames else 0)
+                    place = f"task {task.get('id', number)}"
+                    found.append(
+                        Annotation(video, str(label), start, float(each["end"]), in_frames,
+                                   float(fps) if fps else None, where=place)
+                    )  # fmt: skip
     if not found and any(task.get("predictions") for task in tasks):
         raise unreadable(path, "its predictions are not annotations before someone submits them")
     return found

@@ -1,6 +1,7 @@
 """Which tool wrote a file, and what it says: ELAN, BORIS, VIA, CVAT, Label Studio, ActivityNet.
 
-A file is recognised by its content; its ending only says how to open it.
+A file is recognised by its content; its ending only says how to open it. A reader takes what its
+tool writes; what it raises of anything else (`NOT_AS_WRITTEN`) becomes a `DatasetError` here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from stresnet.data.annotations.activitynet import read_activitynet, read_thumos
@@ -23,6 +25,10 @@ from stresnet.files import DAMAGE, read_text
 
 ENDINGS = (".eaf", ".json", ".xml", ".zip", ".csv", ".tsv", ".txt")
 LISTS = (".csv", ".tsv")  # a table of videos, too, may have these
+NOT_AS_WRITTEN = (
+    *DAMAGE,  # KeyError, TypeError and ValueError are among it
+    *(csv.Error, ElementTree.ParseError, AttributeError, IndexError, RecursionError),
+)
 LARGEST = 500_000_000  # bytes; no annotation file is larger, and a forged archive must end
 
 
@@ -36,30 +42,38 @@ def read_annotations(path: Path, tiers: Collection[str] = ()) -> list[Annotation
         DatasetError: it cannot be read, belongs to no known tool, or holds no annotation.
     """
     try:
-        text = _text(path)
-    except DAMAGE as error:
-        raise unreadable(path, error) from error
-    if text.lstrip().startswith("<"):
-        found = _read_xml(path, text, tiers)
-    elif path.suffix.lower() == ".json":
-        found = _read_json(path, text, tiers)
-    elif text.startswith(CSV_MARK):
-        found = read_via_csv(path, text, tiers)
-    elif path.suffix.lower() == ".txt":
-        found = read_thumos(path, text)
-    else:
-        rows = table(text)
-        header = boris_header(rows)
-        if header is None:
-            raise unreadable(
-                path,
-                "its columns are not those of BORIS or VIA; a list with path, label, start and end "
-                "needs no conversion: `stresnet train` takes it as it is",
-            )
-        found = read_boris(path, rows, header)
+        found = _read(path, _text(path), tiers)
+    except NOT_AS_WRITTEN as error:
+        raise unreadable(path, _reason(error)) from error
     if not found:
         raise unreadable(path, "it holds no label with a time")
     return found
+
+
+def _read(path: Path, text: str, tiers: Collection[str]) -> list[Annotation]:
+    if text.lstrip().startswith("<"):
+        return _read_xml(path, text, tiers)
+    if path.suffix.lower() == ".json":
+        return _read_json(path, json.loads(text), tiers)
+    if text.startswith(CSV_MARK):
+        return read_via_csv(text, tiers)
+    if path.suffix.lower() == ".txt":
+        return read_thumos(path, text)
+    rows = table(text)
+    header = boris_header(rows)
+    if header is None:
+        raise unreadable(
+            path,
+            "its columns are not those of BORIS or VIA; a list with path, label, start and end "
+            "needs no conversion: `stresnet train` takes it as it is",
+        )
+    return read_boris(path, rows, header)
+
+
+def _reason(error: Exception) -> object:
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    return error if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
 
 
 def is_annotations(path: Path) -> bool:
@@ -97,11 +111,8 @@ def _text(path: Path) -> str:
 def _read_xml(path: Path, text: str, tiers: Collection[str]) -> list[Annotation]:
     if "<!ENTITY" in text:  # could expand without end
         raise unreadable(path, "it declares entities, which no annotation tool does")
-    try:
-        # The declared encoding is that of the bytes, which are decoded already.
-        root = ElementTree.fromstring(text.encode("utf-8"), ElementTree.XMLParser(encoding="utf-8"))
-    except ElementTree.ParseError as error:
-        raise unreadable(path, error) from error
+    # The declared encoding is that of the bytes, which are decoded already.
+    root = ElementTree.fromstring(text.encode("utf-8"), ElementTree.XMLParser(encoding="utf-8"))
     if root.tag == "ANNOTATION_DOCUMENT":
         return read_elan(path, root, tiers)
     if root.tag == "annotations":
@@ -109,15 +120,11 @@ def _read_xml(path: Path, text: str, tiers: Collection[str]) -> list[Annotation]
     raise unreadable(path, f"its root is <{root.tag}>, neither ELAN's nor CVAT's")
 
 
-def _read_json(path: Path, text: str, tiers: Collection[str]) -> list[Annotation]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise unreadable(path, error) from error
+def _read_json(path: Path, content: Any, tiers: Collection[str]) -> list[Annotation]:
     if isinstance(content, dict) and "database" in content:
-        return read_activitynet(path, content)
+        return read_activitynet(content)
     if isinstance(content, dict) and {"metadata", "view", "file"} <= content.keys():
-        return read_via_project(path, content, tiers)
+        return read_via_project(content, tiers)
     if isinstance(content, dict) and "annotations" in content:
         content = [content]  # one task
     if isinstance(content, list) and content and all(isinstance(each, dict) for each in content):

@@ -10,60 +10,51 @@ import csv
 import json
 import re
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
-from stresnet.data.annotations.annotation import Annotation, unreadable
+from stresnet.data.annotations.annotation import Annotation
 
 CSV_MARK = "# Exported using VGG Image Annotator"
 COLUMNS = ("metadata_id", "file_list", "flags", "temporal_coordinates", "spatial_coordinates",
            "metadata")  # fmt: skip
 
 
-def read_via_csv(path: Path, text: str, attributes: Collection[str] = ()) -> list[Annotation]:
-    """Read VIA's CSV; of several attributes those named, else the first that has a value.
-
-    Raises:
-        DatasetError: a row is not as VIA writes it.
-    """
+def read_via_csv(text: str, attributes: Collection[str] = ()) -> list[Annotation]:
+    """Read VIA's CSV; of several attributes those named, else the first that has a value."""
     comments = [line for line in text.splitlines() if line.startswith("#")]
     known: Mapping[str, Any] = {}
     for line in comments:
         if match := re.match(r"# ATTRIBUTES? = (.*)", line):
-            known = _json(path, match[1])
+            known = json.loads(match[1])
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     found = []
     for cells in csv.reader(lines):
         row = dict(zip(COLUMNS, cells, strict=False))
         if row.get("metadata_id") == "metadata_id":
             continue
-        times = _json(path, row.get("temporal_coordinates", ""))
-        values = _json(path, row.get("metadata", ""))
+        times = json.loads(row.get("temporal_coordinates", ""))
+        values = json.loads(row.get("metadata", ""))
         # VIA does not double the first quote in this cell: it is not CSV, nor JSON afterwards.
         video = re.split(r'"+,"+', row["file_list"].strip('[]"'))[0]
-        found += _annotations(path, video, times, values, known, attributes, row["metadata_id"])
+        found += _annotations(video, times, values, known, attributes, row["metadata_id"])
     return found
 
 
 def read_via_project(
-    path: Path, project: Mapping[str, Any], attributes: Collection[str] = ()
+    project: Mapping[str, Any], attributes: Collection[str] = ()
 ) -> list[Annotation]:
     """Read a saved project; otherwise as `read_via_csv`."""
     found = []
-    try:
-        for identity, each in project["metadata"].items():
-            first = project["view"][each["vid"]]["fid_list"][0]
-            file = project["file"][str(first)]
-            video = file.get("fname") or file["src"]
-            known, values = project["attribute"], each["av"]
-            found += _annotations(path, video, each["z"], values, known, attributes, identity)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise unreadable(path, f"{type(error).__name__}: {error}") from error
+    for identity, each in project["metadata"].items():
+        first = project["view"][each["vid"]]["fid_list"][0]
+        file = project["file"][str(first)]
+        video = file.get("fname") or file["src"]
+        known, values = project["attribute"], each["av"]
+        found += _annotations(video, each["z"], values, known, attributes, identity)
     return found
 
 
 def _annotations(
-    path: Path,
     video: str,
     times: list[float],
     values: Mapping[str, str],
@@ -83,10 +74,3 @@ def _annotations(
             start, end = float(times[0]), float(times[1]) if len(times) > 1 else None
             return [Annotation(video, label, start, end, where=f"segment {identity}")]
     return []
-
-
-def _json(path: Path, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise unreadable(path, f"{text[:60]!r} is not JSON") from error
