@@ -575,6 +575,9 @@ def test_thumos(tmp_path: Path) -> None:
         ("a.csv", f'{CSV_MARK}\n0,[],0,"{{}}",[1]'),
         ("a.csv", f"{CSV_MARK}\n0"),
         ("a.xml", "<annotations><track><box frame='one'/></track></annotations>"),
+        ("a.json", '{"database": {"0a": {"annotations": [{"segment": [1, NaN], "label": "x"}]}}}'),
+        ("a.json", '{"database": {"0a": {"annotations": [{"segment": [1, 2], "label": ""}]}}}'),
+        ("a.xml", "<annotations><track label='x'><box frame='1'/></track></annotations>"),
         ("a.eaf", "<ANNOTATION_DOCUMENT"),
         (
             "a.eaf",

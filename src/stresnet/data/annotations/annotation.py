@@ -20,6 +20,9 @@ class Annotation:
         fps: the frame rate that the annotation file states, frames per second.
         split: "train" or "test", where the annotation file says it.
         where: the place in the file, for messages.
+
+    Raises:
+        ValueError: it names no video or no label, or a time that is not finite.
     """
 
     video: str
@@ -30,6 +33,14 @@ class Annotation:
     fps: float | None = None
     split: str | None = field(default=None, kw_only=True)
     where: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        named = isinstance(self.video, str) and self.video.strip() and self.label.strip()
+        if not (named and math.isfinite(self.start) and math.isfinite(self.end or 0.0)):
+            raise ValueError(
+                f"{self.where}: video {self.video!r}, label {self.label!r}, from {self.start} to "
+                f"{self.end}; expected names and numbers"
+            )
 
 
 def seconds_of(text: str) -> float:

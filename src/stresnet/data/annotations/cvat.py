@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from pathlib import Path
 from xml.etree import ElementTree
 
-from stresnet.data.annotations.annotation import Annotation, unreadable
+from stresnet.data.annotations.annotation import Annotation
 
 
-def read_cvat(path: Path, root: ElementTree.Element) -> list[Annotation]:
-    """Read tracks and tags of a task, a job or a project.
-
-    Raises:
-        DatasetError: the file names no video.
-    """
+def read_cvat(root: ElementTree.Element) -> list[Annotation]:
+    """Read tracks and tags of a task, a job or a project."""
     tasks = list(root.iter("task")) or list(root.iter("job"))
     sources = {task.findtext("id", ""): _video(task) for task in tasks}
     first = next(iter(sources.values()), "") or root.findtext("meta/source", "").strip()
@@ -47,8 +42,6 @@ def read_cvat(path: Path, root: ElementTree.Element) -> list[Annotation]:
     for (video, label, step), frames in tagged.items():
         for start, end in _runs(sorted(set(frames)), step):
             found.append(Annotation(video, label, start, end, in_frames=True, where="tags"))
-    if found and not all(each.video for each in found):
-        raise unreadable(path, "it names no video (no <source>)")
     return found
 
 

@@ -73,7 +73,8 @@ def _read(path: Path, text: str, tiers: Collection[str]) -> list[Annotation]:
 def _reason(error: Exception) -> object:
     if isinstance(error, KeyError):
         return f"it has no {error}"
-    return error if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    in_words = isinstance(error, OSError) or type(error) is ValueError
+    return error if in_words else f"{type(error).__name__}: {error}"
 
 
 def is_annotations(path: Path) -> bool:
@@ -116,7 +117,7 @@ def _read_xml(path: Path, text: str, tiers: Collection[str]) -> list[Annotation]
     if root.tag == "ANNOTATION_DOCUMENT":
         return read_elan(path, root, tiers)
     if root.tag == "annotations":
-        return read_cvat(path, root)
+        return read_cvat(root)
     raise unreadable(path, f"its root is <{root.tag}>, neither ELAN's nor CVAT's")
 
 
