@@ -71,6 +71,21 @@ def test_four_copies_of_a_source_tell_no_more_than_one() -> None:
     assert apart["top1"].high - apart["top1"].low < copied["top1"].high - copied["top1"].low
 
 
+def test_networks_on_the_same_videos_are_compared_video_by_video() -> None:
+    names = [str(n) for n in range(400)]
+    hits = [number % 4 > 0 for number in range(400)]
+    better = [hit or number % 40 == 0 for number, hit in enumerate(hits)]  # 10 more
+    gain = estimate([of_hits(better, names)], above=[of_hits(hits, names)])["top1"]
+    deviation = (0.025 * 0.975 / 400) ** 0.5
+    assert gain.value == pytest.approx(0.025)
+    assert gain.low == pytest.approx(0.025 - 1.96 * deviation, abs=0.004)
+    assert gain.high == pytest.approx(0.025 + 1.96 * deviation, abs=0.004)
+    alone = estimate([of_hits(better, names)])["top1"]
+    assert gain.high - gain.low < (alone.high - alone.low) / 2
+    none = estimate([of_hits(hits, names)], above=[of_hits(hits, names)])["top1"]
+    assert (none.value, none.low, none.high) == (0, 0, 0)
+
+
 def test_several_folds_give_the_mean_of_their_accuracies() -> None:
     folds = [of_hits([True] * 9 + [False], list("abcdefghij")), of_hits([False], ["k"])]
     found = estimate(folds)

@@ -27,7 +27,7 @@ from stresnet.evaluation.comparison import Comparison, EvaluationResult
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.models import find_models, network_kind
 from stresnet.evaluation.protocols import CENTRE_CROP, PAPER
-from stresnet.evaluation.report import console_table, render, table_cells, write_report
+from stresnet.evaluation.report import console_table, render, signed, table_cells, write_report
 from stresnet.evaluation.report.summary import summarise
 from stresnet.evaluation.score_files import read_scores
 from stresnet.evaluation.scoring import score_videos
@@ -119,9 +119,19 @@ def test_a_run_s_networks_are_the_rows_of_one_table(world: Path, tmp_path: Path)
     assert set(said["rows"]) == {"appearance", "motion", "fused"}
     assert all(row["top5"] is None and row["paper"] is None for row in said["table"])
     header, *lines = table_cells(said)
-    assert header == ["network", "model", "top-1 %", "mean of classes %", "s per video"]
-    assert lines[5][:2] == ["two-stream, late fusion, centre-crop", "two_stream"]
-    assert len(console_table(said).columns) == 5
+    assert header == [
+        *("network", "top-1 %", "over two_stream", "mean of classes %", "s per video")
+    ]
+    assert lines[5][0] == "two-stream, late fusion, centre-crop"
+    assert [bool(line[2]) for line in lines] == [False] * 6 + [True] * 6 * (len(NETWORKS) - 1)
+    for network in (said["table"][:6], said["table"][-6:]):
+        for line, first in zip(network, said["table"][:6], strict=True):
+            gain = line["gain"] or {"value": 0}
+            assert gain["value"] == pytest.approx(line["top1"]["value"] - first["top1"]["value"])
+    assert signed({"value": -0.021, "low": -0.052, "high": 0.0}) == "-2.1 (-5.2 to 0.0)"
+    assert len(console_table(said).columns) == 4
+    copies = said | {"table": [*said["table"], said["table"][0] | {"model": "another"}]}
+    assert [line[1] for line in table_cells(copies)[::12]] == ["model", "st_resnet_star"]
     page = (tmp_path / "index.html").read_text()
     assert "<td>two-stream, late fusion, centre-crop</td>" in page
 

@@ -52,15 +52,26 @@ def ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> NDArray[np
     return np.asarray(np.divide(part, whole, out=nothing, where=whole > 0))
 
 
-def estimate(folds: Sequence[EvaluationResult], row: str = "fused") -> Mapping[str, Estimate]:
+def estimate(
+    folds: Sequence[EvaluationResult],
+    row: str = "fused",
+    *,
+    above: Sequence[EvaluationResult] = (),
+) -> Mapping[str, Estimate]:
     """`top1`, `top5` and `mean_class` accuracy: the mean over the folds, with intervals.
 
     `mean_class` averages the accuracy within each class over the classes that occur.
+
+    Args:
+        above: another network on the same videos. The values are how far the accuracies are above
+            its own, in each draw; videos that are hard for both do not widen the intervals.
     """
     sources = sorted({source for fold in folds for source in fold.sources or fold.names})
     index = {source: place for place, source in enumerate(sources)}
-    tallies = [_tally(fold, row, index) for fold in folds]
-    values = _accuracies(tallies, draws(len(sources)))
+    drawn = draws(len(sources))
+    values = _accuracies([_tally(fold, row, index) for fold in folds], drawn)
+    if above:
+        values = values - _accuracies([_tally(fold, row, index) for fold in above], drawn)
     names = ("top1", "top5", "mean_class")
     return {name: estimated(column) for name, column in zip(names, values.T, strict=True)}
 

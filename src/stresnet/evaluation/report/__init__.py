@@ -69,23 +69,32 @@ def _strip(store: Path, name: str) -> Strip | None:
 
 
 def console_table(summary: Mapping[str, Any]) -> Table:
-    """Return the table for a terminal."""
-    header, *lines = table_cells(summary)
-    table = Table(*header, title=escape(f"{summary['videos']} videos of {summary['data']}"))
+    """Return the table for a terminal, whose lines are short."""
+    header, *lines = table_cells(summary, of_classes=False)
+    title = f"{summary['videos']} videos of {summary['data']}, {summary['main']['protocol']}"
+    table = Table(*header, title=escape(title))
     for line in lines:
         table.add_row(*map(escape, line))
     return table
 
 
-def table_cells(summary: Mapping[str, Any]) -> list[list[str]]:
-    """Return header and rows, without the columns that would be empty or equal throughout."""
+def table_cells(summary: Mapping[str, Any], *, of_classes: bool = True) -> list[list[str]]:
+    """Return header and rows, without the columns that would be empty or tell nothing new.
+
+    Args:
+        of_classes: whether accuracies within the classes have a column.
+    """
     lines = summary["table"]
+    any_gain = any(line["gain"] for line in lines)
+    models = {line["model"]: line["network"] for line in lines}
+    several = len({line["protocol"] for line in lines}) > 1
     columns: list[tuple[str, Callable[[dict[str, Any]], str], bool]] = [
-        ("network", row_label, True),
-        ("model", lambda line: str(line["model"]), len({line["model"] for line in lines}) > 1),
+        ("network", lambda line: row_label(line, protocol=several), True),
+        ("model", lambda line: str(line["model"]), len({*models.values()}) < len(models)),
         ("top-1 %", lambda line: per_cent(line["top1"]), True),
+        (f"over {lines[0]['model']}", lambda line: signed(line["gain"]), any_gain),
         ("top-5 %", lambda line: per_cent(line["top5"]), lines[0]["top5"] is not None),
-        ("mean of classes %", lambda line: per_cent(line["mean_class"]), True),
+        ("mean of classes %", lambda line: per_cent(line["mean_class"]), of_classes),
         ("s per video", lambda line: _number(line["seconds_per_video"], ".2g"), True),
         ("paper %", lambda line: _number(line["paper"], ".2f"), summary["benchmark"] is not None),
     ]
@@ -93,17 +102,17 @@ def table_cells(summary: Mapping[str, Any]) -> list[list[str]]:
     return [[name for name, _ in shown], *([cell(line) for _, cell in shown] for line in lines)]
 
 
-def row_label(line: Mapping[str, Any]) -> str:
-    """Name a line of the table: network, stream, and the protocol if it is not the paper's."""
+def row_label(line: Mapping[str, Any], *, protocol: bool) -> str:
+    """Name a line of the table: network, stream, and a protocol that is not the paper's."""
     if of_table_4(line["network"]):
         return str(line["network"])
     stream = {
-        "appearance": "appearance stream",
-        "motion": "motion stream",
+        "appearance": "appearance",
+        "motion": "motion",
         "fused": "late fusion" if line["network"] == "two-stream" else "both streams",
     }[line["row"]]
-    protocol = "" if line["protocol"] == PAPER.name else f", {line['protocol']}"
-    return f"{line['network']}, {stream}{protocol}"
+    other = f", {line['protocol']}" if protocol and line["protocol"] != PAPER.name else ""
+    return f"{line['network']}, {stream}{other}"
 
 
 def per_cent(estimated: Mapping[str, float] | None) -> str:
@@ -112,6 +121,14 @@ def per_cent(estimated: Mapping[str, float] | None) -> str:
         return "–"
     value, low, high = (100 * estimated[key] for key in ("value", "low", "high"))
     return f"{value:.1f} ({low:.1f}–{high:.1f})"
+
+
+def signed(gain: Mapping[str, float] | None) -> str:
+    """Return `+2.8 (0.7 to 5.1)`, percentage points; nothing for None."""
+    if gain is None:
+        return ""
+    value, low, high = (100 * gain[key] + 0.0 for key in ("value", "low", "high"))
+    return f"{value:+.1f} ({low:.1f} to {high:.1f})"
 
 
 def _number(value: float | None, form: str) -> str:

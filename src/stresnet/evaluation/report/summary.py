@@ -47,7 +47,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
         "failures": comparison.failures,
         "main": {"model": main.model, "network": main.network, "protocol": main.protocol.name},
         "table": [
-            _line(entry, row)
+            _line(entry, row, comparison.first(entry.protocol))
             for entry in (*comparison.entries, *comparison.idt)
             for row in entry.rows
         ],
@@ -67,8 +67,8 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _line(entry: Entry, row: str) -> dict[str, Any]:
-    """One line of the table."""
+def _line(entry: Entry, row: str, first: Entry) -> dict[str, Any]:
+    """One line of the table; `first` is what its accuracy is compared with."""
     protocol = entry.protocol
     benchmark = benchmark_of(entry.class_names)
     if of_table_4(entry.network):
@@ -79,6 +79,9 @@ def _line(entry: Entry, row: str) -> dict[str, Any]:
     accuracies: dict[str, Any] = {name: asdict(value) for name, value in estimates.items()}
     if len(entry.class_names) < BEST_FIVE_FROM:
         accuracies["top5"] = None
+    gain = None
+    if entry is not first and entry.names == first.names:
+        gain = asdict(estimate(entry.results, row, above=first.results)["top1"])
     return {
         "model": entry.model,
         "network": entry.network,
@@ -86,6 +89,7 @@ def _line(entry: Entry, row: str) -> dict[str, Any]:
         "chunks": protocol.chunks,
         "row": row,
         **accuracies,
+        "gain": gain,
         "of_folds": [result.accuracy(row) for result in entry.results],
         "seconds_per_video": entry.seconds,
         "paper": paper if protocol == PAPER else None,
