@@ -7,7 +7,8 @@
 The variants `paper` are the ablations of sections 3.2 to 4.1. They concern the joint phases alone,
 so those of one seed start from the same two streams. Rerun to resume. At the end, and whenever it
 is called again, it prints a table for Markdown: accuracy in per cent, the mean over folds and seeds
-and, behind ±, the standard deviation over seeds.
+and, behind ±, the standard deviation over seeds; and by how many points the last network is above
+its two streams and above the recipe's own, with 95 % intervals over the sources of the test videos.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from stresnet.data.store.location import default_store
 from stresnet.errors import StresnetError, UsageError
-from stresnet.evaluation.comparison import ROWS
+from stresnet.evaluation.bootstrap import estimate
+from stresnet.evaluation.comparison import ROWS, EvaluationResult
 from stresnet.evaluation.evaluate import evaluate
 from stresnet.evaluation.protocols import PROTOCOLS, protocols_named
+from stresnet.evaluation.report import signed
 from stresnet.training.recipe import PhaseName, Recipe
 from stresnet.training.recipes import recipe_named
 from stresnet.training.run import train
@@ -35,7 +38,7 @@ STREAMS: tuple[PhaseName, ...] = ("motion", "appearance")
 JOINT: tuple[PhaseName, ...] = ("st_resnet", "st_resnet_star")
 NETWORKS = {"two_stream": "two-stream", "st_resnet": "ST-ResNet", "st_resnet_star": "ST-ResNet*"}
 
-Accuracies = dict[tuple[str, str], float]  # of a network's stream, or of both: per cent
+Results = dict[str, EvaluationResult]  # of each network, on one fold
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,7 @@ def main() -> None:
         for fold in options.folds
     ]
     found = {
-        name: [
-            mean([study.accuracies(name, variant, seed) for study in studies])
-            for seed in options.seeds
-        ]
+        name: [[study.results(name, variant, seed) for study in studies] for seed in options.seeds]
         for name, variant in variants_named(options.variants).items()
     }
     print(table(found))
@@ -145,22 +145,17 @@ class Study:
     protocol: str = "paper"
     workers: int = 1
 
-    def accuracies(self, name: str, variant: Variant, seed: int) -> Accuracies:
+    def results(self, name: str, variant: Variant, seed: int) -> Results:
         """Train what is not trained yet, test what is not tested yet."""
         run = self.out / f"{name.replace(' ', '-')}-{seed}"
         streams = self.out / f"two-stream-{seed}"
         two_stream = self._trained(streams, self.recipe, STREAMS, self.weights, seed)
         self._trained(run, variant.change(self.recipe), self.phases, two_stream, seed)
         folders = [two_stream, *(run / phase for phase in self.phases)]
-        found = {
-            (folder.name, row): accuracy
-            for folder in folders
-            for row, accuracy in self._tested(folder).items()
-        }
+        found = {folder.name: self._tested(folder) for folder in folders}
         fused = ", ".join(
-            f"{NETWORKS[name]} {accuracy:.1f} %"
-            for (name, row), accuracy in found.items()
-            if row == "fused"
+            f"{NETWORKS[network]} {100 * result.accuracy():.1f} %"
+            for network, result in found.items()
         )
         where = "" if self.fold is None else f", fold {self.fold}"
         print(f"{name}, seed {seed}{where}: {fused}", file=sys.stderr)
@@ -186,8 +181,8 @@ class Study:
             execution=Execution(workers=self.workers),
         )
 
-    def _tested(self, folder: Path) -> dict[str, float]:
-        found = evaluate(
+    def _tested(self, folder: Path) -> EvaluationResult:
+        (result,) = evaluate(
             folder,
             self.data,
             fold=self.fold,
@@ -195,23 +190,38 @@ class Study:
             protocols=protocols_named([self.protocol]),
             out=folder.parent,
             precision="fp32",
-        )
-        return {row: 100 * found.accuracy(row) for row in ROWS}
+        ).main.results
+        return result
 
 
-def mean(folds: Sequence[Accuracies]) -> Accuracies:
-    """Of each row, over the folds, as the paper's over the three splits."""
-    return {row: float(np.mean([fold[row] for fold in folds])) for row in folds[0]}
-
-
-def table(found: Mapping[str, Sequence[Accuracies]]) -> str:
-    """Rows of a table for Markdown, one a variant."""
-    columns = list(next(iter(found.values()))[0])
+def table(found: Mapping[str, Sequence[Sequence[Results]]]) -> str:
+    """Rows of a table for Markdown, one a variant: its seeds, of each the folds."""
+    networks = list(next(iter(found.values()))[0][0])
+    last = networks[-1]
+    columns = [(network, row) for network in networks for row in ROWS]
     titles = [f"{NETWORKS[network]}, {row}" for network, row in columns]
-    lines = [["variant", *titles], ["---"] * (1 + len(columns))]
+    titles += [f"{NETWORKS[last]} over two-stream", "over the recipe"]
+    lines = [["variant", *titles], ["---"] * (1 + len(titles))]
+    of_recipe = of_network(found["the recipe"], last)
     for name, seeds in found.items():
-        lines.append([name, *(cell([seed[column] for seed in seeds]) for column in columns)])
+        accuracies = [
+            cell([mean(fold[network].accuracy(row) for fold in seed) for seed in seeds])
+            for network, row in columns
+        ]
+        own = of_network(seeds, last)
+        above = (of_network(seeds, "two_stream"), of_recipe)
+        gains = [signed(asdict(estimate(own, above=other)["top1"])) for other in above]
+        lines.append([name, *accuracies, *gains])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def of_network(seeds: Sequence[Sequence[Results]], network: str) -> list[EvaluationResult]:
+    return [fold[network] for seed in seeds for fold in seed]
+
+
+def mean(accuracies: Iterable[float]) -> float:
+    """Over the folds, in per cent, as the paper's over the three splits."""
+    return 100 * float(np.mean(list(accuracies)))
 
 
 def cell(values: Sequence[float]) -> str:

@@ -48,7 +48,7 @@ def main() -> None:
     print(
         table(
             {
-                name: [study.accuracies(name, variant, seed) for seed in options.seeds]
+                name: [[study.results(name, variant, seed)] for seed in options.seeds]
                 for name, variant in VARIANTS.items()
             }
         )
