@@ -134,6 +134,7 @@ def test_a_run_s_networks_are_the_rows_of_one_table(world: Path, tmp_path: Path)
     assert [line[1] for line in table_cells(copies)[::12]] == ["model", "st_resnet_star"]
     page = (tmp_path / "index.html").read_text()
     assert "<td>two-stream, late fusion, centre-crop</td>" in page
+    assert "each draw compares the two on the same videos" in page
 
     kept = read_scores(tmp_path / "scores" / "st_resnet_star.paper.fold1.npz")
     np.testing.assert_array_equal(kept.scores, comparison.main.scores())

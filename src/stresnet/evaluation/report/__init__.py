@@ -70,7 +70,7 @@ def _strip(store: Path, name: str) -> Strip | None:
 
 def console_table(summary: Mapping[str, Any]) -> Table:
     """Return the table for a terminal, whose lines are short."""
-    header, *lines = table_cells(summary, of_classes=False)
+    header, *lines = table_cells(summary, wide=False)
     title = f"{summary['videos']} videos of {summary['data']}, {summary['main']['protocol']}"
     table = Table(*header, title=escape(title))
     for line in lines:
@@ -78,13 +78,14 @@ def console_table(summary: Mapping[str, Any]) -> Table:
     return table
 
 
-def table_cells(summary: Mapping[str, Any], *, of_classes: bool = True) -> list[list[str]]:
+def table_cells(summary: Mapping[str, Any], *, wide: bool = True) -> list[list[str]]:
     """Return header and rows, without the columns that would be empty or tell nothing new.
 
     Args:
-        of_classes: whether accuracies within the classes have a column.
+        wide: whether there is room for top-5 and for the accuracies within the classes.
     """
     lines = summary["table"]
+    any_top5 = any(line["top5"] for line in lines)
     any_gain = any(line["gain"] for line in lines)
     models = {line["model"]: line["network"] for line in lines}
     several = len({line["protocol"] for line in lines}) > 1
@@ -93,8 +94,8 @@ def table_cells(summary: Mapping[str, Any], *, of_classes: bool = True) -> list[
         ("model", lambda line: str(line["model"]), len({*models.values()}) < len(models)),
         ("top-1 %", lambda line: per_cent(line["top1"]), True),
         (f"over {lines[0]['model']}", lambda line: signed(line["gain"]), any_gain),
-        ("top-5 %", lambda line: per_cent(line["top5"]), lines[0]["top5"] is not None),
-        ("mean of classes %", lambda line: per_cent(line["mean_class"]), of_classes),
+        ("top-5 %", lambda line: per_cent(line["top5"]), wide and any_top5),
+        ("mean of classes %", lambda line: per_cent(line["mean_class"]), wide),
         ("s per video", lambda line: _number(line["seconds_per_video"], ".2g"), True),
         ("paper %", lambda line: _number(line["paper"], ".2f"), summary["benchmark"] is not None),
     ]
