@@ -207,10 +207,8 @@ def prepare(
             report = job_report(outcomes, notes / shard.failures_file, on_done=keep)
         finally:
             save()
-        if report.failures:
-            remove_stale_partials(
-                job.store for job in to_do.values()
-            )  # of workers that were killed
+        if report.failures:  # of workers that were killed
+            remove_stale_partials(job.store for job in to_do.values())
     return PrepareReport(
         done=report.done,
         skipped=tuple(sorted([*already, *report.skipped])),
