@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from stresnet.model import STResNet
+from stresnet.model.motion_residual import CONNECTIONS, MotionResidual
 from stresnet.training.initialisation import initialise, network
 from stresnet.training.optimizer import make_optimizer, set_rate
 from stresnet.training.recipe import Recipe
@@ -35,7 +36,9 @@ def started(recipe: Recipe, run: Path, phase: str = "st_resnet") -> STResNet:
     return net.eval()
 
 
-def test_iteration_0_has_the_scores_of_the_two_streams(run: Path) -> None:
+@pytest.mark.parametrize("kind", CONNECTIONS)
+def test_iteration_0_has_the_scores_of_the_two_streams(run: Path, kind: MotionResidual) -> None:
+    zero = replace(ZERO, motion_residual=kind)
     rgb = torch.randint(0, 256, (2, 5, 3, 32, 32), dtype=torch.uint8)
     flow = torch.randint(0, 256, (2, 5, 20, 32, 32), dtype=torch.uint8)
     torch.manual_seed(0)
@@ -43,9 +46,9 @@ def test_iteration_0_has_the_scores_of_the_two_streams(run: Path) -> None:
     before = streams(rgb, flow)
     # In float64, since processors round sums of a 1x1 and of a 3x1 filter otherwise.
     torch.testing.assert_close(
-        started(ZERO, run).double()(rgb, flow), streams.double()(rgb, flow), rtol=1e-10, atol=1e-10
+        started(zero, run).double()(rgb, flow), streams.double()(rgb, flow), rtol=1e-10, atol=1e-10
     )
-    paper = replace(ZERO, residual_scale="none", temporal_init="average")
+    paper = replace(zero, residual_scale="none", temporal_init="average")
     assert all(
         not torch.allclose(a, b, rtol=1e-2)
         for a, b in zip(started(paper, run)(rgb, flow), before, strict=True)
