@@ -126,10 +126,6 @@ class Comparison:
         last = self.entries[-1].model
         return next(entry for entry in self.entries if entry.model == last)
 
-    def first(self, protocol: Protocol) -> Entry:
-        """The first network under a protocol, with which the others are compared."""
-        return next(entry for entry in self.entries if entry.protocol == protocol)
-
     def accuracy(self, row: str = "fused") -> float:
         """Top-1 accuracy of the main network, in [0, 1]."""
         return self.main.accuracy(row)

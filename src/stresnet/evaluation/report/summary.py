@@ -31,6 +31,7 @@ BEST_FIVE_FROM = 6  # classes; with fewer, top-5 is always right
 def summarise(comparison: Comparison) -> dict[str, Any]:
     """Return all numbers as JSON holds them: fractions in [0, 1], the paper's in per cent."""
     main = comparison.main
+    firsts = {entry.protocol: entry for entry in reversed(comparison.entries)}
     benchmark = benchmark_of(main.class_names)
     fused = (main.scores(), main.truth, main.names, main.class_names)
     return {
@@ -47,7 +48,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
         "failures": comparison.failures,
         "main": {"model": main.model, "network": main.network, "protocol": main.protocol.name},
         "table": [
-            _line(entry, row, comparison.first(entry.protocol))
+            _line(entry, row, firsts[entry.protocol])
             for entry in (*comparison.entries, *comparison.idt)
             for row in entry.rows
         ],
