@@ -11,7 +11,7 @@ from loading_scripts import script
 fuzz = script("tools/fuzz.py")
 
 
-@pytest.mark.parametrize("kind", ["video", "store", "csv", "lists", "scores"])
+@pytest.mark.parametrize("kind", list(fuzz.KINDS))
 def test_damage_is_read_or_refused(kind: str) -> None:
     for number in range(8):
         outcome, said = fuzz.attempt(kind, number)

@@ -36,6 +36,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from making_stores import write_store
 from making_videos import ENCODERS, MJPEG, Video, moving_texture, read_video, write_video
+from stresnet.data.annotations.boris import to_boris
+from stresnet.data.annotations.elan import to_elan
+from stresnet.data.annotations.label_studio import to_label_studio
+from stresnet.data.annotations.read import is_annotations, read_annotations
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.splits.split import check
 from stresnet.data.store.reader import Origin, StoredVideo
@@ -156,7 +160,7 @@ def model() -> Path:
 
     torch.manual_seed(0)
     net = STResNet(2, "tiny", input_size=32)
-    net.save_pretrained(scratch() / "model", class_names=("a", "b"), half=True)
+    net.save_pretrained(scratch() / "model", class_names=("a", "b"), bits=8)
     return scratch() / "model"
 
 
@@ -296,6 +300,42 @@ def lists(draw: random.Random, path: Path) -> str:
     return "read"
 
 
+def annotations(draw: random.Random, path: Path) -> str:
+    """What the tools for long videos write: text, or JSON."""
+    segments, video = [(0.0, 1.5, "walk", 0.5), (2.0, 3.0, "run", None)], Path("a.mp4")
+    texts = {
+        "a.eaf": to_elan(segments, video),
+        "a.tsv": to_boris(segments, video, duration=5, fps=25),
+        "Run_val.txt": "a 1 2\nb 0:02 3\n",
+    }
+    label_studio = json.loads(to_label_studio(segments, video, fps=25))
+    label_studio[0]["annotations"] = label_studio[0].pop("predictions")
+    values = {
+        "label-studio.json": label_studio,
+        "activitynet.json": {
+            "database": {"a": {"annotations": [{"segment": [0, 1], "label": "x"}]}},
+        },
+        "via.json": {
+            "attribute": {"1": {"aname": "x", "options": {"0": "walk"}}},
+            "file": {"1": {"fname": "a.mp4"}},
+            "view": {"1": {"fid_list": [1]}},
+            "metadata": {"1": {"vid": "1", "z": [0.5, 2], "av": {"1": "0"}}},
+        },
+    }
+    name = draw.choice([*texts, *values])
+    if name in texts:
+        content = damaged(texts[name].encode(), draw)
+    else:
+        content = as_text(changed(values[name], draw), draw)
+    path = path.with_name(name)
+    path.write_bytes(content)
+    is_annotations(path)
+    for each in read_annotations(path):
+        assert each.video.strip() and each.label.strip()
+        assert np.isfinite([each.start, each.end or 0]).all()
+    return "read"
+
+
 def scores(draw: random.Random, path: Path) -> str:
     path = path.with_suffix(draw.choice((".csv", ".json", ".npz")))
     if path.suffix == ".csv":
@@ -365,6 +405,7 @@ KINDS: dict[str, Callable[[random.Random, Path], str]] = {
     "run": run_record,
     "csv": table,
     "lists": lists,
+    "annotations": annotations,
     "scores": scores,
     "rest": request,
 }
