@@ -128,6 +128,7 @@ def test_a_run_s_networks_are_the_rows_of_one_table(world: Path, tmp_path: Path)
         for line, first in zip(network, said["table"][:6], strict=True):
             gain = line["gain"] or {"value": 0}
             assert gain["value"] == pytest.approx(line["top1"]["value"] - first["top1"]["value"])
+    assert signed({"value": -0.0001, "low": -0.0, "high": 0.0}) == "+0.0 (0.0 to 0.0)"
     assert signed({"value": -0.021, "low": -0.052, "high": 0.0}) == "-2.1 (-5.2 to 0.0)"
     assert len(console_table(said).columns) == 4
     copies = said | {"table": [*said["table"], said["table"][0] | {"model": "another"}]}

@@ -128,7 +128,7 @@ def signed(gain: Mapping[str, float] | None) -> str:
     """Return `+2.8 (0.7 to 5.1)`, percentage points; nothing for None."""
     if gain is None:
         return ""
-    value, low, high = (100 * gain[key] + 0.0 for key in ("value", "low", "high"))
+    value, low, high = (round(100 * gain[key], 1) + 0.0 for key in ("value", "low", "high"))
     return f"{value:+.1f} ({low:.1f} to {high:.1f})"
 
 
