@@ -239,7 +239,7 @@ def make_store(
     how: Mapping[str, Any] = MappingProxyType({}),
 ) -> Path:
     from stresnet.data.prepare.preparation import preparation
-    from stresnet.data.store.reader import Origin
+    from stresnet.data.store.format import Origin
     from stresnet.data.store.writer import store_writer
 
     path.parent.mkdir(parents=True, exist_ok=True)

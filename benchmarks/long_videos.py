@@ -34,8 +34,8 @@ from stresnet.data.annotations.elan import to_elan
 from stresnet.data.prepare.preparation import preparation
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.splits.split import VideoItem
+from stresnet.data.store.format import Origin
 from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import Origin
 from stresnet.data.store.writer import store_writer
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.encode import video_writer

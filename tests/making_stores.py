@@ -15,9 +15,10 @@ from making_videos import Video
 from stresnet import worker_process, workers
 from stresnet.data.formats.write import pictures
 from stresnet.data.prepare.preparation import PREPARATION
+from stresnet.data.store.format import FLOW_FORMAT, Origin
 from stresnet.data.store.index import PARTS
 from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import FLOW_FORMAT, Origin, StoredVideo
+from stresnet.data.store.reader import StoredVideo
 from stresnet.data.store.writer import store_writer
 from stresnet.errors import StresnetError
 from stresnet.flow import to_bytes

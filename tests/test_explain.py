@@ -20,7 +20,8 @@ from making_videos import Video, moving_texture, read_video, write_video
 from stresnet.data.loading.dataset import InMemoryVideo
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import PREPARATION, preparation
-from stresnet.data.store.reader import Origin, StoredVideo
+from stresnet.data.store.format import Origin
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import UsageError, VideoError, WeightsError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.explanation import Explanation, explain, save_explanation

@@ -12,7 +12,8 @@ from scipy.stats import spearmanr
 
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import flow_parameters, short_side
-from stresnet.data.store.reader import NO_MOTION, StoredVideo
+from stresnet.data.store.format import NO_MOTION
+from stresnet.data.store.reader import StoredVideo
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.explanation import explain
 from stresnet.explanation.class_activation_map import evidence, margin_of

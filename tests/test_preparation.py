@@ -16,7 +16,8 @@ from stresnet.data.prepare.preparation import (
     require_same_preparation,
     short_side,
 )
-from stresnet.data.store.reader import FLOW_FORMAT, Origin, StoredVideo
+from stresnet.data.store.format import FLOW_FORMAT, Origin
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, WeightsError
 from stresnet.flow import AUTHORS, FAST, OPENCV_CPU
 from tiny_data import toy_video

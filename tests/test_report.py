@@ -19,8 +19,9 @@ from stresnet.data.prepare import ensure
 from stresnet.data.prepare.ensure import PreparedVideos
 from stresnet.data.prepare.many import PrepareReport
 from stresnet.data.splits.split import VideoItem
+from stresnet.data.store.format import Origin
 from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import Origin, StoredVideo
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
 from stresnet.evaluation import scoring
 from stresnet.evaluation.comparison import Comparison, EvaluationResult

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from making_stores import contents, without_processes, write_store
 from stresnet.cli import app
 from stresnet.data.prepare.preparation import PREPARATION
+from stresnet.data.store.format import Origin
 from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import Origin
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.paper_numbers import TABLE_3
 from stresnet.model import load_model

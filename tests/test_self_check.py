@@ -8,7 +8,7 @@ import pytest
 from making_stores import moved, moving_store, sharp_texture, without_processes, write_store
 from making_videos import Video
 from stresnet.data.store.flow_check import Evidence, check_stores, evidence, find_stores, finding
-from stresnet.data.store.reader import Origin
+from stresnet.data.store.format import Origin
 from stresnet.errors import DatasetError
 from stresnet.flow import grey, to_bytes, tv_l1
 from stresnet.progress import Progress

@@ -18,8 +18,9 @@ import pytest
 
 from making_stores import write_store
 from making_videos import Video, moving_texture
+from stresnet.data.store.format import FLOW_FORMAT, NO_MOTION, Origin
 from stresnet.data.store.jpeg import decode_grey, decode_rgb, encode_grey, encode_rgb
-from stresnet.data.store.reader import FLOW_FORMAT, NO_MOTION, Origin, StoredVideo
+from stresnet.data.store.reader import StoredVideo
 from stresnet.data.store.writer import store_writer
 from stresnet.errors import EnvironmentProblem, StoreError
 
@@ -344,8 +345,8 @@ WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
 import numpy as np
-from stresnet.data.store.reader import FLOW_FORMAT
-from stresnet.data.store.reader import Origin
+from stresnet.data.store.format import FLOW_FORMAT
+from stresnet.data.store.format import Origin
 from stresnet.data.store.writer import store_writer
 
 frames = np.zeros((1, 64, 64, 3), np.uint8)

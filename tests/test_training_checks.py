@@ -16,8 +16,8 @@ from making_stores import write_store
 from stresnet.data.prepare.ensure import PreparedVideos
 from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.data.splits.split import VideoItem
+from stresnet.data.store.format import Origin
 from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import Origin
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError, WeightsError
 from stresnet.training import run as run_module
 from stresnet.training.initialisation import RESNET50

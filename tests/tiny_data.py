@@ -12,7 +12,7 @@ import numpy as np
 from making_stores import write_store
 from making_videos import Video
 from stresnet.data.prepare.preparation import PREPARATION
-from stresnet.data.store.reader import Origin
+from stresnet.data.store.format import Origin
 from stresnet.flow import to_bytes
 
 CLASSES = ("falls", "rises")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stresnet.data.loading.dataset import FramesAndFlow
 from stresnet.data.loading.sampling import Indices
-from stresnet.data.store.reader import NO_MOTION
+from stresnet.data.store.format import NO_MOTION
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import PAPER
 from stresnet.explanation.class_activation_map import margin_weights

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.data.loading.sampling import Indices
+from stresnet.data.store.format import NO_MOTION
 from stresnet.data.store.jpeg import decode_grey, decode_rgb, encode_flow, encode_rgb
-from stresnet.data.store.reader import NO_MOTION
 from stresnet.data.video.decode import Frame, mean_step
 from stresnet.flow import AUTHORS, TVL1Parameters, grey, to_bytes, tv_l1
 from stresnet.flow.quantize import stored_scale

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.data.formats.layouts import DENSEFLOW, Layout, layout_names
+from stresnet.data.store.format import FLOW_FORMAT, Origin
 from stresnet.data.store.jpeg import decode_grey, decode_rgb, size_of
 from stresnet.data.store.location import store_path
-from stresnet.data.store.reader import FLOW_FORMAT, Origin, StoredVideo
+from stresnet.data.store.reader import StoredVideo
 from stresnet.data.store.writer import store_writer
 from stresnet.data.video.container import printable
 from stresnet.errors import DatasetError, StoreError, UsageError

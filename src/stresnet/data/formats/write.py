@@ -18,9 +18,10 @@ from pathlib import Path
 
 from stresnet.data.formats.layouts import AUTHORS_FOLDERS, AUTHORS_PICTURE, Layout, layout_names
 from stresnet.data.prepare.many import WHOLE, Shard
+from stresnet.data.store.format import INDEX
 from stresnet.data.store.index import place_of
 from stresnet.data.store.jpeg import encode_grey
-from stresnet.data.store.reader import INDEX, StoredVideo
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import UsageError
 from stresnet.files import (
     atomic_directory,

@@ -39,7 +39,8 @@ from stresnet.data.loading.sampling import (
     training_centres,
     valid_centres,
 )
-from stresnet.data.store.reader import NO_MOTION, Place
+from stresnet.data.store.format import NO_MOTION
+from stresnet.data.store.place import Place
 from stresnet.errors import UsageError
 
 Modality = Literal["rgb", "flow", "both"]

@@ -24,6 +24,7 @@ from stresnet.cloud import fetched, records, sent
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import preparation
 from stresnet.data.splits.csv_list import videos_of
+from stresnet.data.store.format import differences
 from stresnet.data.store.index import (
     FILE,
     PARTS,
@@ -36,7 +37,7 @@ from stresnet.data.store.index import (
     read_packed,
 )
 from stresnet.data.store.location import default_store, key_of, store_path
-from stresnet.data.store.reader import StoredVideo, differences
+from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.probe import probe
 from stresnet.device import gpu

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from stresnet.data.loading.sampling import Indices, tested_fields
 from stresnet.data.prepare.preparation import preparation
-from stresnet.data.store.reader import NO_MOTION, Origin, StoredVideo
+from stresnet.data.store.format import NO_MOTION, Origin
+from stresnet.data.store.reader import StoredVideo
 from stresnet.data.store.writer import store_writer
 from stresnet.data.video.container import content_sha256
 from stresnet.data.video.decode import Frame, frames_of_array, iter_frames, library_versions

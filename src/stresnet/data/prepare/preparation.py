@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, TypedDict
 
+from stresnet.data.store.format import FLOW_FORMAT, differences
 from stresnet.data.store.jpeg import QUALITY
-from stresnet.data.store.reader import FLOW_FORMAT, StoredVideo, differences
+from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.container import printable
 from stresnet.errors import DatasetError, StoreError, UsageError, WeightsError, in_short
 from stresnet.flow import AUTHORS, TVL1Parameters

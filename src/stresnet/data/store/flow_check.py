@@ -22,8 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.cloud import listing
+from stresnet.data.store.format import NO_MOTION
 from stresnet.data.store.index import Indexed, Look, is_packed, packed_places
-from stresnet.data.store.reader import NO_MOTION, Place, Slice, StoredVideo
+from stresnet.data.store.place import Place, Slice
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, StresnetError, UsageError
 from stresnet.files import address_of
 from stresnet.flow import grey, to_pixels

@@ -30,7 +30,8 @@ from typing import Any, NamedTuple
 
 from stresnet.cloud import facts, listing
 from stresnet.data.store.location import key_of, store_path
-from stresnet.data.store.reader import Place, Slice, StoredVideo
+from stresnet.data.store.place import Place, Slice
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import StoreError
 from stresnet.files import address_of, atomic_write
 

@@ -36,7 +36,8 @@ from stresnet.data.store.index import (
     write_rows,
 )
 from stresnet.data.store.location import key_of
-from stresnet.data.store.reader import Slice, StoredVideo
+from stresnet.data.store.place import Slice
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import EnvironmentProblem, StoreError, UsageError
 from stresnet.files import address_of, atomic_write, remove_stale_partials, require_writable
 from stresnet.jobs import JobReport

@@ -1,21 +1,8 @@
-"""One prepared video is one file: frames and flow as JPEGs in a ZIP that is not compressed.
-
-    NAME.zip
-    ├── rgb/000000.jpg     frame 0                                           N of them
-    ├── flow/000000.jpg    flow of frame 0 -> 1, grey: horizontal on top,    N - 1
-    │                      vertical below; 128 is no motion
-    ├── offsets.bin        where each picture begins: a read costs the same in any video
-    ├── index.json         sizes, times, origin ("source"), how it was prepared
-    └── (ZIP comment)      where offsets.bin is; SHA-256 of every byte before it
-
-`unzip` and picture viewers read it. The same video gives the same bytes, on any processor.
-Why so: docs/decisions/0003-store.md.
-"""
+"""Reads a prepared video, any part of it at the same cost; `format` describes the file."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import re
@@ -24,7 +11,6 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, get_args
@@ -32,97 +18,38 @@ from typing import Any, BinaryIO, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from stresnet.data.store.format import (
+    BEGIN,
+    COMMENT,
+    DIGEST_LENGTH,
+    FLOW_FORMAT,
+    HEADER,
+    INDEX,
+    LOCAL,
+    NO_MOTION,
+    OFFSETS,
+    ROW,
+    VERSION,
+    Index,
+    Origin,
+    Table,
+    differences,
+    digest,
+)
 from stresnet.data.store.jpeg import decode_grey, decode_rgb
+from stresnet.data.store.place import Place, Slice, Window
 from stresnet.data.video.container import printable
 from stresnet.data.video.decode import mean_step
 from stresnet.errors import EnvironmentProblem, StoreError
-from stresnet.flow.quantize import BOUND
-
-VERSION = 1
-NO_MOTION = 128  # the byte of 0 pixels per frame
 
 Indices = Sequence[int] | NDArray[np.integer[Any]]
 Kind = Literal["rgb", "flow"]
 
-INDEX, OFFSETS = "index.json", "offsets.bin"
-HEADER = struct.Struct("<5I")  # of offsets.bin: version, frames, height, width; CRC-32 of these
-ROW = struct.Struct("<QII")  # a picture: first byte, length, CRC-32; all frames, then all flow
-LOCAL = struct.Struct("<14xII4xHH")  # ZIP's head of a member: CRC-32, lengths of content and names
-BEGIN = struct.Struct("<2s28x14s")  # of the file: ZIP's mark, the first member's name
-COMMENT = b"offsets %015d sha256 "  # then the digest
-DIGEST_LENGTH = 64  # hexadecimal digits
 _REMEDY = "delete it and run `stresnet prepare` again"
 _PACK_AGAIN = "delete this shard and run `stresnet pack` again, or copy it again"
 # All that json and struct raise on damaged bytes; of OSErrors, only some are damage.
 _DAMAGE = (KeyError, OverflowError, TypeError, ValueError, struct.error)
 _BAD_SEEK = (None, errno.EINVAL, errno.EOVERFLOW)  # a wrong offset
-
-# What the bytes of a stored flow field mean; every index has it. Tools differ in all of it, and
-# their files do not say so: denseflow's bound is 32 by default, its files count from 0, others
-# normalise each picture. A network that is trained on one and shown another fails silently, so a
-# store with anything else here is refused.
-FLOW_FORMAT: Mapping[str, Any] = {
-    "flow_bound": BOUND,  # pixels per frame
-    "flow_levels": "round(255 (v + bound) / (2 bound)), clipped to 0 ... 255",
-    "flow_channels": "x (right), then y (down)",
-    "flow_alignment": "field k from frame k to k+1, both counted from 0",
-}
-
-
-def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
-    """Return `key is ..., expected ...` for each key whose values differ; a missing one is None."""
-    return [
-        f"{key} is {found.get(key)!r}, expected {expected.get(key)!r}"
-        for key in sorted(found.keys() | expected.keys())
-        if found.get(key) != expected.get(key)
-    ]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The video file that a store was made from: its name, and the SHA-256 of its content."""
-
-    name: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Index:
-    """The content of `index.json`.
-
-    Stores with equal `preparation` may be mixed; `libraries` is only for the record. What the
-    flow's bytes mean is in `preparation` and always `FLOW_FORMAT`: another store is refused.
-    """
-
-    version: int
-    origin: Origin
-    height: int  # pixels
-    width: int  # pixels
-    times: tuple[float, ...]  # seconds after the first frame, one a frame
-    preparation: Mapping[str, Any]
-    libraries: Mapping[str, str]
-    warnings: tuple[str, ...]
-
-
-class Table(NamedTuple):
-    """The head of `offsets.bin`, and the place in the file where its rows begin."""
-
-    frames: int
-    height: int
-    width: int
-    start: int
-
-
-class Slice(NamedTuple):
-    """A prepared video inside a shard (see `pack`): `length` bytes of a tar, from `first` on."""
-
-    path: Path
-    first: int
-    length: int
-    name: str
-
-
-Place = Path | Slice  # of a prepared video
 
 
 class Known(NamedTuple):
@@ -381,38 +308,7 @@ class StoredVideo:
         return StoreError(f"{self._shown}: {part} is damaged ({reason})", remedy=self._remedy)
 
 
-class Window:
-    """Part of a file, read as if it were a file of its own."""
-
-    def __init__(self, file: BinaryIO, place: Slice) -> None:
-        self._file, self._first, self._end = file, place.first, place.first + place.length
-        file.seek(self._first)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As a file's."""
-        base = {os.SEEK_SET: self._first, os.SEEK_CUR: self._file.tell(), os.SEEK_END: self._end}
-        if (place := base[whence] + offset) < self._first:
-            raise OSError(errno.EINVAL, "a place before the file's begin")
-        return self._file.seek(place) - self._first
-
-    def read(self, length: int = -1) -> bytes:
-        """As a file's."""
-        left = max(self._end - self._file.tell(), 0)
-        return self._file.read(left if length < 0 else min(length, left))
-
-
 def _intact(content: bytes, crc: int) -> bytes:
     if zlib.crc32(content) != crc:
         raise ValueError("its checksum differs")
     return content
-
-
-def digest(file: BinaryIO | Window) -> bytes:
-    """SHA-256, in hexadecimal digits, of all but the last 64 bytes."""
-    sha256 = hashlib.sha256()
-    left = file.seek(0, os.SEEK_END) - DIGEST_LENGTH
-    file.seek(0)
-    while left > 0 and (block := file.read(min(left, 1 << 20))):
-        sha256.update(block)
-        left -= len(block)
-    return sha256.hexdigest().encode()

@@ -1,4 +1,4 @@
-"""Writes a prepared video, block by block; `reader` describes the format."""
+"""Writes a prepared video, block by block; `format` describes the file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.store.jpeg import encode_flow, encode_rgb
-from stresnet.data.store.reader import (
+from stresnet.data.store.format import (
     COMMENT,
     DIGEST_LENGTH,
     FLOW_FORMAT,
@@ -28,6 +27,7 @@ from stresnet.data.store.reader import (
     Origin,
     digest,
 )
+from stresnet.data.store.jpeg import encode_flow, encode_rgb
 from stresnet.errors import StoreError
 from stresnet.files import atomic_write
 
