@@ -13,20 +13,13 @@ import numpy as np
 import pytest
 
 from making_videos import moving_texture, write_video
-from stresnet.data.annotations.annotation import Annotation, seconds_of
+from stresnet.data.annotations.annotation import Annotation, LabelledSegment, seconds_of
 from stresnet.data.annotations.boris import to_boris
 from stresnet.data.annotations.elan import to_elan
 from stresnet.data.annotations.label_studio import to_label_studio
+from stresnet.data.annotations.overlap import unlabelled, without_overlap
 from stresnet.data.annotations.read import is_annotations, read_annotations
-from stresnet.data.annotations.segments import (
-    LabelledSegment,
-    Length,
-    check_segments,
-    read_segments,
-    segments_of,
-    unlabelled,
-    without_overlap,
-)
+from stresnet.data.annotations.segments import Length, check_segments, read_segments, segments_of
 from stresnet.data.annotations.via import CSV_MARK
 from stresnet.errors import DatasetError
 

@@ -1,10 +1,11 @@
-"""One annotation: a label on a stretch of a video, as a tool wrote it."""
+"""A label on a stretch of a video: as a tool wrote it, and in seconds of a file that is there."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from stresnet.errors import DatasetError
 
@@ -41,6 +42,20 @@ class Annotation:
                 f"{self.where}: video {self.video!r}, label {self.label!r}, from {self.start} to "
                 f"{self.end}; expected names and numbers"
             )
+
+
+@dataclass(frozen=True, order=True)
+class LabelledSegment:
+    """A labelled stretch of a video: `start` and `end` in seconds of the file."""
+
+    video: Path
+    start: float
+    end: float
+    label: str
+    split: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.video.name} {self.start:.3f}-{self.end:.3f} {self.label}"
 
 
 def seconds_of(text: str) -> float:

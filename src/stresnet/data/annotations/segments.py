@@ -7,41 +7,23 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import groupby, pairwise
-from pathlib import Path, PureWindowsPath
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
 
-from stresnet.data.annotations.annotation import Annotation
+from stresnet.data.annotations.annotation import Annotation, LabelledSegment
+from stresnet.data.annotations.overlap import LINE, without_overlap
 from stresnet.data.annotations.read import read_annotations
-from stresnet.data.video.inputs import VIDEO_ENDINGS, as_spelt_on_disk
+from stresnet.data.annotations.videos import find_videos, videos_below
 from stresnet.data.video.probe import probe
 from stresnet.errors import DatasetError, UsageError, VideoError, in_short
 from stresnet.files import atomic_write, inert_cell
 
-OVERLAPS = ("error", "later", "longer", "drop")
-TOLERATED = 0.05  # seconds that two segments may overlap: a click is no more exact
 BEYOND = 0.5  # seconds that a segment may end after its video: tools and containers round
 
-LINE = "\n  - "  # before each problem in a message
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, order=True)
-class LabelledSegment:
-    """A labelled stretch of a video: `start` and `end` in seconds of the file."""
-
-    video: Path
-    start: float
-    end: float
-    label: str
-    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +62,7 @@ def read_segments(
     labelled = {segment.video for segment in found}
     checked = check_segments(found, {video: length_of(video) for video in labelled})
     places = {video.parent for video in labelled} | ({videos} if videos else set())
-    others = {path for place in places for paths in _below(place).values() for path in paths}
+    others = {path for place in places for paths in videos_below(place).values() for path in paths}
     if without := sorted(path.name for path in others - labelled):
         logger.warning(
             "videos without any label, left out (%d): %s", len(without), in_short(without)
@@ -111,7 +93,7 @@ def segments_of(
     if (points is not None and points <= 0) or (fps is not None and fps <= 0):
         raise UsageError(f"points {points}, fps {fps}: expected above 0")
     names = sorted({each.video for each in annotations})
-    found = _find(names, folder, videos)
+    found = find_videos(names, folder, videos)
     if missing := [name for name in names if name not in found]:
         raise DatasetError(
             f"videos that are not there ({len(missing)}): {in_short(missing)}",
@@ -195,7 +177,7 @@ def check_segments(
     for each in segments:
         seconds = lengths[each.video].seconds if each.video in lengths else 0.0
         if not each.start < each.end:
-            problems.append(f"{_named(each)}: ends before it begins")
+            problems.append(f"{each}: ends before it begins")
         elif seconds and (each.end > seconds + BEYOND or each.start >= seconds):
             outside[each.video].append(each)
         else:
@@ -211,7 +193,7 @@ def check_segments(
                 f"{last / length.fps:.1f} s: divide them"
             )
         problems.append(
-            f"{_named(those[0])}: outside the video, which lasts {length.seconds:.1f} s"
+            f"{those[0]}: outside the video, which lasts {length.seconds:.1f} s"
             + (f"; so are {len(those) - 1} more of it" if len(those) > 1 else "") + hint
         )  # fmt: skip
     if problems:
@@ -220,146 +202,6 @@ def check_segments(
             remedy="correct them in the annotations; times are seconds, or h:mm:ss.s",
         )
     return kept
-
-
-def without_overlap(
-    segments: Iterable[LabelledSegment], rule: str = "error"
-) -> list[LabelledSegment]:
-    """Return segments in order of video and time, of which no two overlap.
-
-    Segments of one label that overlap become one. Those of different labels are an error, or are
-    cut: `later` gives the time to the segment that begins later, `longer` to the longer one, `drop`
-    to neither. A segment may be cut into two.
-
-    Raises:
-        DatasetError: segments of different labels overlap, and `rule` is "error".
-        UsageError: there is no such rule.
-    """
-    if rule not in OVERLAPS:
-        raise UsageError(f"--overlap is {rule!r}", remedy="choose later, longer or drop")
-    result: list[LabelledSegment] = []
-    problems: list[str] = []
-    for _, of_video in groupby(sorted(segments), key=lambda each: each.video):
-        joined = _joined(of_video)
-        for first, second in _overlapping(joined):
-            if min(first.end, second.end) - second.start > TOLERATED:
-                problems.append(f"{_named(first)} and {_named(second)}")
-        result += _painted(joined, "later" if rule == "error" else rule)
-    if problems and rule == "error":
-        raise DatasetError(
-            f"segments of different classes overlap ({len(problems)}):\n  - "
-            + in_short(problems, LINE),
-            remedy="correct them, or say who gets the time: --overlap later, longer or drop",
-        )
-    return result
-
-
-def unlabelled(
-    segments: Iterable[LabelledSegment], length: float, shortest: float = 0.5
-) -> list[tuple[float, float]]:
-    """Return the gaps between the segments of one video, in seconds; short ones are left out."""
-    borders = [0.0, *(t for each in sorted(segments) for t in (each.start, each.end)), length]
-    gaps = zip(borders[::2], borders[1::2], strict=True)
-    return [(start, end) for start, end in gaps if end - start >= shortest]
-
-
-def _joined(segments: Iterable[LabelledSegment]) -> list[LabelledSegment]:
-    """Segments of one video; of those of one label that overlap, the union."""
-    last: dict[str, LabelledSegment] = {}
-    result: list[LabelledSegment] = []
-    for each in segments:
-        before = last.get(each.label)
-        if before and each.start < before.end:
-            result.remove(before)
-            each = replace(before, end=max(before.end, each.end))
-        last[each.label] = each
-        result.append(each)
-    return sorted(result)
-
-
-def _overlapping(
-    segments: Sequence[LabelledSegment],
-) -> Iterable[tuple[LabelledSegment, LabelledSegment]]:
-    for place, first in enumerate(segments):
-        for second in segments[place + 1 :]:
-            if second.start >= first.end:
-                break
-            yield first, second
-
-
-def _painted(segments: Sequence[LabelledSegment], rule: str) -> list[LabelledSegment]:
-    """Give each moment to one segment, or to none."""
-
-    def worth(each: LabelledSegment) -> tuple[float, float]:
-        length = each.end - each.start
-        return (length, each.start) if rule == "longer" else (each.start, -length)
-
-    borders = sorted({t for each in segments for t in (each.start, each.end)})
-    result: list[LabelledSegment] = []
-    owner_before: LabelledSegment | None = None
-    for start, end in pairwise(borders):
-        there = [each for each in segments if each.start <= start and each.end >= end]
-        contested = len({each.label for each in there}) > 1
-        owner = None if not there or (contested and rule == "drop") else max(there, key=worth)
-        if owner is not None and owner is owner_before:
-            result[-1] = replace(result[-1], end=end)
-        elif owner is not None:
-            result.append(replace(owner, start=start, end=end))
-        owner_before = owner
-    return result
-
-
-def _find(names: Sequence[str], folder: Path, videos: Path | None) -> dict[str, Path]:
-    """Find what the names stand for: as they are, or by the last part, perhaps without ending."""
-    found: dict[str, Path] = {}
-    below: dict[str, list[Path]] | None = None
-    for name in names:
-        for place in _perhaps(name, folder, videos):
-            if place.is_file():
-                found[name] = place
-                break
-        else:
-            below = _below(videos or folder) if below is None else below
-            last = _last_part(name)
-            # Label Studio puts eight digits before the name of a file that was uploaded;
-            # ActivityNet leaves out the v_ before the name of its files.
-            for key in (last, re.sub(r"^[0-9a-f]{8}-", "", last), f"v_{last}"):
-                if len(places := below.get(key.casefold(), [])) == 1:
-                    found[name] = places[0]
-                    break
-    return found
-
-
-def _perhaps(name: str, folder: Path, videos: Path | None) -> list[Path]:
-    address = urlsplit(name)
-    path = unquote(address.path) if address.scheme == "file" else name
-    if re.match(r"/[A-Za-z]:/", path):  # file:///C:/videos/a.mp4
-        path = path[1:]
-    last = _last_part(name)
-    return [as_spelt_on_disk(place) for place in (
-        *([videos / path, videos / last] if videos else []), folder / path, folder / last
-    )]  # fmt: skip
-
-
-def _last_part(name: str) -> str:
-    address = urlsplit(name)
-    path = unquote(address.path) if address.scheme in ("file", "http", "https") else name
-    return PureWindowsPath(path).name  # also splits at /
-
-
-def _below(folder: Path) -> dict[str, list[Path]]:
-    """Videos at any depth, by file name and by file name without ending."""
-    places: dict[str, list[Path]] = defaultdict(list)
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if name.lower().endswith(VIDEO_ENDINGS):
-                for key in {name.casefold(), Path(name).stem.casefold()}:
-                    places[key].append(Path(parent, name))
-    return places
-
-
-def _named(each: LabelledSegment) -> str:
-    return f"{each.video.name} {each.start:.3f}-{each.end:.3f} {each.label}"
 
 
 def write_list(segments: Sequence[LabelledSegment], out: Path) -> None:

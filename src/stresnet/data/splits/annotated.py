@@ -11,16 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from stresnet.data.annotations.annotation import LabelledSegment
+from stresnet.data.annotations.overlap import unlabelled, without_overlap
 from stresnet.data.annotations.read import ENDINGS, is_annotations
-from stresnet.data.annotations.segments import (
-    LabelledSegment,
-    Length,
-    check_segments,
-    length_of,
-    read_segments,
-    unlabelled,
-    without_overlap,
-)
+from stresnet.data.annotations.segments import Length, check_segments, length_of, read_segments
 from stresnet.data.splits.split import TEST_FRACTION, Split, VideoItem, draw_split, make_split
 from stresnet.errors import DatasetError
 
