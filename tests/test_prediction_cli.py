@@ -24,7 +24,7 @@ from typer.testing import CliRunner, Result
 import stresnet
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
-from stresnet.cli.predict import clock
+from stresnet.cli.answers import clock
 from stresnet.data.prepare.preparation import preparation
 from stresnet.data.video.decode import Frame
 from stresnet.errors import EnvironmentProblem, StresnetError

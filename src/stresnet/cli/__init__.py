@@ -7,11 +7,12 @@ unforeseen error; 130 interrupted; 143 terminated.
 
 from stresnet.cli.annotations import annotations
 from stresnet.cli.app import app, main, register, register_group
+from stresnet.cli.demo import demo
 from stresnet.cli.doctor import doctor
 from stresnet.cli.evaluate import evaluate, fuse
 from stresnet.cli.explain import explain, export
 from stresnet.cli.idt import IDT_VERBS
-from stresnet.cli.predict import demo, predict
+from stresnet.cli.predict import predict
 from stresnet.cli.prepare import check, flow, import_, pack, prepare
 from stresnet.cli.reproduce import reproduce
 from stresnet.cli.serve import serve

@@ -1,28 +1,24 @@
-"""`stresnet predict`, and `demo`, which predicts the clips that ship."""
+"""`stresnet predict`: of videos, or in front of a camera."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from stresnet.cli.app import logger, say
+from stresnet.cli.answers import Answers, Form, shown
+from stresnet.cli.app import say
 from stresnet.cli.options import Device, Model, Precision, Ray, Threads, Workers
 from stresnet.cli.progress import ItemProgress, progress
+from stresnet.cli.watch import watch
 from stresnet.errors import StresnetError, UsageError, VideoError
 
 if TYPE_CHECKING:
-    from stresnet.prediction.live_labels import LiveLabel
-    from stresnet.prediction.result import ClassScore, Prediction, Timeline, TimelineSettings
-    from stresnet.prediction.segments import Segment
+    from stresnet.prediction.result import Prediction, Timeline
 
 TIMELINES, FILES = "Timelines", "Files (a file for one video, a folder for several)"
 
@@ -161,77 +157,73 @@ def predict(
     from stresnet.data.video.inputs import find_inputs, require_others
     from stresnet.files import require_writable
     from stresnet.flow import FAST
-    from stresnet.prediction.outputs import output_paths, to_csv
+    from stresnet.prediction.outputs import output_paths
     from stresnet.prediction.recognise import recognise_each
     from stresnet.prediction.result import TimelineSettings
 
+    # -- What was asked for
     if as_json + as_jsonl + as_csv > 1:
         raise UsageError("--json, --jsonl and --csv all print to stdout", remedy="choose one")
-    given = {
-        ".srt": srt,
-        ".vtt": vtt,
-        ".eaf": elan,
-        ".tsv": boris,
-        ".json": label_studio,
-        ".mp4": annotated,
-    }
-    outs = {ending: out for ending, out in given.items() if out is not None}
-    found = [find_inputs(each, allow_network=allow_network) for each in inputs]
-    videos = [video for each in found if not isinstance(each, str) for video in each]
-    cameras = [each for each in found if isinstance(each, str)]
-    asked = {
-        "window": window,
-        "stride": stride,
-        "smooth": smooth,
-        "min_duration": min_duration,
-        "background": background,
-    }
-    settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    form: Form = "json" if as_json else "jsonl" if as_jsonl else "csv" if as_csv else "table"
+    outs = _given(
+        {
+            ".srt": srt,
+            ".vtt": vtt,
+            ".eaf": elan,
+            ".tsv": boris,
+            ".json": label_studio,
+            ".mp4": annotated,
+        }
+    )
+    settings: dict[str, Any] = _given(
+        {
+            "window": window,
+            "stride": stride,
+            "smooth": smooth,
+            "min_duration": min_duration,
+            "background": background,
+        }
+    )
     if (outs or settings) and timeline is False:
         raise UsageError("files and windows are those of timelines", remedy="leave --whole out")
+    network = {"protocol": protocol, "device": device, "precision": precision}
     how: dict[str, Any] = {
         "timeline": True if outs else timeline,
         "settings": settings,
         "top_k": top_k,
         "flow": FAST if fast else None,
-        "protocol": protocol,
-        "device": device,
-        "precision": precision,
+        **network,
     }
-    if cameras:
+
+    # -- A camera
+    found = [find_inputs(each, allow_network=allow_network) for each in inputs]
+    videos = [video for each in found if not isinstance(each, str) for video in each]
+    if cameras := [each for each in found if isinstance(each, str)]:
         of_files = (timeline, min_duration, background, out, workers, ray)
         if len(found) > 1 or outs or as_csv or any(each is not None for each in of_files):
             raise UsageError(
                 "a camera comes alone, and gives lines or --json", remedy="record a file first"
             )
-        network = {
-            "protocol": protocol,
-            "device": device,
-            "precision": precision,
-            "threads": threads,
-        }
-        _watch(model, cameras[0], TimelineSettings(**settings), as_json or as_jsonl, network)
-        raise typer.Exit
-    if out is not None:
-        from stresnet.cli.prepare import say_report
-        from stresnet.cluster import engine_at
-        from stresnet.prediction.many import RecogniseOne, recognise_many
+        watch(
+            model,
+            cameras[0],
+            TimelineSettings(**settings),
+            as_json=form != "table",
+            threads=threads,
+            **network,
+        )
+        return
 
-        if outs or as_json or as_jsonl or as_csv or threads is not None:
+    # -- Many videos, into a folder
+    if out is not None:
+        if outs or form != "table" or threads is not None:
             raise UsageError("--out is a form of its own", remedy="leave the others out")
-        with engine_at(ray, out) as engine, progress("predict") as on_progress:
-            report = recognise_many(
-                RecogniseOne(model, **how),
-                [path for path, _ in videos],
-                out,
-                workers=workers,
-                engine=engine,
-                on_progress=on_progress,
-            )
-        say_report(report, "recognised", out)
-        raise typer.Exit(1 if report.failures else 0)
+        _into_folder(model, [path for path, _ in videos], out, workers=workers, ray=ray, how=how)
+        return
     if ray is not None or workers is not None:
         raise UsageError("--ray and --workers write into a folder", remedy="name it with --out")
+
+    # -- Videos one after the other
     names = [name for _, name in videos]
     paths = [output_paths(out, names, ending) for ending, out in outs.items()]
     require_others(chain.from_iterable(paths), [video for video, _ in videos])
@@ -246,34 +238,51 @@ def predict(
         on_progress=show,
         **how,
     )
-    answers: list[Prediction | Timeline] = []
-    failed = 0
-    try:
+    with closing(Answers(form, top_k)) as answers, closing(outcomes), closing(show):
         for (_, outcome), (video, _), *files in zip(outcomes, videos, *paths, strict=False):
-            show.finish()
+            show.close()
             try:
                 if isinstance(outcome, StresnetError):
                     raise outcome
                 _write(outcome, video, files)
             except VideoError as error:
-                say(f"failed: {error}")
-                failed += 1
-                continue
-            answers.append(outcome)
-            for warning in outcome.warnings:
-                logger.warning(f"{_shown(outcome.source)}: {warning}")
-            if as_jsonl:
-                typer.echo(json.dumps(outcome.as_dict(top_k=top_k)))
-            elif as_csv:
-                typer.echo(to_csv([outcome], top_k=top_k, header=len(answers) == 1), nl=False)
-            elif not as_json:
-                Console().print(table(outcome))
-    finally:
-        show.finish()
-        outcomes.close()
-        if as_json and (answers or failed):  # also when something ends the command early
-            typer.echo(json.dumps([each.as_dict(top_k=top_k) for each in answers], indent=1))
-    if failed:
+                answers.failed(error)
+            else:
+                answers.add(outcome)
+    if answers.failures:
+        raise typer.Exit(1)
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what was not given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _into_folder(
+    model: str,
+    videos: Sequence[Path],
+    out: Path,
+    *,
+    workers: int | None,
+    ray: str | None,
+    how: dict[str, Any],
+) -> None:
+    """Recognise by worker processes, or on a cluster; what is there already is left as it is."""
+    from stresnet.cli.prepare import say_report
+    from stresnet.cluster import engine_at
+    from stresnet.prediction.many import RecogniseOne, recognise_many
+
+    with engine_at(ray, out) as engine, progress("predict") as on_progress:
+        report = recognise_many(
+            RecogniseOne(model, **how),
+            videos,
+            out,
+            workers=workers,
+            engine=engine,
+            on_progress=on_progress,
+        )
+    say_report(report, "recognised", out)
+    if report.failures:
         raise typer.Exit(1)
 
 
@@ -290,111 +299,4 @@ def _write(found: Prediction | Timeline, video: Path, paths: Sequence[Path]) -> 
                 annotate(found, video, path, on_progress=on_progress)
         else:
             write_timeline(found, video, path)
-        say(f"written: {_shown(path)}")
-
-
-def _watch(
-    model: str, address: str, settings: TimelineSettings, as_json: bool, network: dict[str, Any]
-) -> None:
-    """Show what a camera sees, until Ctrl-C or its end."""
-    from stresnet.data.prepare.preparation import short_side
-    from stresnet.data.video.camera import camera_frames
-    from stresnet.model import load_model
-    from stresnet.prediction.live_labels import live
-
-    net = load_model(model, device=network["device"])
-    say("press Ctrl-C to stop")
-    labels = live(
-        net,
-        camera_frames(address, short_side=short_side(net.preparation)),
-        window=settings.window,
-        stride=settings.stride,
-        smooth=settings.smooth,
-        **network,
-    )
-    console = Console(highlight=False, soft_wrap=True)
-    quiet = as_json or not console.is_terminal
-    last: LiveLabel | None = None
-    with closing(labels), nullcontext() if quiet else console.status("waiting") as status:
-        try:
-            for last in labels:
-                if as_json:
-                    typer.echo(json.dumps(last.as_dict()))
-                elif last.changed:
-                    console.print(escape(f"{clock(last.time)}  {last.label}  {last.score:.0%}"))
-                if status is not None:
-                    status.update(escape(live_line(last)))
-        except KeyboardInterrupt:  # how a camera is left
-            pass
-    say(f"ended: {live_line(last)}" if last else "ended before a window was full")
-
-
-def live_line(now: LiveLabel) -> str:
-    """Describe the state of a camera in one line."""
-    return (
-        f"{clock(now.time)}  {now.label} {now.score:.0%}  {now.frames_per_second:.1f} frames/s, "
-        f"{now.dropped} dropped, {now.delay:.1f} s behind"
-    )
-
-
-def table(found: Prediction | Timeline) -> Table:
-    """Show ranked classes or segments in order, with the scores of both streams and of each."""
-    from stresnet.prediction.result import Timeline
-
-    ran = f"{found.device}, {found.precision}"
-    rows: Sequence[tuple[tuple[str, ...], ClassScore | Segment]]
-    if isinstance(found, Timeline):
-        columns = ["from", "to", "class"]
-        caption = f"whole video: {found.label} {found.score:.3f}   ({ran})"
-        rows = [((clock(s.start), clock(s.end), escape(s.label)), s) for s in found.segments]
-    else:
-        columns, caption = ["class"], f"({ran})"
-        rows = [((escape(entry.label),), entry) for entry in found.predictions]
-    shown = Table(
-        *columns,
-        "score",
-        "appearance",
-        "motion",
-        title=escape(_shown(found.source)),
-        caption=escape(caption),
-    )
-    for cells, entry in rows:
-        scores = (f"{s:.3f}" for s in (entry.score, entry.appearance, entry.motion))
-        shown.add_row(*cells, *scores)
-    return shown
-
-
-def clock(seconds: float) -> str:
-    """Format seconds as h:mm:ss.s."""
-    tenths = round(seconds * 10)
-    return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
-
-
-def _shown(path: str | Path) -> str:
-    from stresnet.data.video.container import printable
-
-    return printable(Path(path))
-
-
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the page.")] = Path("demo"),
-    device: Device = "auto",
-    precision: Precision = "auto",
-    threads: Threads = None,
-) -> None:
-    """Recognise the real clips that ship with stresnet, and write a page to look at."""
-    from stresnet.demonstration import demo
-
-    table = Table("clip", "true", "appearance", "motion", "both", "recognised")
-    with progress("demo") as on_progress:
-        clips = demo(
-            out, device=device, precision=precision, threads=threads, on_progress=on_progress
-        )
-    for clip in clips:
-        of_truth = (clip.of_truth.appearance, clip.of_truth.motion, clip.of_truth.score)
-        mark = "[green]yes[/]" if clip.correct else f"[red]no: {clip.prediction.label}[/]"
-        table.add_row(clip.name, clip.truth, *(f"{score:.2f}" for score in of_truth), mark)
-    table.caption = "appearance, motion, both: the score of the true class"
-    Console().print(table)
-    correct = sum(clip.correct for clip in clips)
-    Console().print(f"{correct} of {len(clips)} recognised; look at {out / 'index.html'}")
+        say(f"written: {shown(path)}")

@@ -49,7 +49,7 @@ def progress(title: str) -> Iterator[OnProgress]:
 
 
 class ItemProgress:
-    """An `OnProgress` that shows one bar for each item, from its first report to `finish`."""
+    """An `OnProgress` that shows one bar for each item, from its first report to `close`."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
@@ -58,13 +58,13 @@ class ItemProgress:
 
     def __call__(self, progress_: Progress) -> None:
         if progress_.item != self._item:
-            self.finish()
+            self.close()
             self._item = progress_.item
             self._show = self._bars.enter_context(progress(f"{progress_.item}, {self._unit}"))
         if progress_.total:  # else the length is unknown
             self._show(Progress(progress_.done, progress_.total))
 
-    def finish(self) -> None:
-        """Take the bar away."""
+    def close(self) -> None:
+        """Take the bar away; the next report begins another."""
         self._bars.close()
         self._item = None
