@@ -36,7 +36,7 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from stresnet.data.loading.dataset import Chunks
+from stresnet.data.loading.chunks import Chunks
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.video.decode import iter_frames

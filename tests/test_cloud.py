@@ -11,7 +11,7 @@ import fsspec
 import pytest
 
 import stresnet.cloud as cloud
-import stresnet.data.prepare.many as many
+import stresnet.data.prepare.job as job_module
 from making_stores import contents, without_processes
 from making_videos import moving_texture, write_video
 from stresnet.data.prepare.many import prepare
@@ -134,18 +134,18 @@ def test_an_interruption_leaves_whole_objects_and_the_index(
     (videos / "broken.mp4").unlink()
     put(memory, videos, "/videos")
     place, store = Path("memory://videos"), Path("memory://store")
-    real = many.prepare_video
+    real = job_module.prepare_video
 
     def until_the_second(video: Path, *arguments: Any, **options: Any) -> StoredVideo:
         if video.name == "b.mp4":
             raise KeyboardInterrupt
         return real(video, *arguments, **options)
 
-    monkeypatch.setattr(many, "prepare_video", until_the_second)
+    monkeypatch.setattr(job_module, "prepare_video", until_the_second)
     with pytest.raises(KeyboardInterrupt):
         prepare(place, store, **QUICK)
     assert sorted(memory.find("/store")) == ["/store/index.sqlite", "/store/run/a.mp4.zip"]
-    monkeypatch.setattr(many, "prepare_video", real)
+    monkeypatch.setattr(job_module, "prepare_video", real)
     report = prepare(place, store, **QUICK)
     assert (report.done, report.skipped) == (NAMES[1:], NAMES[:1])
 

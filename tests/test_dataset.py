@@ -10,16 +10,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-import stresnet.data.loading.dataset as chunks_module
-from stresnet.data.loading.dataset import (
-    ChunkDataset,
-    Chunks,
-    ChunkSettings,
-    InMemoryVideo,
-    SampleKey,
-    StepSampler,
-    training_chunks,
-)
+import stresnet.data.loading.chunks as chunks_module
+from stresnet.data.loading.chunks import Chunks, InMemoryVideo, training_chunks
+from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, SampleKey, StepSampler
 from stresnet.errors import UsageError
 
 draw = partial(training_chunks, chunks=3, tau=(1, 4), crop="scale-jitter", size=8)

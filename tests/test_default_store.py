@@ -14,7 +14,7 @@ import torch
 from typer.testing import CliRunner
 
 import stresnet.data.prepare.ensure as ensure
-import stresnet.data.prepare.many as many
+import stresnet.data.prepare.job as job
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
@@ -60,7 +60,7 @@ def test_prepare_then_train_then_evaluate_decode_each_video_once(
     def never(*arguments: object, **options: object) -> None:
         raise AssertionError("a video is prepared twice")
 
-    monkeypatch.setattr(many, "prepare_video", never)
+    monkeypatch.setattr(job, "prepare_video", never)
     estimate_training(plan(clips, recipe=RECIPE, phases=["st_resnet"]))
     assert "2 of 2 training videos are prepared" in caplog.text
 

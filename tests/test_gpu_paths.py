@@ -22,7 +22,7 @@ from fake_card import CARD, FakeCard
 from making_stores import moved, without_processes
 from making_videos import write_video
 from stresnet.cli import app
-from stresnet.data.loading.dataset import InMemoryVideo
+from stresnet.data.loading.chunks import InMemoryVideo
 from stresnet.data.prepare.many import WORKERS_A_GPU, workers_for
 from stresnet.data.prepare.one import preparation, prepare_video
 from stresnet.data.video.decode import frames_of_array

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import stresnet.data.prepare.job as job_module
 import stresnet.data.prepare.many as many
 import stresnet.data.splits.split as split
 import stresnet.data.store.index as index
@@ -20,6 +21,7 @@ from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.many import prepare
+from stresnet.data.prepare.shard import Shard
 from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
@@ -41,13 +43,13 @@ class World:
             (self.videos / name).parent.mkdir(parents=True)
             write_video(self.videos / name, moving_texture(3, 32, 32, seed=seed))
         self.read: list[str] = []
-        real = many.PrepareJob.is_done
+        real = job_module.PrepareJob.is_done
 
-        def is_done(job: many.PrepareJob) -> bool:
+        def is_done(job: job_module.PrepareJob) -> bool:
             self.read.append(job.name)
             return real(job)
 
-        monkeypatch.setattr(many.PrepareJob, "is_done", is_done)
+        monkeypatch.setattr(job_module.PrepareJob, "is_done", is_done)
 
     def prepare(self, **options: object) -> JobReport:
         """Prepare both videos; `read` then has those whose contents were looked at."""
@@ -162,7 +164,7 @@ def test_parts_keep_an_index_each_and_all_are_read(world: World) -> None:
     """Two machines must not write one SQLite file over a network."""
     (world.out / index.FILE).unlink()
     for number in (1, 2):
-        world.prepare(shard=many.Shard(number, 2))
+        world.prepare(shard=Shard(number, 2))
     assert not (world.out / index.FILE).exists()
     assert world.prepare().skipped == NAMES
     assert world.read == []

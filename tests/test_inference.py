@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from stresnet import memory
-from stresnet.data.loading.dataset import InMemoryVideo
+from stresnet.data.loading.chunks import InMemoryVideo
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import CENTRE_CROP

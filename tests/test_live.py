@@ -25,7 +25,8 @@ from stresnet.model import STResNet
 from stresnet.prediction import live_labels as live_module
 from stresnet.prediction import recogniser
 from stresnet.prediction.encoded_frames import EncodedFrame
-from stresnet.prediction.live_labels import LatestQueue, LiveLabel, _Stages, live
+from stresnet.prediction.latest_queue import LatestQueue
+from stresnet.prediction.live_labels import LiveLabel, _Stages, live
 
 TEXTURE = moving_texture(40, 64, 64)
 

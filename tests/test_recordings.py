@@ -21,7 +21,7 @@ from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.data.annotations.elan import to_elan
 from stresnet.data.annotations.segments import Length
-from stresnet.data.loading.dataset import Cut, InMemoryVideo, frames_in, segment_of
+from stresnet.data.loading.chunks import Cut, InMemoryVideo, frames_in, segment_of
 from stresnet.data.loading.sampling import FLOWS, HALF, training_centres, valid_centres
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.annotated import Recordings, background_items

@@ -211,7 +211,7 @@ def test_the_slower_stage_alone_sets_the_pace(
         time.sleep(0.1)
         return VideoScores(np.zeros(2, np.float32), np.zeros(2, np.float32))
 
-    monkeypatch.setattr(recognise, "_windows", windows)
+    monkeypatch.setattr(recognise, "windows_of", windows)
     monkeypatch.setattr(recogniser, "score_video", score)
     began = time.monotonic()
     timeline(net, np.zeros((2, 8, 8, 3), np.uint8))

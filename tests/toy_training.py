@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, FramesAndFlow
+from stresnet.data.loading.chunks import FramesAndFlow
+from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings
 from stresnet.data.store.reader import StoredVideo
 from stresnet.model import STResNet
 from stresnet.training.distributed import DistributedContext

@@ -24,7 +24,8 @@ from stresnet.data.prepare.preparation import HowPrepared
 from stresnet.data.store.location import default_store, store_path
 from stresnet.errors import EnvironmentProblem, StresnetError, UsageError, in_short
 from stresnet.model import load_model
-from stresnet.prediction.recognise import as_array, recognise_each
+from stresnet.prediction.input_video import as_array
+from stresnet.prediction.recognise import recognise_each
 from stresnet.training.recipes import PHASES, Recipe, recipe_named
 from stresnet.training.run import train
 from stresnet.training.runtime import Execution

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
-from stresnet.data.loading.dataset import testing_chunks
+from stresnet.data.loading.chunks import testing_chunks
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import prepared_like
 from stresnet.errors import EnvironmentProblem, UsageError

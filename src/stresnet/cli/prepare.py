@@ -61,11 +61,12 @@ def prepare(
     from stresnet.data.formats.layouts import layout_names
     from stresnet.data.formats.write import export
     from stresnet.data.prepare import estimate, many
+    from stresnet.data.prepare.shard import Shard
     from stresnet.data.splits.csv_list import videos_of
     from stresnet.data.store.location import default_store
     from stresnet.training.recipes import recipe_named
 
-    part = many.Shard.parse(shard)
+    part = Shard.parse(shard)
     preparing = recipe_named(recipe).preparing
     out = out or default_store(videos, **preparing)
     found = videos_of(videos)

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stresnet.data.loading.dataset import Chunks, FramesAndFlow
+from stresnet.data.loading.chunks import Chunks, FramesAndFlow
 from stresnet.device import gpu_errors
 from stresnet.evaluation.protocols import PAPER, Protocol, views
 from stresnet.inference import InferenceNetwork, frozen

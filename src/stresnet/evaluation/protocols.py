@@ -21,7 +21,7 @@ from typing import Literal
 import torch
 
 from stresnet.data.loading.augmentation import apply, whole_frame
-from stresnet.data.loading.dataset import Chunks, FramesAndFlow, testing_chunks
+from stresnet.data.loading.chunks import Chunks, FramesAndFlow, testing_chunks
 from stresnet.errors import UsageError
 
 TEST_CHUNKS = 25

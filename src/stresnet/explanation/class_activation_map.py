@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stresnet.data.loading.dataset import FramesAndFlow, testing_size
+from stresnet.data.loading.chunks import FramesAndFlow, testing_size
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.evaluation.protocols import PAPER, views

@@ -13,23 +13,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.loading.dataset import FramesAndFlow
+from stresnet.data.loading.chunks import FramesAndFlow
 from stresnet.data.loading.sampling import testing_centres
 from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.decode import frames_of_array, iter_frames
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores, score_video
-from stresnet.explanation.class_activation_map import (
-    cell_centres,
-    class_index,
-    evidence,
-    margin_of,
-)
+from stresnet.explanation.class_activation_map import cell_centres, class_index, evidence, margin_of
 from stresnet.explanation.occlusion import interval_edges, losses
 from stresnet.model import STResNet
 from stresnet.prediction.encoded_frames import EncodedVideo, encode_frames
-from stresnet.prediction.recognise import Model, Video, as_array
+from stresnet.prediction.input_video import Video, as_array
+from stresnet.prediction.recognise import Model
 from stresnet.prediction.recogniser import network_on
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.loading.dataset import FramesAndFlow
+from stresnet.data.loading.chunks import FramesAndFlow
 from stresnet.data.loading.sampling import Indices
 from stresnet.data.store.format import NO_MOTION
 from stresnet.evaluation.fully_convolutional import score_video

@@ -38,7 +38,7 @@ from stresnet.errors import UsageError
 from stresnet.evaluation.metrics import softmax
 from stresnet.flow import FAST, grey, tv_l1
 from stresnet.flow.colour import to_colour
-from stresnet.prediction.recognise import MAX_FRAMES
+from stresnet.prediction.input_video import MAX_FRAMES
 from stresnet.prediction.result import Timeline
 from stresnet.progress import OnProgress, Progress, silent
 

@@ -13,44 +13,33 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
-
-import numpy as np
-from numpy.typing import NDArray
 
 from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.prepare.prefetched import Prepared, prepared_ahead
 from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.video.decode import frames_of_array, iter_frames
-from stresnet.data.video.probe import probe
 from stresnet.errors import StoreError, StresnetError, UsageError, VideoError, WeightsError
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
+from stresnet.prediction.input_video import Video, as_array, name_of, seconds_of, windows_of
 from stresnet.prediction.result import Prediction, Timeline, TimelineSettings
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import worker_count
 
 if TYPE_CHECKING:  # torch; it is imported while the first video is being prepared
-    import torch
-
     from stresnet.evaluation.protocols import Protocol
     from stresnet.model import STResNet
-    from stresnet.prediction.windows import Window
 
 Model: TypeAlias = "STResNet | str | Path"
-Video: TypeAlias = (
-    "str | Path | StoredVideo | NDArray[np.uint8] | torch.Tensor | Sequence[Any]"  # frames, too
-)
 Outcome: TypeAlias = "Prediction | Timeline | VideoError | StoreError"
 
 
 LONG = 10.0  # seconds; longer videos get a timeline unless asked otherwise
 MODELS = Path(__file__).parents[1] / "assets" / "models"  # that ship
-MAX_FRAMES = 5_000_000  # of one file, two days; a forged file must come to an end
 Settings: TypeAlias = "TimelineSettings | Mapping[str, Any] | None"
 
 
@@ -150,7 +139,7 @@ def recognise_each(
                 if isinstance(stored, VideoError):
                     raise stored
                 return stored
-            if timeline or (timeline is None and _seconds(video, fps) > LONG):
+            if timeline or (timeline is None and seconds_of(video, fps) > LONG):
                 return None
             if isinstance(video, StoredVideo):
                 return video
@@ -168,10 +157,10 @@ def recognise_each(
         def in_time(video: Video) -> Timeline:
             warnings: list[str] = []
             return recogniser.timeline(
-                _windows(video, made, fps, flow, side, threads, flow_on, warnings),
-                _name(video),
+                windows_of(video, made, fps, flow, side, threads, flow_on, warnings),
+                name_of(video),
                 made,
-                seconds=0.0 if on_progress is silent else _seconds(video, fps),
+                seconds=0.0 if on_progress is silent else seconds_of(video, fps),
                 warnings=warnings,
                 on_progress=on_progress,
             )
@@ -183,7 +172,7 @@ def recognise_each(
                 if stored is None:
                     outcome = in_time(video)
                 else:
-                    outcome = recogniser.ranking(stored, _name(video), top_k)
+                    outcome = recogniser.ranking(stored, name_of(video), top_k)
             except (VideoError, StoreError) as error:
                 outcome = error
             yield video, outcome
@@ -267,67 +256,11 @@ def timeline(
     return cast(Timeline, _only(each))
 
 
-def as_array(frames: NDArray[np.uint8] | torch.Tensor | Sequence[Any]) -> NDArray[np.uint8]:
-    """Return frames as one array (N,H,W,3): of an array, a tensor, arrays or PIL images.
-
-    Raises:
-        UsageError: the pictures of a list differ in size.
-    """
-    if isinstance(frames, list | tuple):
-        pictures = [np.asarray(each.convert("RGB") if hasattr(each, "convert") else each)
-                    for each in frames]  # fmt: skip
-        if len({picture.shape for picture in pictures}) > 1:
-            raise UsageError("the frames differ in size", remedy="give pictures of one size")
-        return np.stack(pictures) if pictures else np.empty((0, 0, 0, 3), np.uint8)
-    if hasattr(frames, "detach"):  # a tensor; torchcodec and others put channels second
-        frames = frames.detach().cpu().numpy()
-        if frames.ndim == 4 and frames.shape[-1] != 3 and frames.shape[1] == 3:
-            frames = frames.transpose(0, 2, 3, 1)
-    return np.asarray(frames)
-
-
 def _only(pairs: Generator[tuple[Video, Outcome], None, None]) -> Prediction | Timeline:
     ((_, outcome),) = pairs
     if isinstance(outcome, StresnetError):
         raise outcome
     return outcome
-
-
-def _windows(
-    video: Video,
-    settings: TimelineSettings,
-    fps: float,
-    flow: TVL1Parameters,
-    side: int,
-    threads: int,
-    device: str,
-    warnings: list[str],
-) -> Iterator[Window]:
-    """Cut a video into windows; its warnings are complete after the last one."""
-    from stresnet.prediction.windows import windows_of_frames, windows_of_store
-
-    length, stride = settings.window, settings.stride
-    if isinstance(video, StoredVideo):
-        warnings.extend(video.warnings)
-        return windows_of_store(video, length=length, stride=stride)
-    if isinstance(video, str | Path):
-        frames = iter_frames(
-            Path(video), short_side=side, max_frames=MAX_FRAMES, on_warning=warnings.append
-        )
-    else:
-        frames = frames_of_array(as_array(video), fps=fps, short_side=side)
-    return windows_of_frames(
-        frames, length=length, stride=stride, flow=flow, threads=threads, device=device
-    )
-
-
-def _seconds(video: Video, fps: float) -> float:
-    """How long a video is; of a file what its header says, 0 where it says nothing."""
-    if isinstance(video, StoredVideo):
-        return video.duration
-    if isinstance(video, str | Path):
-        return probe(Path(video)).seconds
-    return len(video) / fps
 
 
 def _guess(model: Model) -> tuple[TVL1Parameters, int]:
@@ -342,9 +275,3 @@ def _guess(model: Model) -> tuple[TVL1Parameters, int]:
             if isinstance(made, dict) and "imported_from" not in made:
                 return flow_parameters(made), short_side(made)
     return AUTHORS, SHORT_SIDE
-
-
-def _name(video: Video) -> str:
-    if isinstance(video, StoredVideo):
-        return video.index.origin.name
-    return str(video) if isinstance(video, str | Path) else "array"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from stresnet.data.loading.dataset import FramesAndFlow
+from stresnet.data.loading.chunks import FramesAndFlow
 from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.store.reader import StoredVideo
 from stresnet.device import resolve_device, resolve_precision

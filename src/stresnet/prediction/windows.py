@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from stresnet.data.loading.dataset import Cut, FramesAndFlow
+from stresnet.data.loading.chunks import Cut, FramesAndFlow
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.decode import PAUSE, PAUSE_STEPS, Frame
 from stresnet.errors import VideoError

@@ -10,13 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stresnet.data.loading.dataset import (
-    ChunkDataset,
-    ChunkSettings,
-    Modality,
-    TrainingItem,
-    frames_in,
-)
+from stresnet.data.loading.chunks import Modality, frames_in
+from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, TrainingItem
 from stresnet.data.splits.annotated import Recordings
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.splits.split import Split, VideoItem, check

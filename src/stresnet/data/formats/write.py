@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stresnet.data.formats.layouts import AUTHORS_FOLDERS, AUTHORS_PICTURE, Layout, layout_names
-from stresnet.data.prepare.many import WHOLE, Shard
+from stresnet.data.prepare.shard import WHOLE, Shard
 from stresnet.data.store.format import INDEX
 from stresnet.data.store.index import place_of
 from stresnet.data.store.jpeg import encode_grey

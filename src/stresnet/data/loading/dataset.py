@@ -1,220 +1,23 @@
-"""Chunks of one video as the network takes them, and batches of them for SGD.
+"""Training samples and their batches, for a DataLoader.
 
-`training_chunks` and `testing_chunks` read anything that serves frames and flow (`FramesAndFlow`):
-a prepared video, or arrays through `InMemoryVideo`. `ChunkDataset` and `StepSampler` feed a
-DataLoader. What they give depends on seed and step alone, so that a run can resume at any step.
+What they give depends on seed and step alone, so that a run can resume at any step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from stresnet.data.loading.augmentation import (
-    BASE_CROP,
-    CROP_RULES,
-    SHORT_SIDE,
-    CropKind,
-    apply,
-    apply_to_flow,
-    apply_to_rgb,
-    mirror,
-    whole_frame,
-)
-from stresnet.data.loading.sampling import (
-    FLOWS,
-    HALF,
-    Indices,
-    draw_tau,
-    flow_indices,
-    reflect,
-    testing_centres,
-    training_centres,
-    valid_centres,
-)
-from stresnet.data.store.format import NO_MOTION
+from stresnet.data.loading.augmentation import CropKind
+from stresnet.data.loading.chunks import FramesAndFlow, Modality, segment_of, training_chunks
+from stresnet.data.loading.sampling import Indices, draw_tau
 from stresnet.data.store.place import Place
 from stresnet.errors import UsageError
-
-Modality = Literal["rgb", "flow", "both"]
-
-
-class FramesAndFlow(Protocol):
-    """A video that serves single frames and flow fields, by index, in any order, with repeats.
-
-    A video of one frame has no flow; it serves zero motion as its flow field 0.
-    """
-
-    @property
-    def num_frames(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-
-    def frames(self, indices: Indices) -> NDArray[np.uint8]:
-        """(n,) -> (n,H,W,3) RGB."""
-
-    def flow(self, indices: Indices) -> NDArray[np.uint8]:
-        """(n,) -> (n,2,H,W), x then y, quantised by `stresnet.flow.to_bytes`."""
-
-
-class InMemoryVideo:
-    """Arrays served as a prepared video: `frames` (N,H,W,3) uint8, `flow_bytes` (N-1,2,H,W) uint8.
-
-    Raises:
-        UsageError: the arrays are not 8-bit, or their shapes do not belong together.
-    """
-
-    def __init__(self, frames: NDArray[np.uint8], flow_bytes: NDArray[np.uint8]) -> None:
-        if frames.dtype != np.uint8 or flow_bytes.dtype != np.uint8:
-            raise UsageError(
-                f"frames are {frames.dtype}, flow is {flow_bytes.dtype}; expected uint8 for both",
-                remedy="quantise the flow with stresnet.flow.to_bytes",
-            )
-        if frames.ndim != 4 or frames.shape[0] < 1 or frames.shape[3] != 3:
-            raise UsageError(f"frames have shape {frames.shape}; expected (N,H,W,3), N >= 1")
-        self.num_frames, self.height, self.width, _ = frames.shape
-        expected = (self.num_frames - 1, 2, self.height, self.width)
-        if flow_bytes.shape != expected:
-            raise UsageError(f"flow has shape {flow_bytes.shape}; expected {expected}")
-        if self.num_frames == 1:
-            flow_bytes = np.full((1, 2, self.height, self.width), NO_MOTION, dtype=np.uint8)
-        self._frames, self._flow = frames, flow_bytes
-
-    def frames(self, indices: Indices) -> NDArray[np.uint8]:
-        return self._frames[indices]
-
-    def flow(self, indices: Indices) -> NDArray[np.uint8]:
-        return self._flow[indices]
-
-
-class Cut:
-    """Frames `first` ... `last` of a video, both included, as a video of its own."""
-
-    def __init__(self, video: FramesAndFlow, first: int, last: int) -> None:
-        self._video, self._first = video, first
-        self.num_frames = last - first + 1
-        self.height, self.width = video.height, video.width
-
-    def frames(self, indices: Indices) -> NDArray[np.uint8]:
-        """(n,) -> (n,H,W,3) RGB."""
-        return self._video.frames(indices + self._first)
-
-    def flow(self, indices: Indices) -> NDArray[np.uint8]:
-        """(n,) -> (n,2,H,W); no motion in a single frame."""
-        if self.num_frames == 1:
-            return np.full((len(indices), 2, self.height, self.width), NO_MOTION, np.uint8)
-        return self._video.flow(indices + self._first)
-
-
-def segment_of(video: FramesAndFlow, first: int, last: int) -> Cut:
-    """Frames `first` ... `last` with what chunks need around them: their centres lie inside.
-
-    The flow stacks at the ends are real, except where the video itself ends.
-    """
-    start, stop = max(first - HALF, 0), min(last + HALF, video.num_frames - 1)
-    low, high = valid_centres(stop - start + 1)
-    inside = first <= start + low and start + high <= last
-    return Cut(video, start, stop) if inside else Cut(video, first, last)
-
-
-def frames_in(times: NDArray[np.float64], start: float, end: float) -> tuple[int, int]:
-    """First and last frame of those shown from `start` to before `end`, seconds; at least one.
-
-    Args:
-        times: (N,) of the frames, increasing.
-    """
-    first = min(int(np.searchsorted(times, start - 1e-6)), len(times) - 1)
-    last = int(np.searchsorted(times, end - 1e-6)) - 1
-    return first, max(first, last)
-
-
-@dataclass(frozen=True)
-class Chunks:
-    """T chunks of one video: rgb (T,3,H,W) uint8, flow (T,2L,H,W) uint8 (0 px per frame = 128).
-
-    A modality that was not asked for has no pixels: (T,3,0,0) or (T,2L,0,0).
-    """
-
-    rgb: Tensor
-    flow: Tensor
-
-    def mirrored(self) -> Chunks:
-        """The same chunks seen in a mirror: the second pass of the test protocol."""
-        return Chunks(*mirror(self.rgb, self.flow))
-
-
-def training_chunks(
-    video: FramesAndFlow,
-    *,
-    chunks: int,
-    tau: tuple[int, int],
-    crop: CropKind,
-    size: int,
-    rng: np.random.Generator,
-    modality: Modality = "both",
-) -> Chunks:
-    """T = `chunks` chunks at a random stride, start, crop and flip, size x size px.
-
-    Args:
-        tau: least and greatest stride, in frames.
-        size: side of the network's input, px.
-        modality: what to read; the draws, and so the chunks, are the same for each.
-
-    Raises:
-        UsageError: an argument makes no sense.
-        StoreError: the video is damaged.
-    """
-    if crop not in CROP_RULES:
-        raise UsageError(f"unknown crop {crop!r}", remedy=f"choose from {', '.join(CROP_RULES)}")
-    centres = training_centres(video.num_frames, chunks, tau, rng)
-    cut = CROP_RULES[crop](video.height, video.width, rng)
-    rgb = torch.empty((chunks, 3, 0, 0), dtype=torch.uint8)
-    flow = torch.empty((chunks, 2 * FLOWS, 0, 0), dtype=torch.uint8)
-    if modality != "flow":
-        rgb = apply_to_rgb(video.frames(centres), cut, (size, size))
-    if modality != "rgb":
-        flow = apply_to_flow(_read_flow(video, centres), cut, (size, size))
-    return Chunks(rgb, flow)
-
-
-def testing_chunks(video: FramesAndFlow, *, chunks: int = 25, size: int) -> Chunks:
-    """Chunks spread evenly over the video, whole frames (paper, section 4.1).
-
-    The short side becomes 256/224 of `size`, the network's training crop in px, and the aspect is
-    kept. Prepared videos have that short side already for size 224 and are not resampled. (The
-    released code also squeezes the long side to 448 px where it is longer; we do not.)
-
-    Raises:
-        UsageError: an argument makes no sense.
-        StoreError: the video is damaged.
-    """
-    frame = video.height, video.width
-    centres = testing_centres(video.num_frames, chunks)
-    rgb, fields = video.frames(centres), _read_flow(video, centres)
-    return Chunks(*apply(rgb, fields, whole_frame(*frame), testing_size(*frame, size)))
-
-
-def testing_size(height: int, width: int, size: int) -> tuple[int, int]:
-    """Height and width, px, at which a network of input `size` sees a frame when tested."""
-    short = round(SHORT_SIDE * size / BASE_CROP)
-    scale = short / min(height, width)
-    return round(height * scale), round(width * scale)
-
-
-def _read_flow(video: FramesAndFlow, centres: Indices) -> NDArray[np.uint8]:
-    """Flow stacks (T,L,2,H,W) at `centres` (T,)."""
-    fields = reflect(flow_indices(centres), max(video.num_frames - 1, 1))
-    flow = video.flow(fields.reshape(-1))
-    return flow.reshape(*fields.shape, *flow.shape[1:])
 
 
 class SampleKey(NamedTuple):

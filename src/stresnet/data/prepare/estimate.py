@@ -17,15 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.prepare.many import (
-    WHOLE,
-    PrepareJob,
-    Shard,
-    known_done,
-    prepare_jobs,
-    workers_for,
-)
+from stresnet.data.prepare.job import PrepareJob, prepare_jobs
+from stresnet.data.prepare.many import known_done, workers_for
 from stresnet.data.prepare.one import prepare_frames
+from stresnet.data.prepare.shard import WHOLE, Shard
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
 from stresnet.errors import StresnetError, UsageError

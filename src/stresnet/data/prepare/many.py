@@ -8,96 +8,35 @@ else is made again. Files that have not changed since they were last compared ar
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from stresnet.cloud import fetched, records, sent
-from stresnet.data.prepare.one import prepare_video
-from stresnet.data.prepare.preparation import preparation
+from stresnet.cloud import records
+from stresnet.data.prepare.job import PrepareJob, prepare_jobs, prepare_unless_done
+from stresnet.data.prepare.shard import WHOLE, Shard
 from stresnet.data.splits.csv_list import videos_of
-from stresnet.data.store.format import differences
 from stresnet.data.store.index import (
-    FILE,
     PARTS,
     Indexed,
-    Look,
     Looks,
     add_to_index,
     is_packed,
     read_index,
     read_packed,
 )
-from stresnet.data.store.location import default_store, key_of, store_path
-from stresnet.data.store.reader import StoredVideo
-from stresnet.data.video.container import content_sha256
-from stresnet.data.video.probe import probe
+from stresnet.data.store.location import default_store, key_of
 from stresnet.device import gpu
-from stresnet.errors import StoreError, UsageError, in_short
+from stresnet.errors import UsageError
 from stresnet.files import address_of, remove_stale_partials, require_writable
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.jobs import DEADLINE, Done, Engine, JobReport, job_report
 from stresnet.progress import OnProgress, silent
-from stresnet.worker_process import report_progress
 from stresnet.workers import cores, map_in_processes, worker_count
 
-
-@dataclass(frozen=True)
-class Shard:
-    """Part `number` of `of`, counted from 1. Which videos it holds depends on their names alone.
-
-    By a hash, not by the place in a list: machines that see different lists, because a video was
-    added meanwhile, still never take the same video. Parts are equal only on average.
-    """
-
-    number: int
-    of: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.number <= self.of:
-            raise UsageError(
-                f"shard {self.number}/{self.of}, expected 1/{self.of} to {self.of}/{self.of}",
-                remedy="count from 1, as in --shard 1/8 ... --shard 8/8",
-            )
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """`2/8` -> the second of eight parts.
-
-        Raises:
-            UsageError: the text is not such a pair, or the number lies outside 1 ... n.
-        """
-        pair = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
-        if pair is None:
-            raise UsageError(f"--shard is {text!r}, expected i/n, as in 2/8")
-        return cls(int(pair[1]), int(pair[2]))
-
-    def holds(self, name: str) -> bool:
-        """Whether the video of this name belongs to this part; to exactly one of all parts."""
-        place = int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8])
-        return place % self.of == self.number - 1
-
-    @property
-    def failures_file(self) -> str:
-        """Each part has its own, since parts share a folder."""
-        return f"failures-{self.number}-of-{self.of}.csv" if self.of > 1 else "failures.csv"
-
-    @property
-    def index_file(self) -> str:
-        """Each part has its own, since SQLite must not be written by two machines."""
-        return f"index-{self.number}-of-{self.of}.sqlite" if self.of > 1 else FILE
-
-
-WHOLE = Shard(1, 1)
 # Each decodes, writes JPEGs, and takes up to 3 GB of the GPU's memory; not measured on a GPU.
 WORKERS_A_GPU = 4
 SAVE_SECONDS = 30.0  # between two entries into the index: what a kill can cost
@@ -273,101 +212,3 @@ def known_done(jobs: Iterable[PrepareJob], notes: Path) -> dict[str, Indexed]:
         and found.store == looks.of(job.store)
         and found.source == looks.of(job.video)
     }
-
-
-@cache
-def _expected(parameters: TVL1Parameters, short_side: int) -> dict[str, Any]:
-    """As it comes out of a store."""
-    made: dict[str, Any] = json.loads(json.dumps(preparation(parameters, short_side=short_side)))
-    return made
-
-
-@dataclass(frozen=True)
-class PrepareJob:
-    """A video, where it shall go, and how."""
-
-    name: str
-    video: Path
-    store: Path
-    parameters: TVL1Parameters
-    short_side: int
-
-    def differing(self, made: Mapping[str, Any]) -> list[str]:
-        """In what a video that was prepared in that way differs; an imported one is left as it is.
-
-        An import was made on purpose, and from pictures: there is no video to compare with.
-        """
-        expected = _expected(self.parameters, self.short_side)
-        return [] if made == expected or "imported_from" in made else differences(made, expected)
-
-    def is_done(self) -> bool:
-        """Whether the store exists, is intact, and was prepared this way from this video.
-
-        All of both files is read. Where the video is gone, its store is believed.
-
-        Raises:
-            VideoError: the video cannot be read.
-        """
-        stored = StoredVideo(self.store)
-        try:
-            stored.verify()
-        except StoreError:
-            return False
-        if self.differing(stored.preparation):
-            return False
-        if stored.imported or not self.video.exists():
-            return True
-        return stored.index.origin.sha256 == content_sha256(
-            self.video, on_block=lambda: report_progress(0.0)
-        )
-
-
-def prepare_jobs(
-    videos: Iterable[Path | tuple[Path, str]],
-    out: Path,
-    *,
-    parameters: TVL1Parameters = AUTHORS,
-    short_side: int = SHORT_SIDE,
-    shard: Shard = WHOLE,
-) -> list[PrepareJob]:
-    """The shard's jobs, in the order given; arguments and errors as of `prepare`."""
-    named = [video if isinstance(video, tuple) else (video, video.name) for video in videos]
-    jobs = [
-        PrepareJob(name, video, store_path(out, name), parameters, short_side)
-        for video, name in named
-    ]
-    count = Counter(job.store for job in jobs)
-    if twice := [job.name for job in jobs if count[job.store] > 1]:
-        raise UsageError(
-            f"{len(twice)} videos share their names: {in_short(twice)}",
-            remedy="name them by their paths, relative to a folder that holds them all",
-        )
-    return [job for job in jobs if shard.holds(job.name)]
-
-
-def prepare_unless_done(job: PrepareJob, *, threads: int = 1, device: str = "auto") -> Done:
-    """Prepare one video, unless that was done before: what a worker or a cluster runs."""
-    source, store = Look.of(job.video), Look.of(job.store)  # before they are read
-    with fetched(job.video) as video, fetched(job.store) as target:
-        here = replace(job, video=video, store=target)
-        if skipped := here.is_done():
-            found = Indexed.of(StoredVideo(target), source=source, store=store)
-        else:
-            frames = probe(video, short_side=job.short_side).frames
-
-            def tell(done: int) -> None:
-                report_progress(min(done / frames, 0.99) if frames else 0.0)
-
-            with sent(job.store) as target:
-                stored = prepare_video(
-                    video,
-                    target,
-                    parameters=job.parameters,
-                    short_side=job.short_side,
-                    threads=threads,
-                    device=device,
-                    on_frames=tell,
-                )
-                found = Indexed.of(stored, source=source, store=None)
-            found = replace(found, store=Look.of(job.store))
-    return Done(skipped=skipped, warnings=found.warnings, value=found)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.loading.dataset import FramesAndFlow
+from stresnet.data.loading.chunks import FramesAndFlow
 from stresnet.data.loading.sampling import testing_centres
 from stresnet.data.store.jpeg import encode_rgb
 from stresnet.flow import to_pixels
