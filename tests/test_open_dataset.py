@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from stresnet.data.splits.checks import check
 from stresnet.data.splits.csv_list import csv_list
 from stresnet.data.splits.official import hmdb51, ucf101
 from stresnet.data.splits.open import folder_per_class, open_dataset
-from stresnet.data.splits.split import VideoItem, check
+from stresnet.data.splits.split import VideoItem
 from stresnet.errors import DatasetError, UsageError
 from stresnet.files import require_writable
 

@@ -25,8 +25,9 @@ from stresnet.data.loading.chunks import Cut, InMemoryVideo, frames_in, segment_
 from stresnet.data.loading.sampling import FLOWS, HALF, training_centres, valid_centres
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.annotated import Recordings, background_items
+from stresnet.data.splits.checks import check
 from stresnet.data.splits.open import holds_recordings, open_dataset
-from stresnet.data.splits.split import Split, VideoItem, check
+from stresnet.data.splits.split import Split, VideoItem
 from stresnet.data.store.location import store_path
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stresnet.data.splits.split import Split, VideoItem, check, draw_split
+from stresnet.data.splits.checks import check
+from stresnet.data.splits.split import Split, VideoItem, draw_split
 from stresnet.errors import DatasetError, UsageError
 
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from stresnet.data.loading.chunks import Modality, frames_in
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, TrainingItem
 from stresnet.data.splits.annotated import Recordings
+from stresnet.data.splits.checks import check
 from stresnet.data.splits.open import open_dataset
-from stresnet.data.splits.split import Split, VideoItem, check
+from stresnet.data.splits.split import Split, VideoItem
 from stresnet.data.store.index import place_of
 from stresnet.data.store.location import default_store
 from stresnet.data.store.reader import StoredVideo

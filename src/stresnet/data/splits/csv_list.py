@@ -12,16 +12,14 @@ from pathlib import Path
 from stresnet.data.annotations.annotation import seconds_of
 from stresnet.data.annotations.read import LISTS, separator
 from stresnet.data.splits.annotated import Recordings, settle, split_recordings
+from stresnet.data.splits.parts import HELD_OUT, TRAINING, part_of
 from stresnet.data.splits.split import (
-    HELD_OUT,
     NUMBER,
     TEST_FRACTION,
-    TRAINING,
     Split,
     VideoItem,
     draw_split,
     make_split,
-    part_of,
 )
 from stresnet.data.video.inputs import as_spelt_on_disk, as_written_here, find_videos
 from stresnet.errors import DatasetError, UsageError, in_short

@@ -14,16 +14,8 @@ from stresnet.data.annotations.read import LISTS
 from stresnet.data.splits.annotated import Recordings, annotation_files, read_recordings
 from stresnet.data.splits.csv_list import csv_list, read_csv_list
 from stresnet.data.splits.official import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
-from stresnet.data.splits.split import (
-    HELD_OUT,
-    TEST_FRACTION,
-    TRAINING,
-    Split,
-    VideoItem,
-    draw_split,
-    make_split,
-    part_of,
-)
+from stresnet.data.splits.parts import HELD_OUT, TRAINING, part_of
+from stresnet.data.splits.split import TEST_FRACTION, Split, VideoItem, draw_split, make_split
 from stresnet.data.video.inputs import (
     OURS,
     VIDEO_ENDINGS,
