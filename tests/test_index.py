@@ -15,14 +15,14 @@ import pytest
 
 import stresnet.data.prepare.job as job_module
 import stresnet.data.prepare.many as many
-import stresnet.data.splits.split as split
+import stresnet.data.splits.checks as checks
 import stresnet.data.store.index as index
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.many import prepare
 from stresnet.data.prepare.shard import Shard
-from stresnet.data.splits.split import VideoItem
+from stresnet.data.splits.split import VideoItem, make_split
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError
@@ -205,11 +205,11 @@ def test_equal_contents_are_found_without_reading_known_videos(
     twin = world.videos / "walk" / "twin.mp4"
     shutil.copy(world.videos / NAMES[0], twin)
     prepare([(twin, "walk/twin.mp4")], world.out, parameters=QUICK, short_side=32)
-    monkeypatch.setattr(split, "_digest", None)
+    monkeypatch.setattr(checks, "_digest", None)
     train = [VideoItem(world.videos / name, name.split("/")[0], name) for name in NAMES]
     test = [VideoItem(twin, "run", "walk/twin.mp4")]
     with pytest.raises(DatasetError, match=r"walk/twin\.mp4 = run/a\.mp4"):
-        split.check(split.make_split(train, test), world.out)
+        checks.check(make_split(train, test), world.out)
 
 
 def test_a_file_that_was_written_just_now_is_not_trusted(

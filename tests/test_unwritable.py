@@ -30,6 +30,13 @@ def scores(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
+def buffering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where stdout is buffered, as usual, what could not be written is tried again at the end."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", request.param)
+
+
+@pytest.mark.usefixtures("buffering")
 @pytest.mark.parametrize("words", ["--version", "predict --help", "fuse"])
 def test_a_full_disk_behind_stdout(words: str, scores: str) -> None:
     given = words.split() + ([scores, scores] if words == "fuse" else [])
@@ -40,6 +47,7 @@ def test_a_full_disk_behind_stdout(words: str, scores: str) -> None:
     assert len(told.stderr.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("buffering")
 def test_a_pipe_that_nobody_reads(scores: str) -> None:
     end, begin = os.pipe()
     os.close(end)

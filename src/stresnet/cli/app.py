@@ -55,7 +55,8 @@ def main() -> None:
         code = stop.exit_code
     except OSError as error:  # of --help and --version, which are not verbs
         code = _report_unforeseen(error)
-    if (unwritten := flush_stdout()) is not None:
+    # What a verb or rich could not write is still there, and would be reported once more.
+    if (unwritten := flush_stdout()) is not None and code != EnvironmentProblem.exit_code:
         code = _report_unforeseen(unwritten)
     stop.end(code)
     gc.freeze()  # what is alive dies with the process: looking through torch takes 0.2 s
