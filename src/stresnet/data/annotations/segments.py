@@ -16,7 +16,7 @@ from pathlib import Path
 from stresnet.data.annotations.annotation import Annotation, LabelledSegment
 from stresnet.data.annotations.overlap import LINE, without_overlap
 from stresnet.data.annotations.read import read_annotations
-from stresnet.data.annotations.videos import find_videos, videos_below
+from stresnet.data.annotations.videos import videos_below, videos_named
 from stresnet.data.video.probe import probe
 from stresnet.errors import DatasetError, UsageError, VideoError, in_short
 from stresnet.files import atomic_write, inert_cell
@@ -93,7 +93,7 @@ def segments_of(
     if (points is not None and points <= 0) or (fps is not None and fps <= 0):
         raise UsageError(f"points {points}, fps {fps}: expected above 0")
     names = sorted({each.video for each in annotations})
-    found = find_videos(names, folder, videos)
+    found = videos_named(names, folder, videos)
     if missing := [name for name in names if name not in found]:
         raise DatasetError(
             f"videos that are not there ({len(missing)}): {in_short(missing)}",

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from stresnet.data.video.inputs import VIDEO_ENDINGS, as_spelt_on_disk
 
 
-def find_videos(names: Sequence[str], folder: Path, videos: Path | None) -> dict[str, Path]:
+def videos_named(names: Sequence[str], folder: Path, videos: Path | None) -> dict[str, Path]:
     """Find what the names stand for: as they are, or by the last part, perhaps without ending."""
     found: dict[str, Path] = {}
     below: dict[str, list[Path]] | None = None
