@@ -16,7 +16,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from stresnet.cli.process import UNWRITABLE, Stop, flush_stdout, prepare_streams
+from stresnet.cli.process import (
+    NO_READER,
+    UNWRITABLE,
+    Stop,
+    flush_stdout,
+    has_no_reader,
+    prepare_streams,
+)
 from stresnet.errors import EnvironmentProblem, StresnetError
 from stresnet.memory import keep_memory
 
@@ -32,6 +39,7 @@ logger = logging.getLogger("stresnet")
 
 SHOWN = 20  # failures, and warnings
 UNFORESEEN = 70  # the exit code for a mistake of ours: EX_SOFTWARE of sysexits.h
+REPORTED = (EnvironmentProblem.exit_code, NO_READER)  # what a verb says of stdout
 OTHER_OUTPUT = "Fix: free some space, or write elsewhere; then run the same command again"
 
 
@@ -49,14 +57,14 @@ def main() -> None:
         # Click answers what comes before or after a verb with "Aborted!" and 1, and C++ that a
         # signal meets in it with an error of its own.
         code = end.code if stop.number is None else stop.exit_code
-        if isinstance(end.__context__, BrokenPipeError):  # click and rich end silently
-            code = _report_unforeseen(end.__context__)
+        if isinstance(end.__context__, BrokenPipeError):  # as click and rich end, with 1
+            code = NO_READER
     except KeyboardInterrupt:  # before click takes care of it
         code = stop.exit_code
     except OSError as error:  # of --help and --version, which are not verbs
         code = _report_unforeseen(error)
     # What a verb or rich could not write is still there, and would be reported once more.
-    if (unwritten := flush_stdout()) is not None and code != EnvironmentProblem.exit_code:
+    if (unwritten := flush_stdout()) is not None and code not in REPORTED:
         code = _report_unforeseen(unwritten)
     stop.end(code)
     gc.freeze()  # what is alive dies with the process: looking through torch takes 0.2 s
@@ -167,6 +175,8 @@ def _require_directory() -> None:
 
 def _report_unforeseen(error: Exception) -> int:
     """Report an unforeseen error in one sentence; return the exit code."""
+    if isinstance(error, BrokenPipeError) and has_no_reader():
+        return NO_READER  # silently, as all programs do: `| head` has seen enough
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         logger.error(f"output cannot be written: {UNWRITABLE[error.errno]}. {OTHER_OUTPUT}")
         return EnvironmentProblem.exit_code

@@ -7,6 +7,7 @@ import atexit
 import errno
 import io
 import os
+import select
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 from stresnet.signals import ending_signals, send_later
 
+NO_READER = 141  # the exit code of a program that writes to nobody: 128 + SIGPIPE
 STOP_SECONDS = 8.0  # from a signal to the end, whatever hangs; what is unwound takes less
 IMPORTS = "<frozen importlib._bootstrap>"  # the file of the frames that import
 UNWRITABLE = {
@@ -23,7 +25,6 @@ UNWRITABLE = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the file would be larger than allowed here",
     errno.EROFS: "the disk is read-only",
-    errno.EPIPE: "its reader has closed it",
     errno.EIO: "the device reports an error",
     errno.EBADF: "it is closed",
 }
@@ -142,6 +143,15 @@ def prepare_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     if sys.stderr is not None:
         sys.stderr = Heedless(sys.stderr)
+
+
+def has_no_reader() -> bool:
+    """Whether stdout is a pipe whose reader has ended, as `head` does when it has seen enough."""
+    if not hasattr(select, "poll"):  # Windows
+        return False
+    stdout = select.poll()
+    stdout.register(1, 0)  # what is asked for is told only by POLLERR or POLLHUP
+    return bool(stdout.poll(0))
 
 
 def flush_stdout() -> OSError | None:
