@@ -90,12 +90,12 @@ def processor_seconds(token: str) -> dict[tuple[int, bool], float]:
 
 def work(name: str, what: str, videos: Path | None, count: int) -> None:
     """Run the jobs; print seconds, jobs, the driver's processor seconds, and its memory in GB."""
-    from stresnet.cluster import engine_at
+    from stresnet.cluster import cluster
     from stresnet.data.prepare.many import prepare
 
     with tempfile.TemporaryDirectory() as scratch:
         address = "local" if name == "ray" else None
-        with engine_at(address, Path(scratch)) as engine:
+        with cluster(address, Path(scratch)) as engine:
             dict(engine(NOTHING, {0: 0, 1: 1}))  # its processes have started
             began, busy = time.perf_counter(), time.process_time()
             if what == "jobs":

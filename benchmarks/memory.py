@@ -30,7 +30,8 @@ from stresnet.model.st_resnet import FLOW_FIELDS
 from stresnet.training.initialisation import network
 from stresnet.training.loop import group_loss, stream_scores
 from stresnet.training.optimizer import make_optimizer, set_rate
-from stresnet.training.recipes import Phase, Recipe, recipe_named
+from stresnet.training.recipe import Phase, Recipe
+from stresnet.training.recipes import recipe_named
 from stresnet.training.runtime import Execution
 
 WAYS = {

@@ -51,7 +51,8 @@ from stresnet.training.distributed import DistributedContext
 from stresnet.training.initialisation import network
 from stresnet.training.loading import GroupSampler
 from stresnet.training.loop import PhaseRun, train_phase
-from stresnet.training.recipes import PAPER, Phase, Recipe
+from stresnet.training.recipe import Phase, Recipe
+from stresnet.training.recipes import PAPER
 from stresnet.training.runtime import Execution
 
 CLIPS = Path(__file__).parent.parent / "src/stresnet/assets/clips"

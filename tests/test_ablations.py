@@ -16,7 +16,8 @@ from stresnet.errors import UsageError
 from stresnet.evaluation.comparison import ROWS, EvaluationResult
 from stresnet.evaluation.protocols import QUICK as QUICK_PROTOCOL
 from stresnet.training.initialisation import network
-from stresnet.training.recipes import QUICK, Recipe
+from stresnet.training.recipe import Recipe
+from stresnet.training.recipes import QUICK
 
 SOURCE = Path(__file__).parent.parent / "benchmarks/ablations.py"
 

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import zipfile
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -272,6 +273,21 @@ def test_elan_tiers_that_are_named(tmp_path: Path) -> None:
     assert (found.start, found.end, found.label) == (0.5, 1.0, "slow")
     with pytest.raises(DatasetError, match="no tier mood; there are behaviour, barks, speed"):
         read_annotations(eaf(tmp_path), ["mood"])
+
+
+def test_elan_tiers_that_refer_to_each_other_are_both_read(tmp_path: Path) -> None:
+    path = eaf(tmp_path)
+    inner = """<TIER LINGUISTIC_TYPE_REF="comment" PARENT_REF="speed" TIER_ID="why">
+        <ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a5" ANNOTATION_REF="a4">
+            <ANNOTATION_VALUE>tired</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION></TIER>
+    <TIER LINGUISTIC_TYPE_REF="comment" PARENT_REF="behaviour" TIER_ID="speed">"""
+    outer = '<TIER LINGUISTIC_TYPE_REF="comment" PARENT_REF="behaviour" TIER_ID="speed">'
+    path.write_text(path.read_text(encoding="utf-8").replace(outer, inner), encoding="utf-8")
+    found = read_annotations(path, ["why", "speed"])
+    assert [(each.start, each.end, each.label) for each in found] == [
+        (0.5, 1.0, "tired"),
+        (0.5, 1.0, "slow"),
+    ]
 
 
 def test_elan_media_offset(tmp_path: Path) -> None:
@@ -652,6 +668,11 @@ def test_segments_of_different_labels_that_overlap() -> None:
     ]  # fmt: skip
     assert without_overlap(crossing, "longer") == [segment(0, 10, "a")]
     assert without_overlap(crossing, "drop") == [segment(0, 4, "a"), segment(6, 10, "a")]
+
+
+def test_a_segment_that_is_listed_twice_once_with_its_part_of_the_split() -> None:
+    once = segment(0, 4, "a")
+    assert without_overlap([once, replace(once, split="train")]) == [once]
 
 
 def test_segments_of_one_label_that_overlap_are_one_and_neighbours_stay_two() -> None:

@@ -13,10 +13,13 @@ import pytest
 import stresnet
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
+from stresnet.data.store.location import store_path
+from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, EnvironmentProblem, UsageError, VideoError
 from stresnet.prediction.recognise import predict
 from stresnet.training import loop
-from stresnet.training.recipes import QUICK, Recipe
+from stresnet.training.recipe import Recipe
+from stresnet.training.recipes import PAPER, QUICK
 
 pytest.importorskip("sklearn")
 
@@ -24,7 +27,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from stresnet.classifier import STResNetClassifier
+from stresnet.classifier import STResNetClassifier, listed
 
 MOTION = QUICK.phase("motion")
 STEPS = {"left": -2, "right": 2}  # px a frame
@@ -138,6 +141,13 @@ def test_frames_and_numbers_in_the_default_store(tmp_path, monkeypatch):
     assert set(classifier.predict(X)) <= {9, 10}
     assert not list((tmp_path / "temporary").iterdir())
     assert len(list((tmp_path / "store").glob("root-*/arrays/*.zip"))) == 2
+
+
+def test_frames_are_prepared_once_for_each_way_of_preparing(store):
+    frames = clip("left", 0)
+    names = {listed(frames, store, recipe.preparing) for recipe in (QUICK, QUICK, PAPER)}
+    sides = {StoredVideo(store_path(store, name)).index.preparation["short_side"] for name in names}
+    assert len(names) == len(sides) == 2
 
 
 @pytest.mark.parametrize("labels", [["a", "a "], ["a", " "]])

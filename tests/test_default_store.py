@@ -18,7 +18,7 @@ import stresnet.data.prepare.job as job
 from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
-from stresnet.data.prepare.many import PrepareReport
+from stresnet.data.prepare.many import PrepareReport, prepare
 from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.location import VARIABLE, default_store, store_path
 from stresnet.data.store.reader import StoredVideo
@@ -89,6 +89,14 @@ def test_two_data_sets_with_equal_file_names_never_share_a_place(
     )
     assert first.path != second.path
     assert first.index.origin.sha256 != second.index.origin.sha256
+
+
+def test_the_function_prepares_into_the_place_that_training_looks_in() -> None:
+    clips = write_clips(Path("clips"))
+    assert prepare(clips, **QUICK.preparing, workers=1).done
+    assert [path.name for path in Path("store").iterdir()] == [
+        default_store(clips, **QUICK.preparing).name
+    ]
 
 
 def test_the_key_names_the_folder_however_it_is_reached(tmp_path: Path) -> None:

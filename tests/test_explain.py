@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 
 from making_stores import write_store
 from making_videos import Video, moving_texture, read_video, write_video
-from stresnet.data.loading.chunks import InMemoryVideo
+from memory_video import InMemoryVideo
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import PREPARATION, preparation
 from stresnet.data.store.format import Origin

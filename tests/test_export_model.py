@@ -17,9 +17,9 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from making_videos import write_video
+from memory_video import InMemoryVideo
 from stresnet import exporting
 from stresnet.cli import app
-from stresnet.data.loading.chunks import InMemoryVideo
 from stresnet.errors import EnvironmentProblem, UsageError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import CENTRE_CROP

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from fake_card import CARD, FakeCard
 from making_stores import moved, without_processes
 from making_videos import write_video
+from memory_video import InMemoryVideo
 from stresnet.cli import app
-from stresnet.data.loading.chunks import InMemoryVideo
 from stresnet.data.prepare.many import WORKERS_A_GPU, workers_for
 from stresnet.data.prepare.one import preparation, prepare_video
 from stresnet.data.video.decode import frames_of_array

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from memory_video import InMemoryVideo
 from stresnet import memory
-from stresnet.data.loading.chunks import InMemoryVideo
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import CENTRE_CROP

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from stresnet.data.loading.chunks import InMemoryVideo
+from memory_video import InMemoryVideo
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import score_video
 from stresnet.evaluation.protocols import (

@@ -7,15 +7,8 @@ from pathlib import Path
 import pytest
 
 from stresnet.errors import UsageError
-from stresnet.training.recipes import (
-    PAPER,
-    PHASES,
-    QUICK,
-    RECIPES,
-    Recipe,
-    recipe_as_toml,
-    recipe_named,
-)
+from stresnet.training.recipe import PHASES, Recipe
+from stresnet.training.recipes import PAPER, QUICK, RECIPES, recipe_as_toml, recipe_named
 
 
 def test_the_paper_s_table_2() -> None:

@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,21 +17,24 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from making_stores import moving_store, without_processes
-from making_videos import moving_texture, write_video
+from making_stores import moving_store, without_processes, write_store
+from making_videos import Video, moving_texture, write_video
+from memory_video import InMemoryVideo
 from stresnet.cli import app
 from stresnet.data.annotations.elan import to_elan
 from stresnet.data.annotations.segments import Length
-from stresnet.data.loading.chunks import Cut, InMemoryVideo, frames_in, segment_of
+from stresnet.data.loading.chunks import Cut, frames_in, segment_of
 from stresnet.data.loading.sampling import FLOWS, HALF, training_centres, valid_centres
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.annotated import Recordings, background_items
 from stresnet.data.splits.checks import check
 from stresnet.data.splits.open import holds_recordings, open_dataset
 from stresnet.data.splits.split import Split, VideoItem
+from stresnet.data.store.format import Origin
 from stresnet.data.store.location import store_path
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores
+from stresnet.evaluation.timelines import Recording as Judged
 from stresnet.evaluation.timelines import Span
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import recogniser
@@ -39,7 +43,7 @@ from stresnet.timelines import evaluate as evaluating
 from stresnet.timelines import fit as fitting
 from stresnet.timelines.evaluate import DEFAULTS, FITTED, Scored, evaluate_timelines
 from stresnet.timelines.fit import fit_settings, mean_f1
-from stresnet.timelines.report import write_timeline_report
+from stresnet.timelines.report import worst_places, write_timeline_report
 from stresnet.training.choice import keep_back
 from stresnet.training.recipes import QUICK
 from stresnet.training.run import plan, train
@@ -369,7 +373,17 @@ def test_evaluation_of_kept_out_recordings(
     assert kept["recordings"][0]["true"][0] == {
         "start": 0.0, "end": 3.0, "label": "right", "score": 1.0
     }  # fmt: skip
-    assert (tmp_path / "report" / "report.md").read_text().startswith("# network on")
+
+
+def test_a_wrong_stretch_without_a_picture_has_no_video(tmp_path: Path) -> None:
+    """A recording that pauses from second 1 to 60."""
+    video = Video(moving_texture(4, 64, 80), np.array([0.0, 1.0, 60.0, 61.0]))
+    flow = np.full((3, 2, 64, 80), 128, np.uint8)
+    stored = write_store(tmp_path / "a.zip", video, flow, origin=Origin("a.mp4", "0" * 64))
+    judged = Judged("a.mp4", (Span(20, 40, "left"),), (), 61.5, "a.mp4")
+    places = SimpleNamespace(judged=[judged], scored=[SimpleNamespace(stored=stored)])
+    (place,) = worst_places(places)  # type: ignore[arg-type]
+    assert (place["start"], place["end"], place["video"]) == (20, 40, None)
 
 
 def test_a_damaged_recording_costs_no_other(

@@ -20,9 +20,10 @@ from typer.testing import CliRunner
 
 from making_stores import contents, without_processes, write_store
 from stresnet.cli import app
+from stresnet.data.prepare.estimate import PreparationEstimate
 from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.data.store.format import Origin
-from stresnet.data.store.location import store_path
+from stresnet.data.store.location import default_store, store_path
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.paper_numbers import TABLE_3
 from stresnet.model import load_model
@@ -290,6 +291,16 @@ def test_the_command_line_prints_both_tables(
     assert "94.6" in tables
     planned = run("--dry-run")
     assert "train: each of 2 splits as above; with preparation " in planned
+
+
+def test_a_dry_run_names_the_store_of_the_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = PreparationEstimate(9, 0, (), 900, 36.0, 20.0, 1e8, 10**10)
+    monkeypatch.setattr("stresnet.reproduction.estimate_reproduction", lambda _: (work, []))
+    command = ["reproduce", "ucf101", "--root", str(tmp_path), "--recipe", "quick", "--dry-run"]
+    planned = CliRunner().invoke(app, command)
+    assert f"in {default_store(tmp_path, **QUICK.preparing)};" in planned.stderr
 
 
 def test_every_option_reaches_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

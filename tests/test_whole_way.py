@@ -32,7 +32,8 @@ from stresnet.training.checkpoint import checkpoint_path, weights_of
 from stresnet.training.estimate import estimate_training
 from stresnet.training.initialisation import initialise, network
 from stresnet.training.plan import plan
-from stresnet.training.recipes import PHASES, QUICK, Recipe, recipe_as_toml
+from stresnet.training.recipe import PHASES, Recipe
+from stresnet.training.recipes import QUICK, recipe_as_toml
 from stresnet.training.run import resume, train
 from stresnet.training.runtime import Execution
 
@@ -140,6 +141,9 @@ def test_a_run_s_folder_is_all_that_resume_needs(
     assert said["arguments"]["execution"]["workers"] == 1
     assert (said["device"], said["precision"]) == ("cpu", "fp32")
     assert said["arguments"]["phases"] == ["motion"]
+
+    # What measures it needs no option of the first call to be remembered.
+    assert f"stresnet evaluate run {data} --store {store}" in resumed.stderr
 
     refused = CliRunner().invoke(app, ["train", "--resume", "run", "--seed", "1"])
     assert refused.exit_code == 2

@@ -26,7 +26,8 @@ from stresnet.errors import EnvironmentProblem, StresnetError, UsageError, in_sh
 from stresnet.model import load_model
 from stresnet.prediction.input_video import as_array
 from stresnet.prediction.recognise import recognise_each
-from stresnet.training.recipes import PHASES, Recipe, recipe_named
+from stresnet.training.recipe import PHASES, Recipe
+from stresnet.training.recipes import recipe_named
 from stresnet.training.run import train
 from stresnet.training.runtime import Execution
 
@@ -188,7 +189,8 @@ def listed(
         return str(Path(video).absolute())
     frames = as_array(video)
     shape = "x".join(map(str, frames.shape))
-    name = f"arrays/{hashlib.sha256(frames.tobytes()).hexdigest()}-{shape}"
+    digest = hashlib.sha256(frames.tobytes() + repr(preparing).encode()).hexdigest()
+    name = f"arrays/{digest}-{shape}"
     if not store_path(store, name).exists():
         prepare_frames(frames, store_path(store, name), fps=FPS, **preparing, device=device)
     return name

@@ -22,7 +22,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -44,25 +44,16 @@ TRIES = 8  # of a video whose machines were lost
 ALIKE = ("stresnet", "numpy", "numba", "simplejpeg", "av", "torch")
 
 
-def engine_at(
-    address: str | None, folder: Path, *, cpus: float = 1, gpus: float = 0
-) -> AbstractContextManager[Engine]:
-    """Give the engine for `--ray`; without an address, worker processes of this machine.
-
-    Raises: as of `cluster`.
-    """
-    if address is None:
-        return nullcontext(map_in_processes)
-    return cluster(address, folder, cpus=cpus, gpus=gpus)
-
-
 @contextmanager
-def cluster(address: str, folder: Path, *, cpus: float = 1, gpus: float = 0) -> Iterator[Engine]:
+def cluster(
+    address: str | None, folder: Path, *, cpus: float = 1, gpus: float = 0
+) -> Iterator[Engine]:
     """Connect to a Ray cluster, and give an engine that runs jobs there.
 
     Args:
-        address: "auto" (a cluster that runs on this machine, or $RAY_ADDRESS), HOST:PORT of its
-            head, or "local": a cluster of this machine alone, for this run.
+        address: None (worker processes of this machine, without Ray), "auto" (a cluster that runs
+            on this machine, or $RAY_ADDRESS), HOST:PORT of its head, or "local": a cluster of this
+            machine alone, for this run.
         folder: where the jobs write. All machines must see it, unless it is an address.
         cpus, gpus: of a machine for each job; a part of a GPU is a number below 1.
 
@@ -71,6 +62,9 @@ def cluster(address: str, folder: Path, *, cpus: float = 1, gpus: float = 0) -> 
         UsageError: nobody answers at the address, or its machines have other versions than this
             one, or do not see the folder.
     """
+    if address is None:
+        yield map_in_processes
+        return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no address is fetched unasked
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from stresnet.progress import OnProgress, silent
 Name = TypeVar("Name", bound=Hashable)
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Outcome = TypeVar("Outcome")
 
 DEADLINE = 600.0  # seconds without a sign of life after which a video counts as hung
 
@@ -65,6 +67,22 @@ class JobReport:
     skipped: tuple[str, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
+
+
+def saving(
+    outcomes: Generator[Outcome, None, None], save: Callable[[], None], seconds: float
+) -> Generator[Outcome, None, None]:
+    """Call `save` now and then while outcomes are taken, and at the end, however that comes."""
+    saved = time.monotonic()
+    try:
+        with closing(outcomes):
+            for outcome in outcomes:
+                yield outcome
+                if time.monotonic() - saved > seconds:
+                    save()
+                    saved = time.monotonic()
+    finally:
+        save()
 
 
 def job_report(

@@ -36,7 +36,8 @@ from stresnet.evaluation.report import write_report
 from stresnet.files import write_text
 from stresnet.training.estimate import PhaseEstimate, estimate_training
 from stresnet.training.plan import TrainingPlan, plan, require_trainable
-from stresnet.training.recipes import Recipe, recipe_named
+from stresnet.training.recipe import Recipe
+from stresnet.training.recipes import recipe_named
 from stresnet.training.run import train
 from stresnet.training.runtime import Execution
 

@@ -99,7 +99,7 @@ def evaluate(
     Annotated recordings are evaluated as timelines, with one model, one fold and one protocol; a
     rerun then starts from the beginning.
     """
-    from stresnet.cluster import engine_at
+    from stresnet.cluster import cluster
     from stresnet.data.splits.open import holds_recordings
     from stresnet.evaluation.evaluate import evaluate
     from stresnet.evaluation.protocols import PAPER, protocols_named
@@ -138,7 +138,7 @@ def evaluate(
         say(f"look at {out / 'index.html'}")
         say_each("failed", list(evaluation.failures.items()), f"all are in {out / 'report.json'}")
         raise typer.Exit(1 if evaluation.failures else 0)
-    with engine_at(ray, out) as engine, progress("evaluate") as on_progress:
+    with cluster(ray, out) as engine, progress("evaluate") as on_progress:
         comparison = evaluate(
             models,
             data,

@@ -24,11 +24,11 @@ def extract(
 ) -> None:
     """Follow points through videos and describe them. Rerun to resume."""
     from stresnet.cli.prepare import say_report
-    from stresnet.cluster import engine_at
+    from stresnet.cluster import cluster
     from stresnet.data.splits.csv_list import videos_of
     from stresnet.idt.extract import extract
 
-    with engine_at(ray, out) as engine, progress("extract") as on_progress:
+    with cluster(ray, out) as engine, progress("extract") as on_progress:
         report = extract(
             videos_of(videos),
             out,

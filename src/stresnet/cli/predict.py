@@ -269,10 +269,10 @@ def _into_folder(
 ) -> None:
     """Recognise by worker processes, or on a cluster; what is there already is left as it is."""
     from stresnet.cli.prepare import say_report
-    from stresnet.cluster import engine_at
+    from stresnet.cluster import cluster
     from stresnet.prediction.many import RecogniseOne, recognise_many
 
-    with engine_at(ray, out) as engine, progress("predict") as on_progress:
+    with cluster(ray, out) as engine, progress("predict") as on_progress:
         report = recognise_many(
             RecogniseOne(model, **how),
             videos,

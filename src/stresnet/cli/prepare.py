@@ -57,7 +57,7 @@ def prepare(
     ray: Ray = None,
 ) -> None:
     """Decode videos and compute their TV-L1 optical flow into a store. Rerun to resume."""
-    from stresnet.cluster import engine_at
+    from stresnet.cluster import cluster
     from stresnet.data.formats.layouts import layout_names
     from stresnet.data.formats.write import export
     from stresnet.data.prepare import estimate, many
@@ -85,7 +85,7 @@ def prepare(
             say(f"and as much again in {layout_folder(out, format)}")
         raise typer.Exit(1 if expected.failures else 0)
 
-    with engine_at(ray, out) as engine, progress("prepare") as on_progress:
+    with cluster(ray, out) as engine, progress("prepare") as on_progress:
         report = many.prepare(
             found,
             out,
@@ -103,7 +103,7 @@ def prepare(
         folder = layout_folder(out, format)
         usable = {*report.done, *report.skipped}
         names = [name for name in names if name in usable]
-        with engine_at(ray, folder) as engine, progress(format.value) as on_progress:
+        with cluster(ray, folder) as engine, progress(format.value) as on_progress:
             written = export(
                 names,
                 out,
@@ -150,7 +150,7 @@ def import_(
     ray: Ray = None,
 ) -> None:
     """Import frames and flow that another tool has written, and check them. Rerun to resume."""
-    from stresnet.cluster import engine_at
+    from stresnet.cluster import cluster
     from stresnet.data.formats.read import find_pictures, import_pictures
     from stresnet.data.splits.csv_list import videos_of
     from stresnet.data.store.flow_check import check_stores
@@ -160,7 +160,7 @@ def import_(
     found = find_pictures(folder)
     say(f"{len(found)} videos in the layout {found[0].layout}")
     names = [name for _, name in videos_of(videos)] if videos else []
-    with engine_at(ray, out) as engine, progress("import") as on_progress:
+    with cluster(ray, out) as engine, progress("import") as on_progress:
         report = import_pictures(
             found,
             out,
@@ -176,7 +176,7 @@ def import_(
     if videos and (strange := sorted({*imported} - {*names})):
         say(f"{len(strange)} have no video of their name in {videos}: {', '.join(strange[:5])}")
     stores = [(store_path(out, name), name) for name in imported]
-    with engine_at(ray, out) as engine, progress("check") as on_progress:
+    with cluster(ray, out) as engine, progress("check") as on_progress:
         checked = check_stores(stores, workers=workers, engine=engine, on_progress=on_progress)
     say_findings(checked)
     raise typer.Exit(0 if checked.all_well and not report.failures else 1)
@@ -194,7 +194,7 @@ def check(
     ray: Ray = None,
 ) -> None:
     """Check prepared videos: every bit, and whether the flow fits the frames."""
-    from stresnet.cluster import engine_at
+    from stresnet.cluster import cluster
     from stresnet.data.store.flow_check import check_stores
     from stresnet.data.store.index import is_packed, rebuild_index
 
@@ -205,7 +205,7 @@ def check(
         )
 
     folder = store.parent if store.is_file() else store
-    with engine_at(ray, folder) as engine, progress("check") as on_progress:
+    with cluster(ray, folder) as engine, progress("check") as on_progress:
         report = check_stores(store, workers=workers, engine=engine, on_progress=on_progress)
     if index:
         rebuild_index(store, report.index)

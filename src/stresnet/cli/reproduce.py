@@ -62,6 +62,7 @@ def reproduce(
     """
     from stresnet.data.store.location import default_store
     from stresnet.reproduction import Job, estimate_reproduction, markdown, reproduce
+    from stresnet.training.recipes import recipe_named
     from stresnet.training.runtime import Execution
 
     job = Job(
@@ -81,7 +82,7 @@ def reproduce(
     if dry_run:
         preparation, phases = estimate_reproduction(job)
         say("prepare:")
-        say_preparation(preparation, store or default_store(root))
+        say_preparation(preparation, store or default_store(root, **recipe_named(recipe).preparing))
         hours = preparation.hours + len(job.splits) * sum(phase.hours for phase in phases)
         say(
             f"train: each of {len(job.splits)} splits as above; with preparation "

@@ -29,7 +29,7 @@ from stresnet.cli.options import (
 from stresnet.errors import UsageError
 
 if TYPE_CHECKING:  # torch takes seconds to import; `--help` should not wait for it
-    from stresnet.training.recipes import Recipe
+    from stresnet.training.recipe import Recipe
 
 
 def train(
@@ -129,6 +129,7 @@ def train(
     from stresnet.training import run
     from stresnet.training.estimate import estimate_training
     from stresnet.training.plan import plan, require_trainable
+    from stresnet.training.run_folder import read_run
     from stresnet.training.runtime import Execution
 
     if int(os.environ.get("RANK", "0")) > 0:  # of several processes, the first one reports
@@ -161,11 +162,15 @@ def train(
             estimate_training(planned, execution)
             return
         model = run.train(data, out, skip_broken=skip_broken, execution=execution, **arguments)
-    same = {"fold": fold, "lists": lists, "store": store, "seed": seed or None}
+        arguments["data"] = data
+    if resume is not None:
+        arguments = read_run(resume)["arguments"]
+    same = {name: arguments[name] for name in ("fold", "lists", "store")}
+    same["seed"] = arguments["seed"] or None
     options = "".join(f" --{name} {value}" for name, value in same.items() if value is not None)
     if not validate and resume is None:
         say(f"recommended:    {model}, the last phase's (--validate 0.2 would compare them all)")
-    say(f"measure with:   stresnet evaluate {model.parent} {data or 'DATA'}{options}")
+    say(f"measure with:   stresnet evaluate {model.parent} {arguments['data']}{options}")
     say(f"recognise with: stresnet predict {model} VIDEO")
 
 

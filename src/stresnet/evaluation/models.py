@@ -49,7 +49,9 @@ class Models:
         source = self.sources[label, fold]
         if isinstance(source, STResNet) or not (Path(source).parent / SPLIT_LIST).is_file():
             return ""
-        with (Path(source).parent / SPLIT_LIST).open(encoding="utf-8", newline="") as file:
+        with (Path(source).parent / SPLIT_LIST).open(
+            encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file:
             rows = list(csv.DictReader(file))
         trained = {row.get("name") for row in rows if row.get("split") == "train"}
         seen = [item.name for item in tested if item.name in trained]

@@ -32,7 +32,7 @@ from stresnet.evaluation.fully_convolutional import VideoScores, score_video
 from stresnet.evaluation.protocols import PAPER, Protocol
 from stresnet.evaluation.score_files import save_arrays
 from stresnet.files import DAMAGE
-from stresnet.jobs import Engine
+from stresnet.jobs import Engine, saving
 from stresnet.model import STResNet, load_model
 from stresnet.progress import OnProgress, Progress, silent
 
@@ -87,32 +87,23 @@ def score_videos(
     one = ScoreOne(model, net.device.type, precision, protocol)
     outcomes = _here(one, net, to_do) if engine is None else engine(one, to_do)
     fresh: list[Scored] = []
-    saved = time.monotonic()
 
     def save() -> None:
-        nonlocal saved
-        saved = time.monotonic()
         if cache is not None and fresh:
             save_scored(next_part(cache), identity, net.class_names, fresh)
             fresh.clear()
 
-    try:
-        with closing(outcomes):
-            for name, outcome in outcomes:
-                if isinstance(outcome, EnvironmentProblem):
-                    raise outcome
-                if isinstance(outcome, StresnetError):
-                    failures[name] = str(outcome)
-                    continue
-                scores, seconds = outcome
-                found[name] = Scored(name, labels[name], seals[name], seconds, scores)
-                fresh.append(found[name])
-                if time.monotonic() - saved > SAVE_SECONDS:
-                    save()
-                on_progress(Progress(len(found), len(videos.items) - len(failures), name))
-    except BaseException:
-        save()
-        raise
+    with closing(saving(outcomes, save, SAVE_SECONDS)) as outcomes:
+        for name, outcome in outcomes:
+            if isinstance(outcome, EnvironmentProblem):
+                raise outcome
+            if isinstance(outcome, StresnetError):
+                failures[name] = str(outcome)
+                continue
+            scores, seconds = outcome
+            found[name] = Scored(name, labels[name], seals[name], seconds, scores)
+            fresh.append(found[name])
+            on_progress(Progress(len(found), len(videos.items) - len(failures), name))
     items = [item for item in videos.items if item.name in found]
     scored = [found[item.name] for item in items]
     if cache is not None and scored:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stresnet.data.loading.chunks import FramesAndFlow, testing_size
-from stresnet.errors import UsageError
+from stresnet.errors import UsageError, in_short
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.evaluation.protocols import PAPER, views
 from stresnet.model import STResNet
@@ -61,7 +61,7 @@ def class_index(net: STResNet, label: str) -> int:
         UsageError: the network has no class of that name.
     """
     if label not in net.class_names:
-        known = ", ".join(net.class_names[:10]) + (", ..." if len(net.class_names) > 10 else "")
+        known = in_short(net.class_names)
         raise UsageError(f"the network has no class {label!r}", remedy=f"choose from: {known}")
     return net.class_names.index(label)
 

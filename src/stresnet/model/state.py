@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from stresnet.errors import WeightsError
+from stresnet.errors import WeightsError, in_short
 from stresnet.model.temporal_convolution import TemporalInit, inflate
 
-NAMED = 5  # tensors that an error lists
 DRAWING = (nn.init.kaiming_uniform_, nn.init.uniform_, nn.init.normal_, Tensor.normal_)
 
 
@@ -69,7 +68,7 @@ def fit(
             if tensor.shape != state[name].shape
         ],
     }
-    found = [f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names]
+    found = [f"{len(names)} {kind}: {in_short(names)}" for kind, names in problems.items() if names]
     if found:
         raise WeightsError(
             f"{source}: the tensors do not fit the network; " + "; ".join(found),
@@ -85,7 +84,3 @@ def _inflated_to(target: Tensor, tensor: Tensor, how: TemporalInit) -> Tensor:
     if target.ndim == 3 and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
         return inflate(tensor.to(target.dtype), how)
     return tensor
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from stresnet.errors import UsageError
 from stresnet.evaluation.scoring import kept_model
 from stresnet.files import require_writable, write_text
 from stresnet.flow import TVL1Parameters
-from stresnet.jobs import Done, Engine, JobReport, job_report
+from stresnet.jobs import Done, Engine, JobReport, job_report, saving
 from stresnet.prediction.recognise import Settings, recognise_each
 from stresnet.progress import OnProgress, silent
 from stresnet.worker_process import worker_number
@@ -110,11 +109,8 @@ def recognise_many(
     known = {json.loads(line)["source"] for line in lines}
     numbers = count(int(parts[-1].stem.removeprefix("part-")) + 1 if parts else 0)
     fresh: list[dict[str, Any]] = []
-    saved = time.monotonic()
 
     def save() -> None:
-        nonlocal saved
-        saved = time.monotonic()
         if fresh:
             lines = "".join(json.dumps(each) + "\n" for each in fresh)
             write_text(out / f"part-{next(numbers):05d}.jsonl", lines)
@@ -122,22 +118,13 @@ def recognise_many(
 
     def keep(name: str, done: Done) -> None:
         fresh.append(done.value)
-        if time.monotonic() - saved > SAVE_SECONDS:
-            save()
 
     jobs = {str(video): video for video in videos if str(video) not in known}
     workers, _ = workers_for(one.device, workers, len(jobs))
     outcomes = engine(one, jobs, workers=workers, on_progress=on_progress)
-    try:
-        report = job_report(outcomes, out / "failures.csv", on_done=keep)
-    finally:
-        save()
-    return JobReport(
-        report.done,
-        tuple(sorted({str(video) for video in videos} & known)),
-        report.failures,
-        report.warnings,
-    )
+    outcomes = saving(outcomes, save, SAVE_SECONDS)
+    report = job_report(outcomes, out / "failures.csv", on_done=keep)
+    return replace(report, skipped=tuple(sorted({str(video) for video in videos} & known)))
 
 
 def _checked(one: RecogniseOne, *, here: bool) -> str:

@@ -1,4 +1,4 @@
-"""The report of timelines: report.json, report.md, and one offline page.
+"""The report of timelines: report.json and one offline page.
 
 The page shows the true and the found timeline of each recording one above the other, and plays the
 longest stretches where they differ.
@@ -35,7 +35,7 @@ SHOWN = ("mAP", "mAP@0.5", "F1@10", "F1@25", "F1@50", "edit", "frame_accuracy",
 
 
 def write_timeline_report(evaluation: TimelineEvaluation, folder: str | Path) -> dict[str, Any]:
-    """Write `report.json`, `report.md` and `index.html`; return the numbers.
+    """Write `report.json` and `index.html`; return the numbers.
 
     Raises:
         EnvironmentProblem: the disk is full or the folder cannot be written.
@@ -51,7 +51,6 @@ def write_timeline_report(evaluation: TimelineEvaluation, folder: str | Path) ->
     )
     numbers = json.dumps(summary, indent=1, allow_nan=False) + "\n"
     write_text(Path(folder) / "report.json", numbers)
-    write_text(Path(folder) / "report.md", markdown(summary))
     write_text(Path(folder) / "index.html", page)
     return summary
 
@@ -113,21 +112,6 @@ def console_table(summary: Mapping[str, Any]) -> Table:
     return table
 
 
-def markdown(summary: Mapping[str, Any]) -> str:
-    """Return the table as text."""
-    lines = [["", *SHOWN], ["---"] * (len(SHOWN) + 1), *table_rows(summary)]
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    failed = "".join(f"\n- {name}: {reason}" for name, reason in summary["failures"].items())
-    warned = "".join(f"**Warning:** {warning}.\n\n" for warning in summary["warnings"])
-    return (
-        f"# {summary['model']} on {summary['data']}: timelines\n\n{warned}{table}\n\n"
-        f"{len(summary['recordings'])} recordings, {summary['seconds']:.0f} s, "
-        f"{summary['segments']} segments; protocol {summary['protocol']}. Per cent; onset and "
-        "offset in seconds. Behind each number: 95 % of bootstrap draws over "
-        f"{summary['sources']} sources.\n{failed}"
-    )
-
-
 def hues(class_names: Sequence[str]) -> dict[str, int]:
     """Give each class a colour's hue, degrees, as far from the others as there are classes."""
     return {name: round(360 * k / len(class_names)) for k, name in enumerate(sorted(class_names))}
@@ -167,11 +151,13 @@ def _wrong(judged: Recording) -> list[tuple[float, float, str | None, str | None
 
 
 def _played(stored: StoredVideo, start: float, end: float) -> str | None:
-    """An mp4 as a data URI, from a second before the place; None if the video is damaged."""
+    """An mp4 as a data URI, from a second before the place; None if no frame can be shown."""
     try:
         times = stored.times
         begin = max(start - BEFORE, float(times[0]))
         wanted = np.flatnonzero((times >= begin) & (times <= min(end, begin + LONGEST)))
+        if not wanted.size:  # the place is inside a pause
+            return None
         step = max(min(stored.height, stored.width) // PLAYED_SIDE, 1)
         height, width = (side // step // 2 * 2 for side in (stored.height, stored.width))
         with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:

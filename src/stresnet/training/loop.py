@@ -16,7 +16,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.functional import cross_entropy
 
 from stresnet.data.loading.dataset import ChunkDataset, SampleKey, StepSampler
-from stresnet.errors import TrainingError, UsageError
+from stresnet.errors import TrainingError, UsageError, in_short
 from stresnet.model import STResNet, commit_running_moments
 from stresnet.model.sub_batch_norm import SubBatchNorm, average_moments
 from stresnet.training.checkpoint import (
@@ -34,7 +34,6 @@ from stresnet.training.recipe import Phase, Recipe
 from stresnet.training.runtime import Execution, own_random_state
 
 CHECKPOINT_SECONDS = 120.0  # between checkpoints
-NAMES_SHOWN = 10  # of the samples of a loss that is not finite
 
 
 @dataclass(frozen=True)
@@ -286,8 +285,7 @@ def not_finite(
 ) -> TrainingError:
     """The error for a loss, or weights, that are not finite."""
     what = f"the loss is {loss}" if names else "weights are not finite"
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    samples = f", on {', '.join(names[:NAMES_SHOWN])}{more}" if names else ""
+    samples = f", on {in_short(names)}" if names else ""
     kept = run.checkpoint.exists()
     last = f"{run.checkpoint.name} holds the last good state" if kept else "nothing was saved yet"
     return TrainingError(

@@ -23,7 +23,8 @@ from stresnet.errors import UsageError
 from stresnet.training.choice import keep_back
 from stresnet.training.initialisation import digest_of, find_initial_weights, require_weights
 from stresnet.training.loop import groups_a_step
-from stresnet.training.recipes import PHASES, Phase, Recipe, recipe_named
+from stresnet.training.recipe import PHASES, Phase, Recipe
+from stresnet.training.recipes import recipe_named
 from stresnet.training.run_folder import require_same_run, setup_of
 from stresnet.training.runtime import own_random_state
 

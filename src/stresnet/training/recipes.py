@@ -10,22 +10,7 @@ from typing import Any
 
 from stresnet.errors import UsageError
 from stresnet.model.stream import Depth
-from stresnet.training.recipe import PHASES, Phase, PhaseName, Recipe
-
-__all__ = [
-    "PAPER",
-    "PHASES",
-    "QUICK",
-    "QUICK_RESNET50",
-    "RECIPES",
-    "RELEASED_CODE",
-    "Phase",
-    "PhaseName",
-    "Recipe",
-    "read_recipe",
-    "recipe_as_toml",
-    "recipe_named",
-]
+from stresnet.training.recipe import Phase, Recipe
 
 # --------------------------------------------------------------------------------------------
 # The paper: Table 2 and section 3.4. Two streams of ResNet-50 from ImageNet, UCF101 split 1.

@@ -26,7 +26,7 @@ import torch
 from stresnet.data.prepare.ensure import PreparedVideos, ensure_prepared
 from stresnet.data.splits.split import VideoItem
 from stresnet.device import gpu_errors
-from stresnet.errors import DatasetError, UsageError
+from stresnet.errors import DatasetError, UsageError, in_short
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.timelines.fit import fit_model
 from stresnet.training.checkpoint import checkpoint_path
@@ -45,8 +45,6 @@ from stresnet.training.plan import plan, require_trainable
 from stresnet.training.recipe import PHASES, Recipe
 from stresnet.training.run_folder import model_card, read_run, used_in, write_run
 from stresnet.training.runtime import Execution, own_random_state
-
-NAMES_SHOWN = 20  # of the classes in a message
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +119,7 @@ def train(
             logger.info(
                 f"{len(job.split.train)} videos to train, {len(job.split.test)} kept out"
                 f"{f', {len(job.validation)} kept back to choose by' if job.validation else ''}; "
-                f"{len(classes)} classes: {', '.join(classes[:NAMES_SHOWN])}"
-                f"{', ...' if len(classes) > NAMES_SHOWN else ''}"
+                f"{len(classes)} classes: {in_short(classes)}"
             )
             logger.info(f"prepared videos: {job.store}")
             for warning in job.warnings:

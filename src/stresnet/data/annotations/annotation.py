@@ -52,7 +52,7 @@ class LabelledSegment:
     start: float
     end: float
     label: str
-    split: str | None = None
+    split: str | None = field(default=None, compare=False)  # None has no order
 
     def __str__(self) -> str:
         return f"{self.video.name} {self.start:.3f}-{self.end:.3f} {self.label}"

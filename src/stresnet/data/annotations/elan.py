@@ -59,8 +59,11 @@ def read_elan(
         kinds = ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")[: 2 if tiers else 1]
         for each in (annotation for kind in kinds for annotation in tier.iter(kind)):
             identity = target = each.attrib["ANNOTATION_ID"]
+            passed = []
             while target not in spans:
+                passed.append(target)
                 target = refers.pop(target)  # popped, so that a circle ends
+            spans |= dict.fromkeys(passed, spans[target])
             start, end = spans[target]
             label = (each.findtext("ANNOTATION_VALUE") or "").strip() or name
             place = f"tier {name}, annotation {identity}"

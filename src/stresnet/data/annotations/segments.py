@@ -212,7 +212,10 @@ def write_list(segments: Sequence[LabelledSegment], out: Path) -> None:
     """
     folder = out.resolve().parent
     splits = any(each.split for each in segments)
-    with atomic_write(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with (
+        atomic_write(out) as partial,
+        partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["path", "label", "start", "end", *(["split"] if splits else [])])
         for each in segments:

@@ -61,36 +61,6 @@ class FramesAndFlow(Protocol):
         """(n,) -> (n,2,H,W), x then y, quantised by `stresnet.flow.to_bytes`."""
 
 
-class InMemoryVideo:
-    """Arrays served as a prepared video: `frames` (N,H,W,3) uint8, `flow_bytes` (N-1,2,H,W) uint8.
-
-    Raises:
-        UsageError: the arrays are not 8-bit, or their shapes do not belong together.
-    """
-
-    def __init__(self, frames: NDArray[np.uint8], flow_bytes: NDArray[np.uint8]) -> None:
-        if frames.dtype != np.uint8 or flow_bytes.dtype != np.uint8:
-            raise UsageError(
-                f"frames are {frames.dtype}, flow is {flow_bytes.dtype}; expected uint8 for both",
-                remedy="quantise the flow with stresnet.flow.to_bytes",
-            )
-        if frames.ndim != 4 or frames.shape[0] < 1 or frames.shape[3] != 3:
-            raise UsageError(f"frames have shape {frames.shape}; expected (N,H,W,3), N >= 1")
-        self.num_frames, self.height, self.width, _ = frames.shape
-        expected = (self.num_frames - 1, 2, self.height, self.width)
-        if flow_bytes.shape != expected:
-            raise UsageError(f"flow has shape {flow_bytes.shape}; expected {expected}")
-        if self.num_frames == 1:
-            flow_bytes = np.full((1, 2, self.height, self.width), NO_MOTION, dtype=np.uint8)
-        self._frames, self._flow = frames, flow_bytes
-
-    def frames(self, indices: Indices) -> NDArray[np.uint8]:
-        return self._frames[indices]
-
-    def flow(self, indices: Indices) -> NDArray[np.uint8]:
-        return self._flow[indices]
-
-
 class Cut:
     """Frames `first` ... `last` of a video, both included, as a video of its own."""
 

@@ -8,20 +8,19 @@ else is made again. Files that have not changed since they were last compared ar
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
-from stresnet.cloud import records
+from stresnet.cloud import listing, records
 from stresnet.data.prepare.job import PrepareJob, prepare_jobs, prepare_unless_done
 from stresnet.data.prepare.shard import WHOLE, Shard
 from stresnet.data.splits.csv_list import videos_of
 from stresnet.data.store.index import (
     PARTS,
     Indexed,
-    Looks,
+    Look,
     add_to_index,
     is_packed,
     read_index,
@@ -33,7 +32,7 @@ from stresnet.errors import UsageError
 from stresnet.files import address_of, remove_stale_partials, require_writable
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
-from stresnet.jobs import DEADLINE, Done, Engine, JobReport, job_report
+from stresnet.jobs import DEADLINE, Done, Engine, JobReport, job_report, saving
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import cores, map_in_processes, worker_count
 
@@ -101,7 +100,8 @@ def prepare(
             out of memory, busy or gone.
     """
     if isinstance(videos, str | Path):
-        out = default_store(videos) if out is None else out
+        if out is None:
+            out = default_store(videos, parameters=parameters, short_side=short_side)
         videos = videos_of(Path(videos))
     if out is None:
         raise UsageError("a list of videos has no store of its own", remedy="give `out`")
@@ -122,18 +122,13 @@ def prepare(
             require_writable(notes)
             remove_stale_partials(job.store for job in to_do.values())
         fresh: dict[str, Indexed] = {}
-        saved = time.monotonic()
 
         def save() -> None:
-            nonlocal saved
-            saved = time.monotonic()
             add_to_index(notes, fresh, part=shard.index_file)
             fresh.clear()
 
         def keep(name: str, done: Done) -> None:
             known[name] = fresh[name] = done.value
-            if time.monotonic() - saved > SAVE_SECONDS:
-                save()
 
         already = tuple(known)
         outcomes = engine(
@@ -143,10 +138,8 @@ def prepare(
             deadline=deadline,
             on_progress=on_progress,
         )
-        try:
-            report = job_report(outcomes, notes / shard.failures_file, on_done=keep)
-        finally:
-            save()
+        outcomes = saving(outcomes, save, SAVE_SECONDS)
+        report = job_report(outcomes, notes / shard.failures_file, on_done=keep)
         if report.failures:  # of workers that were killed
             remove_stale_partials(job.store for job in to_do.values())
     return PrepareReport(
@@ -203,12 +196,16 @@ def known_done(jobs: Iterable[PrepareJob], notes: Path) -> dict[str, Indexed]:
         notes: the folder of the index.
     """
     by_name = {job.name: job for job in jobs}
-    looks = Looks()
+    listed = cache(listing)  # of an object store, each folder is listed once
+
+    def look(path: Path) -> Look | None:
+        return Look.of(path, lambda path: listed(path.parent).get(path.name))
+
     return {
         name: found
         for name, found in read_index(notes)
         if (job := by_name.get(name))
         and not job.differing(found.preparation)
-        and found.store == looks.of(job.store)
-        and found.source == looks.of(job.video)
+        and found.store == look(job.store)
+        and found.source == look(job.video)
     }

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from stresnet.cloud import listing
 from stresnet.data.store.format import NO_MOTION
-from stresnet.data.store.index import Indexed, Look, is_packed, packed_places
+from stresnet.data.store.index import Indexed, Look, is_packed, packed_place, read_packed
 from stresnet.data.store.place import Place, Slice
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, StresnetError, UsageError
@@ -223,7 +223,7 @@ def find_stores(place: Path) -> list[tuple[Place, str]]:
     if place.is_file():
         return [(place, place.name)]
     if is_packed(place):
-        return [(inside, name) for name, inside in sorted(packed_places(place).items())]
+        return [(packed_place(place, name), name) for name in sorted(read_packed(place))]
     if address_of(place):
         names = [name for name in listing(place) if name.endswith(".zip")]
     else:

@@ -21,14 +21,14 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stresnet.cloud import facts, listing
+from stresnet.cloud import facts
 from stresnet.data.store.location import key_of, store_path
 from stresnet.data.store.place import Place, Slice
 from stresnet.data.store.reader import StoredVideo
@@ -60,8 +60,8 @@ class Look(NamedTuple):
     inode: int
 
     @classmethod
-    def of(cls, path: Path) -> Look | None:
-        """None where there is no such file; of an object, its size and version are known."""
+    def of(cls, path: Path, facts: Callable[[Path], tuple[int, int] | None] = facts) -> Look | None:
+        """None where there is no such file; of an object, `facts` are its size and version."""
         if address_of(path) is not None:
             found = facts(path)
             return cls(found[0], 0, 0, found[1]) if found else None
@@ -74,20 +74,6 @@ class Look(NamedTuple):
     @property
     def settled(self) -> bool:
         return time.time() - max(self.modified, self.changed) / 1e9 > SETTLED_SECONDS
-
-
-class Looks:
-    """`Look.of` of many files; of an object store, each folder is listed once."""
-
-    def __init__(self) -> None:
-        self._listed = cache(listing)
-
-    def of(self, path: Path) -> Look | None:
-        """None where there is no such file."""
-        if address_of(path) is None:
-            return Look.of(path)
-        found = self._listed(path.parent).get(path.name)
-        return Look(found[0], 0, 0, found[1]) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +140,7 @@ def read_packed(shards: Path) -> Mapping[str, Indexed]:
 @lru_cache(maxsize=2)
 def _packed(shards: Path, look: Look | None) -> Mapping[str, Indexed]:
     try:
-        return dict(_rows(shards / SHARDS_FILE))
+        return {key: each for key, each in _rows(shards / SHARDS_FILE) if each.shard}
     except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
         raise StoreError(
             f"{shards / SHARDS_FILE}: is damaged ({error})",
@@ -162,22 +148,15 @@ def _packed(shards: Path, look: Look | None) -> Mapping[str, Indexed]:
         ) from error
 
 
-def packed_places(shards: Path) -> Mapping[str, Slice]:
-    """Where each of the packed videos of a folder lies, by name.
+def packed_place(shards: Path, key: str) -> Slice:
+    """Where a packed video lies.
 
     Raises:
+        KeyError: there is none of this name.
         StoreError: the index is damaged.
     """
-    return _places(shards, Look.of(shards / SHARDS_FILE))
-
-
-@lru_cache(maxsize=2)
-def _places(shards: Path, look: Look | None) -> Mapping[str, Slice]:
-    return {
-        name: Slice(shards / each.shard[0], each.shard[1], each.shard[2], name)
-        for name, each in read_packed(shards).items()
-        if each.shard
-    }
+    shard, first, length = read_packed(shards)[key].shard or ("", 0, 0)
+    return Slice(shards / shard, first, length, key)
 
 
 def place_of(store: Path, name: str) -> Place:
@@ -188,13 +167,13 @@ def place_of(store: Path, name: str) -> Place:
     """
     if not is_packed(store):
         return store_path(store, name)
-    places = packed_places(store)
-    if (key := key_of(name)) not in places:
+    try:
+        return packed_place(store, key_of(name))
+    except KeyError as error:
         raise StoreError(
             f"{store}: {name} is not among the packed videos",
             remedy="prepare it into the store that was packed, then `stresnet pack` again",
-        )
-    return places[key]
+        ) from error
 
 
 def is_stored(store: Path, name: str) -> bool:
@@ -211,21 +190,8 @@ def _rows(file: Path) -> Iterator[tuple[str, Indexed]]:
             raise ValueError("another version wrote it")
         texts = dict(index.execute("SELECT digest, content FROM preparations"))
         preparations = {digest: json.loads(text) for digest, text in texts.items()}
-        for (
-            name,
-            seal,
-            sha256,
-            made,
-            warnings,
-            source,
-            store,
-            shard,
-            first,
-            length,
-        ) in index.execute(
-            "SELECT name, seal, sha256, preparation, warnings, source, store, shard, first, length "
-            "FROM videos"
-        ):
+        for row in index.execute("SELECT * FROM videos"):
+            name, seal, sha256, made, warnings, source, store, shard, first, length = row
             yield (
                 os.fsdecode(name),
                 Indexed(

@@ -30,7 +30,6 @@ from stresnet.data.store.index import (
     SHARDS_FILE,
     Indexed,
     is_packed,
-    packed_places,
     read_index,
     read_packed,
     write_rows,
@@ -190,8 +189,8 @@ def _still_there(rows: Mapping[str, Indexed], out: Path) -> dict[str, Indexed]:
 
 def _next_number(notes: Path) -> int:
     """After those that the index names: a shard that a killed run left is written again."""
-    places = packed_places(notes).values() if is_packed(notes) else ()
-    names = {place.path.name for place in places}
+    packed = read_packed(notes).values() if is_packed(notes) else ()
+    names = {each.shard[0] for each in packed if each.shard}
     return max((int(found[1]) + 1 for n in names if (found := SHARD_NAME.match(n))), default=0)
 
 
