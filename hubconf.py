@@ -33,8 +33,9 @@ def st_resnet(
     """A trained network from a model folder or the Hugging Face hub, or a new one.
 
     Args:
-        pretrained: what `stresnet.load_model` takes, with `device` and `revision`; None: a new,
-            untrained network.
+        pretrained: what `stresnet.load_model` takes, with `revision`; None: a new, untrained
+            network.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
         architecture: of a new network, the arguments of `stresnet.STResNet`; `num_classes` is
             required.
 
@@ -43,10 +44,11 @@ def st_resnet(
         All that `stresnet.load_model` and `stresnet.STResNet` raise.
     """
     from stresnet import STResNet, load_model
+    from stresnet.device import resolve_device
     from stresnet.errors import UsageError
 
     if pretrained is None:
-        return STResNet(**architecture)
+        return STResNet(**architecture).to(resolve_device(device))
     if architecture:
         raise UsageError(
             f"{', '.join(architecture)} was given for the trained network {pretrained}",

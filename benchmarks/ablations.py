@@ -152,7 +152,7 @@ class Study:
         two_stream = self._trained(streams, self.recipe, STREAMS, self.weights, seed)
         self._trained(run, variant.change(self.recipe), self.phases, two_stream, seed)
         folders = [two_stream, *(run / phase for phase in self.phases)]
-        found = {folder.name: self._tested(folder) for folder in folders}
+        found = {folder.name: self._tested(folder, seed) for folder in folders}
         fused = ", ".join(
             f"{NETWORKS[network]} {100 * result.accuracy():.1f} %"
             for network, result in found.items()
@@ -181,11 +181,12 @@ class Study:
             execution=Execution(workers=self.workers),
         )
 
-    def _tested(self, folder: Path) -> EvaluationResult:
+    def _tested(self, folder: Path, seed: int) -> EvaluationResult:
         (result,) = evaluate(
             folder,
             self.data,
             fold=self.fold,
+            seed=seed,
             store=self.store,
             protocols=protocols_named([self.protocol]),
             out=folder.parent,

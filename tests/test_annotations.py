@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import zipfile
 from dataclasses import replace
@@ -303,6 +304,42 @@ def test_elan_finds_the_video_beside_it_when_the_path_is_of_another_machine(vide
     ]
 
 
+def test_elan_the_relative_link_where_it_alone_leads_to_a_file(video: Path) -> None:
+    elsewhere = video.parent / "project one"
+    elsewhere.mkdir()
+    path = eaf(elsewhere)
+    text = path.read_text(encoding="utf-8").replace("0a.mp4", "moved.mp4", 1)
+    path.write_text(text.replace("./0a.mp4", f"../{video.name}"), encoding="utf-8")
+    assert {each.video for each in read_segments([path], tiers=["behaviour"])} == {video}
+
+
+def test_two_ways_to_spell_a_video_are_one_video(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people label one recording, and contradict each other."""
+    monkeypatch.chdir(video.parent)
+    first = eaf(video.parent).rename(video.parent / "anna.eaf")
+    second = Path(eaf(video.parent).name)
+    text = first.read_text(encoding="utf-8").replace(
+        "file:///C:/Users/me/My%20videos/0a.mp4", str(video)
+    )
+    first.write_text(text.replace(">walk<", ">run<"), encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"different classes overlap"):
+        read_segments([first, second], tiers=["behaviour"])
+
+
+def test_recordings_in_which_nothing_happened(
+    video: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    full, empty = eaf(video.parent), video.parent / "empty.eaf"
+    text = re.sub(r"<TIER.*</TIER>", '<TIER TIER_ID="behaviour"/>', EAF, flags=re.DOTALL)
+    empty.write_text(text.replace("{origin}", ""), encoding="utf-8")
+    assert len(read_segments([full, empty], tiers=["behaviour"])) == 2
+    assert "without any label, left out (1): " in caplog.text
+    with pytest.raises(DatasetError, match=r"no label with a time in .*empty\.eaf"):
+        read_segments([empty])
+
+
 def test_elan_agrees_with_pympi(tmp_path: Path) -> None:
     pympi = pytest.importorskip("pympi")
     path = eaf(tmp_path)
@@ -409,6 +446,17 @@ def test_via_project(tmp_path: Path) -> None:
     (tmp_path / "via.json").write_text(json.dumps(project))
     with pytest.raises(DatasetError, match="it has no"):
         read_annotations(tmp_path / "via.json")
+
+
+def test_via_several_boxes_ticked_and_names_that_begin_with_a_bracket(tmp_path: Path) -> None:
+    text = VIA_CSV.replace('["0a.mp4""]', '["[cam1] 0a.mp4""]').replace(
+        '""2"":""1""', '""2"":""0,1""'
+    )
+    (tmp_path / "via.csv").write_text(text)
+    assert spans(read_annotations(tmp_path / "via.csv", ["action"]))[1:3] == [
+        ("[cam1] 0a.mp4", 2.25, 3.0, "walk"),
+        ("[cam1] 0a.mp4", 2.25, 3.0, "run, fast"),
+    ]
 
 
 # --------------------------------------------------------------------------------------------
@@ -652,6 +700,14 @@ def test_segments_that_cannot_be_are_listed() -> None:
     assert "outside the video, which lasts 10.0 s" in caught.value.problem
     assert "frame numbers" not in caught.value.problem
     assert check_segments([segment(9, 10.4)], length) == [segment(9, 10.0)]
+
+
+def test_segments_before_the_video_are_refused_and_a_rounding_is_cut() -> None:
+    kept = check_segments([segment(-0.1, 2)], {})
+    assert (kept[0].start, kept[0].end) == (0.0, 2.0)
+    for times in ((-4.0, 1.0), (-0.3, -0.1)):
+        with pytest.raises(DatasetError, match="begins before the video"):
+            check_segments([segment(*times)], {Path("v.mp4"): Length(10.0, 25.0)})
 
 
 def test_frame_numbers_taken_for_seconds_are_suspected() -> None:

@@ -33,6 +33,25 @@ def test_scores_are_averaged_as_they_are() -> None:
     assert fused.truth.tolist() == [0, 0, 1]
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name,Truth,run,walk\na,fly,1,2\n", "the true class 'fly' has no column"),
+        ("name,run,walk\n", "0 names"),
+    ],
+)
+def test_what_a_table_lacks_is_said(text: str, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=problem):
+        read_scores(path)
+
+
+def test_one_file_alone(tmp_path: Path) -> None:
+    write_scores(A, tmp_path / "a.csv")
+    np.testing.assert_array_equal(fuse(str(tmp_path / "a.csv")).scores, A.scores)
+
+
 def test_weights_are_shares() -> None:
     fused = fuse([A, B], weights=[1, 1.5])
     np.testing.assert_allclose(fused.scores, 0.4 * A.scores + 0.6 * B.scores)

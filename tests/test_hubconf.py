@@ -33,6 +33,11 @@ def test_a_new_network_and_a_trained_one(tmp_path: Path) -> None:
         load("st_resnet", pretrained=tmp_path, depth="tiny")
 
 
+def test_a_new_network_is_where_it_was_asked_for() -> None:
+    with pytest.raises(UsageError, match="nonsense"):
+        load("st_resnet", num_classes=2, depth="tiny", device="nonsense")
+
+
 def test_nothing_else_looks_like_an_entry() -> None:
     """torch.hub takes every public callable for one."""
     hubconf = runpy.run_path(str(CHECKOUT / "hubconf.py"))

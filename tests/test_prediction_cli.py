@@ -94,6 +94,7 @@ def test_short_and_long_videos_of_a_folder_and_one_that_is_broken(world: Path) -
     assert long["segments"][0]["start"] == 0
     assert long["segments"][-1]["end"] == pytest.approx(14, abs=0.1)
     assert "segments" not in short
+    assert "1 of 3 videos are short and got no timeline, which --window is for" in told.stderr
     assert "long.mp4, seconds: 14 of 14" in told.stderr
 
 

@@ -178,7 +178,7 @@ def test_garbage_and_pickles_are_refused(folder: Path) -> None:
 
 def test_pickles_are_refused_with_the_reason(tmp_path: Path) -> None:
     torch.save({}, tmp_path / "model.pth")
-    with pytest.raises(WeightsError, match=r"model\.pth: no such model folder"):
+    with pytest.raises(WeightsError, match=r"model\.pth: is not a model folder"):
         load_model(tmp_path / "model.pth")
 
 
@@ -237,10 +237,16 @@ def test_a_configuration_that_is_none(folder: Path, content: bytes) -> None:
         load_model(folder)
 
 
+def test_a_folder_of_models_is_told_from_a_model(folder: Path) -> None:
+    """A run's, which `evaluate` takes as it is."""
+    with pytest.raises(WeightsError, match=r"holds several models: model\. Fix: .*/model"):
+        load_model(folder.parent)
+
+
 def test_missing_files_are_named(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"model\.safetensors: no such file"):
         load_model(folder)
     (folder / "config.json").unlink()
-    with pytest.raises(WeightsError, match=r"config\.json: no such file"):
+    with pytest.raises(WeightsError, match="is not a model folder"):
         load_model(folder)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,6 +115,40 @@ def test_a_file_that_is_no_recipe_is_refused(
     with pytest.raises(UsageError, match=r"mine.toml: .*--print-recipe") as refused:
         recipe_named(str(path))
     assert problem in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"schedule": ((1e-3, 1.5),)}, "expected whole iterations"),
+        ({"schedule": ((float("inf"), 5),)}, "expected whole iterations"),
+        ({"batch": 2.0}, "expected a whole number"),
+        ({"tau": (2.5, 4)}, "tau of"),
+        ({"chunks": 3}, "at least 5"),
+        ({"dropout": float("nan")}, "expected a number"),
+    ],
+)
+def test_values_that_would_fail_after_hours_are_refused_now(
+    change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        replace(PAPER.phase("st_resnet_star"), **change)
+
+
+def test_a_recipe_names_what_it_has() -> None:
+    with pytest.raises(UsageError, match=r"expected one of 'appearance', .* None"):
+        replace(PAPER, motion_residual="bidirectonal")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="each once"):
+        replace(PAPER, phases=(*PAPER.phases, PAPER.phase("motion")))
+    with pytest.raises(UsageError, match="no phase 'st_resnet'; its phases: motion, appearance"):
+        replace(PAPER, phases=PAPER.phases[:2]).phase("st_resnet")
+
+
+def test_streams_that_are_not_connected_survive_a_file(tmp_path: Path) -> None:
+    """TOML has no null."""
+    path = tmp_path / "apart.toml"
+    path.write_text(recipe_as_toml(replace(QUICK, motion_residual=None)))
+    assert recipe_named(str(path)).motion_residual is None
 
 
 def test_a_file_that_is_not_there_is_named() -> None:

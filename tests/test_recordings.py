@@ -21,13 +21,16 @@ from making_stores import moving_store, without_processes, write_store
 from making_videos import Video, moving_texture, write_video
 from memory_video import InMemoryVideo
 from stresnet.cli import app
+from stresnet.data.annotations.annotation import LabelledSegment
 from stresnet.data.annotations.elan import to_elan
 from stresnet.data.annotations.segments import Length
+from stresnet.data.annotations.segments import write_list as write_segments
 from stresnet.data.loading.chunks import Cut, frames_in, segment_of
 from stresnet.data.loading.sampling import FLOWS, HALF, training_centres, valid_centres
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.annotated import Recordings, background_items
 from stresnet.data.splits.checks import check
+from stresnet.data.splits.csv_list import read_csv_list
 from stresnet.data.splits.open import holds_recordings, open_dataset
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.data.store.format import Origin
@@ -344,6 +347,40 @@ def net_for(settings: dict[str, object]) -> STResNet:
     return net.eval()
 
 
+def test_the_folder_of_the_annotations_says_what_is_for_testing(
+    folder: Path, tmp_path: Path
+) -> None:
+    """At any depth, in any spelling, and though ELAN names the place of another copy."""
+    for name, part in (("day0", "train/kita"), ("day2", "test/kita")):
+        place = tmp_path / "mine" / part
+        place.mkdir(parents=True)
+        video = next(folder.rglob(f"{name}.mp4"))
+        (place / f"{name}.EAF").write_text(to_elan(MARKED, video), encoding="utf-8")
+    split = open_dataset(tmp_path / "mine", recordings=Recordings())
+    assert {item.path.name for item in split.train} == {"day0.mp4"}
+    assert {item.path.name for item in split.test} == {"day2.mp4"}
+
+
+def test_a_list_that_spells_one_video_in_two_ways(folder: Path, tmp_path: Path) -> None:
+    day0 = shutil.copy(folder / "train" / "day0.mp4", tmp_path)
+    rows: list[tuple[object, ...]] = [("day0.mp4", "a", 1, 3), (day0, "b", 2, 4)]
+    with pytest.raises(DatasetError, match="different classes overlap"):
+        open_dataset(write_list(tmp_path / "two.csv", rows), recordings=Recordings())
+    sources = [(*row, source) for row, source in zip(rows, "xy", strict=True)]
+    path = write_list(tmp_path / "sources.csv", sources, "source")
+    with pytest.raises(DatasetError, match="is listed as of source x, and of y"):
+        open_dataset(path, recordings=Recordings())
+
+
+def test_a_written_list_keeps_names_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
+    listed = tmp_path / "written.csv"
+    segments = [LabelledSegment(tmp_path / "@home.mp4", 1, 3, label) for label in ("-none", "=x")]
+    write_segments(segments, listed)
+    assert "'@home.mp4,'-none" in listed.read_text()
+    rows = [(row["path"], row["label"]) for row in read_csv_list(listed)]
+    assert rows == [("@home.mp4", "-none"), ("@home.mp4", "=x")]
+
+
 def test_evaluation_of_kept_out_recordings(
     folder: Path, tmp_path: Path, knows_motion: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -425,7 +462,7 @@ def test_from_elan_to_a_model_to_elan(
     rows = rows_of(tmp_path / "run" / "split.csv")
     assert {row["start"] for row in rows if row["label"] == "left"} == {"5.0"}
     # The same command resumes; another background is another run.
-    with pytest.raises(UsageError, match="holds a run with another"):
+    with pytest.raises(UsageError, match="holds a run with other"):
         train(folder, tmp_path / "run", recipe=TOY, phases=("motion",), store=store,
               execution=Execution("cpu", "fp32", 0))  # fmt: skip
     video = folder / "test" / "day2.mp4"

@@ -1,5 +1,6 @@
 """One stream: the ResNet of Table 1, its input, its size, and its pools."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -32,10 +33,12 @@ def test_bytes_and_floats_are_the_same_input() -> None:
     torch.testing.assert_close(net(clip()), net(clip().double()))
 
 
-@pytest.mark.parametrize("mean", [(1.0, 2.0), ([], [], []), ("1", "2", "3")])
+@pytest.mark.parametrize("mean", [(1.0, 2.0), ([], [], []), ("1", "2", "3"), np.ones(2)])
 def test_means_are_numbers(mean: object) -> None:
     with pytest.raises(UsageError, match="one number, or 3"):
         stream(mean=mean)
+    with pytest.raises(UsageError, match="above 0"):
+        stream(std=(1.0, 0.0, 1.0))
 
 
 def test_the_network_subtracts_the_mean_and_divides() -> None:

@@ -106,7 +106,8 @@ def test_a_run_knows_its_first_weights_by_content(data: Path, tmp_path: Path) ->
     job = planned(data, weights=here)
     setup = require_trainable(job, out)
     out.mkdir()
-    write_run(out, setup, job.split, {"seed": 0, "data": "clips", "recipe": {}, "execution": {}})
+    arguments = {"seed": 0, "data": "clips", "recipe": job.recipe.as_dict(), "execution": {}}
+    write_run(out, setup, job.split, arguments)
     assert require_trainable(planned(data, weights=moved), out) == setup
     for changes in ({"weights": other}, {"weights": here, "motion_weights": other}):
         with pytest.raises(UsageError, match="first weights"):

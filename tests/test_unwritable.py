@@ -36,6 +36,11 @@ def buffering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("PYTHONUNBUFFERED", request.param)
 
 
+def test_quiet_leaves_results_alone(scores: str, tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["fuse", scores, "--out", str(tmp_path / "f.csv"), "-q"])
+    assert (told.exit_code, told.stderr) == (0, "")
+
+
 @pytest.mark.usefixtures("buffering")
 @pytest.mark.parametrize("words", ["--version", "predict --help", "fuse"])
 def test_a_full_disk_behind_stdout(words: str, scores: str) -> None:

@@ -50,6 +50,7 @@ def imagenet() -> State:
     for name, buffer in stream.named_buffers():
         if "running" in name:
             buffer.copy_(torch.rand_like(buffer) + 0.5)
+    stream.bn1.running_var *= 3000  # of pixels, from -128 to 128, as Caffe's
     return torchvision_names(stream)
 
 
@@ -104,6 +105,20 @@ def test_cross_modality_initialisation_of_the_motion_stream(
     load_imagenet(loaded, tmp_path / "net.safetensors")
     for channel in loaded.motion.conv1.weight.unbind(1):
         torch.testing.assert_close(channel, imagenet["conv1.weight"].mean(1))
+
+
+def test_filters_of_divided_pixels_are_divided_and_stride_where_they_learned_to(
+    tmp_path: Path, imagenet: State
+) -> None:
+    """torchvision's input is (x / 255 - mean) / deviation: the same function, other filters."""
+    deviation = 255 * torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    theirs = imagenet | {"conv1.weight": imagenet["conv1.weight"] * deviation}
+    save_file(theirs, tmp_path / "net.safetensors")
+    loaded = flat_stream(stride_in="3x3")
+    load_imagenet(loaded, tmp_path / "net.safetensors")
+    torch.testing.assert_close(loaded.conv1.weight, imagenet["conv1.weight"])
+    with pytest.raises(WeightsError, match="stride in the 3x3"):
+        load_imagenet(flat_stream(), tmp_path / "net.safetensors")
 
 
 def test_half_precision_is_cast(tmp_path: Path, imagenet: State) -> None:

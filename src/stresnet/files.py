@@ -192,9 +192,19 @@ def read_text(path: Path) -> str:
     return text
 
 
+def one_spelling(path: Path) -> Path:
+    """The path that a file is called by, from wherever it was reached; links stay what they are."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
 def inert_cell(cell: str) -> str:
     """A CSV cell that no spreadsheet runs as a formula: an apostrophe first (OWASP ASVS 1.2.10)."""
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+
+
+def plain_cell(cell: str) -> str:
+    """What `inert_cell` was given."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA_STARTS) else cell
 
 
 def _partial(path: Path) -> Path:

@@ -50,7 +50,7 @@ class Answers:
 
     def failed(self, error: VideoError) -> None:
         """Say which video could not be recognised, and why."""
-        say(f"failed: {error}")
+        say(f"failed: {error}", always=True)
         self.failures += 1
 
     def close(self) -> None:

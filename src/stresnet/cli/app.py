@@ -193,9 +193,10 @@ def _report_unforeseen(error: Exception) -> int:
     return UNFORESEEN
 
 
-def say(line: str) -> None:
-    """Print one plain line for a person on stderr."""
-    notes.print(escape(line))
+def say(line: str, *, always: bool = False) -> None:
+    """Print one plain line for a person on stderr; under --quiet, only if `always`."""
+    if always or logger.isEnabledFor(logging.INFO):
+        notes.print(escape(line))
 
 
 def say_each(kind: str, named: Sequence[tuple[str, str]], rest: str) -> None:
@@ -206,6 +207,6 @@ def say_each(kind: str, named: Sequence[tuple[str, str]], rest: str) -> None:
         rest: where to look for the others if there are many.
     """
     for name, reason in named[:SHOWN]:
-        say(f"{kind}: {name}: {reason}")
+        say(f"{kind}: {name}: {reason}", always=True)
     if len(named) > SHOWN:
-        say(f"and {len(named) - SHOWN} more; {rest}")
+        say(f"and {len(named) - SHOWN} more; {rest}", always=True)

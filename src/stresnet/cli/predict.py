@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stresnet.cli.answers import Answers, Form, shown
-from stresnet.cli.app import say
+from stresnet.cli.app import logger, say
 from stresnet.cli.options import Device, Model, Precision, Ray, Threads, Workers
 from stresnet.cli.progress import ItemProgress, progress
 from stresnet.cli.watch import watch
@@ -159,7 +159,7 @@ def predict(
     from stresnet.flow import FAST
     from stresnet.prediction.outputs import output_paths
     from stresnet.prediction.recognise import recognise_each
-    from stresnet.prediction.result import TimelineSettings
+    from stresnet.prediction.result import Prediction, TimelineSettings
 
     # -- What was asked for
     if as_json + as_jsonl + as_csv > 1:
@@ -238,6 +238,7 @@ def predict(
         on_progress=show,
         **how,
     )
+    without = 0  # a timeline
     with closing(Answers(form, top_k)) as answers, closing(outcomes), closing(show):
         for (_, outcome), (video, _), *files in zip(outcomes, videos, *paths, strict=False):
             show.close()
@@ -249,6 +250,12 @@ def predict(
                 answers.failed(error)
             else:
                 answers.add(outcome)
+                without += isinstance(outcome, Prediction)
+    if settings and without:
+        logger.warning(
+            f"{without} of {len(videos)} videos are short and got no timeline, which "
+            f"--{next(iter(settings)).replace('_', '-')} is for; --timeline gives them one"
+        )
     if answers.failures:
         raise typer.Exit(1)
 

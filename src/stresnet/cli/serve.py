@@ -82,7 +82,7 @@ def serve(
             device=device,
             precision=precision,
             threads=threads,
-            on_ready=lambda address: say(f"open {address}   (press Ctrl-C to stop)"),
+            on_ready=lambda address: say(f"open {address}   (press Ctrl-C to stop)", always=True),
         )
     except KeyboardInterrupt as error:
         say("stopped")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -149,7 +150,7 @@ def train(
             "fold": fold,
             "lists": lists,
             "store": store,
-            "phases": phases.split(","),
+            "phases": [name.strip() for name in phases.split(",") if name.strip()],
             "seed": seed,
             "background": background,
             "overlap": overlap,
@@ -165,13 +166,15 @@ def train(
         arguments["data"] = data
     if resume is not None:
         arguments = read_run(resume)["arguments"]
-    same = {name: arguments[name] for name in ("fold", "lists", "store")}
+    same = {name: arguments[name] for name in ("fold", "lists", "store", "overlap")}
     same["seed"] = arguments["seed"] or None
-    options = "".join(f" --{name} {value}" for name, value in same.items() if value is not None)
+    given = {name: quote(str(value)) for name, value in same.items() if value is not None}
+    options = "".join(f" --{name} {value}" for name, value in given.items())
+    trained, data_there = quote(str(model)), quote(str(arguments["data"]))
     if not validate and resume is None:
-        say(f"recommended:    {model}, the last phase's (--validate 0.2 would compare them all)")
-    say(f"measure with:   stresnet evaluate {model.parent} {arguments['data']}{options}")
-    say(f"recognise with: stresnet predict {model} VIDEO")
+        say(f"recommended:    {trained}, the last phase's (--validate 0.2 would compare them all)")
+    say(f"measure with:   stresnet evaluate {quote(str(model.parent))} {data_there}{options}")
+    say(f"recognise with: stresnet predict {trained} VIDEO")
 
 
 def given_options(context: typer.Context) -> dict[str, Any]:

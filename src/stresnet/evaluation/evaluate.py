@@ -98,9 +98,6 @@ def evaluate(
     given = None if store is None else Path(store)
     lists = None if lists is None else Path(lists)
     splits = {each: open_dataset(data, fold=each, lists=lists, seed=seed) for each in folds}
-    if out is not None:
-        require_writable(Path(out))
-    logger.info(f"{', '.join(found.labels)} on {data.name}")
 
     def cache(label: str, protocol: Protocol, fold: Fold) -> Path | None:
         of_fold = "" if fold is None else f".fold{fold}"
@@ -120,6 +117,10 @@ def evaluate(
                 logger.warning(warning)
                 warnings.append(warning)
             kinds[label] = network_kind(net)
+        if out is not None:
+            require_writable(Path(out))
+        if each == folds[0]:
+            logger.info(f"{', '.join(found.labels)} on {data.name}")
         preparing = prepared_like(nets[main].preparation, model=main)
         folder = given or default_store(data, **preparing)
         videos = ensure_prepared(

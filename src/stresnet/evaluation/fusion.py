@@ -55,6 +55,8 @@ def fuse(
         DatasetError: a video or class is missing, in another place or has another true class; the
             first such is named.
     """
+    if isinstance(scores, str | Path):  # one file; a text is a sequence of texts, too
+        scores = [scores]
     tables = [each if isinstance(each, ScoreTable) else read_scores(each) for each in scores]
     if not tables:
         raise UsageError("no scores to fuse")

@@ -43,7 +43,7 @@ class ScoreTable:
 
     def __post_init__(self) -> None:
         videos, classes = self.scores.shape if self.scores.ndim == 2 else (-1, -1)
-        if videos != len(self.names) or classes < 1:
+        if videos != len(self.names) or classes < 1 or videos < 1:
             raise self._bad(f"{len(self.names)} names and scores of shape {self.scores.shape}")
         if self.class_names and len(self.class_names) != classes:
             raise self._bad(f"{len(self.class_names)} class names and {classes} scores per video")
@@ -169,13 +169,17 @@ def _read_csv(path: Path) -> ScoreTable:
         raise ValueError("its first line must be name,CLASS,CLASS,...")
     if wrong := next((cells for cells in rows if len(cells) != len(header)), None):
         raise ValueError(f"{wrong[0]}: {len(wrong)} columns, expected {len(header)}")
-    of_truth = header.index("truth") if "truth" in header else None
-    columns = [place for place in range(1, len(header)) if place != of_truth]
-    class_names = tuple(header[place].strip() for place in columns)
+    heads = [head.strip() for head in header]
+    of_truth = next((place for place, head in enumerate(heads) if head.lower() == "truth"), None)
+    columns = [place for place in range(1, len(heads)) if place != of_truth]
+    class_names = tuple(heads[place] for place in columns)
     numbers = [[float(cells[place]) for place in columns] for cells in rows]
-    truth = (
-        None if of_truth is None else [class_names.index(cells[of_truth].strip()) for cells in rows]
-    )
+    truth = None
+    if of_truth is not None:
+        labels = [cells[of_truth].strip() for cells in rows]
+        if unknown := [label for label in labels if label not in class_names]:
+            raise ValueError(f"the true class {unknown[0]!r} has no column")
+        truth = [class_names.index(label) for label in labels]
     return ScoreTable(
         origin=str(path),
         names=tuple(cells[0] for cells in rows),

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Unpack
 
-from stresnet.errors import UsageError, WeightsError
+from stresnet.errors import UsageError, WeightsError, in_short
 from stresnet.model.hub import HUB_ID, HubOptions, download_file, download_folder
 from stresnet.model.model_folder import CONFIG, WEIGHTS
 from stresnet.model.weight_files import READERS
@@ -51,13 +51,18 @@ def find_model(source: str | Path, **options: Unpack[HubOptions]) -> Path:
             f"revision {revision!r} was asked of {name}, which is not a model on the hub",
             remedy="leave revision out; a folder has one state only",
         )
-    if not folder.is_dir():
+    if (folder / CONFIG).is_file():
+        return folder
+    if models := sorted(config.parent for config in folder.glob(f"*/{CONFIG}")):
         raise WeightsError(
-            f"{folder}: no such model folder",
-            remedy=f"give a folder that holds {WEIGHTS} and {CONFIG}, OWNER/NAME of the Hugging "
-            f"Face hub, or a model that ships: {', '.join(shipped_models())}",
+            f"{folder}: holds several models: {in_short([model.name for model in models])}",
+            remedy=f"give one of them, as {models[0]}",
         )
-    return folder
+    raise WeightsError(
+        f"{folder}: {'is not a model folder' if folder.exists() else 'no such model folder'}",
+        remedy=f"give a folder that holds {WEIGHTS} and {CONFIG}, OWNER/NAME of the Hugging "
+        f"Face hub, or a model that ships: {', '.join(shipped_models())}",
+    )
 
 
 def find_weights(weights: str | Path, **options: Unpack[HubOptions]) -> Path:

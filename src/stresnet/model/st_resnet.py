@@ -121,8 +121,8 @@ class STResNet(nn.Module):
         self.config: dict[str, Any] = shared | {
             "motion_residual": motion_residual,
             "residual_scale": residual_scale,
-            "rgb_mean": list(rgb_mean),
-            "rgb_std": list(rgb_std),
+            "rgb_mean": list(map(float, rgb_mean)),
+            "rgb_std": list(map(float, rgb_std)),
             "flow_mean": flow_mean,
             "appearance_dropout": appearance_dropout,
             "motion_dropout": motion_dropout,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -99,7 +100,7 @@ class Stream(nn.Module):
         self.register_buffer("mean", _per_channel(mean, in_channels, "mean"), persistent=False)
         self.register_buffer("std", _per_channel(std, in_channels, "std"), persistent=False)
         # Dividing a whole batch by one would be a waste.
-        self.scales = any(s != 1 for s in ([std] if isinstance(std, int | float) else std))
+        self.scales = bool(np.any(np.asarray(std) != 1))
 
         width = BASE_WIDTH[depth]
         self.conv1 = nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
@@ -243,9 +244,12 @@ class Stream(nn.Module):
 
 def _per_channel(value: float | Sequence[float], channels: int, name: str) -> Tensor:
     """One number or one per channel -> (channels, 1, 1)."""
-    values = [value] * channels if isinstance(value, int | float) else list(value)
-    are_numbers = all(isinstance(each, int | float) for each in values)
-    _expect(name, value, are_numbers and len(values) == channels, f"one number, or {channels}")
+    values = np.asarray(value)
+    are_numbers = values.dtype.kind in "iuf" and values.shape in ((), (channels,))
+    lowest = 0 if name == "std" else -np.inf
+    holds = are_numbers and bool((values > lowest).all())
+    _expect(name, value, holds, f"one number, or {channels}{', above 0' if name == 'std' else ''}")
+    values = np.broadcast_to(values, channels).tolist()
     return torch.tensor(values, dtype=torch.float32).view(channels, 1, 1)
 
 

@@ -21,6 +21,7 @@ from stresnet.model.temporal_convolution import TemporalInit, deflate
 from stresnet.model.weight_files import read_tensors
 
 CLASSIFIER = ("classifier.weight", "classifier.bias")
+IMAGENET_DEVIATION = (58.395, 57.12, 57.375)  # of pixels 0 to 255, red, green, blue
 CONNECTIONS = "connections."  # of an STResNet: learnt factors of motion residuals
 
 
@@ -29,8 +30,9 @@ def load_imagenet(net: STResNet | Stream, path: str | Path) -> None:
 
     The classifier stays as it is. A motion stream's conv1 gets the mean over the three RGB filters
     for each of its 2L channels, not rescaled, as in the authors' code. Temporal convolutions are
-    inflated (Eq. 5). Weights trained with the stride in the 3x3 (torchvision's) need
-    stride_in="3x3"; in the other variant they load, but compute another function.
+    inflated (Eq. 5). Filters that learned from pixels divided by their standard deviation, as
+    torchvision's and timm's, are divided by it, and need the stride where they had it, in the 3x3
+    convolution.
 
     Args:
         net: of the same depth as the file; or "small", for the file of a ResNet-50.
@@ -44,10 +46,32 @@ def load_imagenet(net: STResNet | Stream, path: str | Path) -> None:
     ours = to_our_names(read_tensors(path), path)
     for name in CLASSIFIER:
         ours.pop(name, None)
-    for stream in (net.appearance, net.motion) if isinstance(net, STResNet) else (net,):
+    streams = (net.appearance, net.motion) if isinstance(net, STResNet) else (net,)
+    if _learned_from_unit_variance(ours):
+        if any(stream.stride_in == "1x1" for stream in streams):
+            raise WeightsError(
+                f"{path}: its filters are those of torchvision or timm, which stride in the 3x3 "
+                "convolution; the network strides in the 1x1, as the paper's",
+                remedy='build it with stride_in="3x3"; a recipe file says stride_in = "3x3"',
+            )
+        deviation = torch.tensor(IMAGENET_DEVIATION).view(1, 3, 1, 1)
+        ours["conv1.weight"] = ours["conv1.weight"] / deviation
+    for stream in streams:
         part = _first_layers(ours, path) if stream.depth == "small" else ours
         conv1 = _to_channels(part.get("conv1.weight"), stream.conv1.in_channels)
         fit(stream, part | conv1, source=path, keep=CLASSIFIER)
+
+
+def _learned_from_unit_variance(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether a ResNet's inputs were divided by their deviation, rather than from -128 to 128.
+
+    The variance that conv1's BatchNorm has seen is about the energy of its filters times that of
+    the inputs: 1, or some 60^2.
+    """
+    filters, variance = tensors.get("conv1.weight"), tensors.get("bn1.running_var")
+    if filters is None or variance is None or filters.shape[1:2] != (3,):
+        return False
+    return bool(variance.sum() < 60 * filters.square().sum())
 
 
 def load_matconvnet(net: STResNet | Stream, path: str | Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stresnet.errors import UsageError
+from stresnet.errors import UsageError, WeightsError
 from stresnet.model import STResNet, find_weights, inflate_from, load_imagenet, load_model
 from stresnet.model.model_folder import WEIGHTS
 from stresnet.model.stream import Depth
@@ -39,6 +39,7 @@ def network(recipe: Recipe, phase: Phase, num_classes: int) -> STResNet:
         num_classes,
         recipe.depth,
         input_size=recipe.input_size,
+        stride_in=recipe.stride_in,
         motion_residual=None if phase.stream else recipe.motion_residual,
         residual_scale="none" if phase.stream else recipe.residual_scale,
         temporal_convolutions=recipe.temporal_convolutions and not phase.stream,
@@ -93,9 +94,9 @@ def require_weights(
     """
     made = {NETWORK_OF[phase.name] for phase in phases}
     for phase in phases:
+        with torch.device("meta"):  # shapes alone
+            net = network(recipe, phase, len(class_names))
         if BEFORE.get(phase.name) not in made:  # else an earlier phase writes what it starts from
-            with torch.device("meta"):  # shapes alone
-                net = network(recipe, phase, len(class_names))
             initialise(net, recipe, phase, out, weights[phase.name], class_names)
 
 
@@ -150,6 +151,12 @@ def start_from_model(
 ) -> None:
     """Take the weights of a model folder; of other classes, all but the classifiers'."""
     trained = load_model(folder, device="cpu")
+    theirs, ours = trained.config["depth"], net.config["depth"]
+    if theirs != ours:
+        raise WeightsError(
+            f"{folder}: holds ResNets of depth {theirs}, and the recipe asks for {ours}",
+            remedy=f"train with --depth {theirs}, or with other --weights",
+        )
     other_classes = tuple(trained.class_names) != tuple(class_names)
     inflate_from(
         net,

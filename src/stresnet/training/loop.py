@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -34,6 +35,8 @@ from stresnet.training.recipe import Phase, Recipe
 from stresnet.training.runtime import Execution, own_random_state
 
 CHECKPOINT_SECONDS = 120.0  # between checkpoints
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,10 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
     finished = 0
     if run.checkpoint.exists():
         finished = load_checkpoint(run.checkpoint, state, run.fingerprint)
+    if context.is_first:
+        done = "done before" if finished == phase.iterations else f"{finished} of them done before"
+        work = f"{phase.iterations} iterations of {phase.batch} videos"
+        logger.info(f"{phase.name}: {work}{f', {done}' if finished else ''}")
     if finished == phase.iterations:
         return
 

@@ -134,5 +134,5 @@ def require_trainable(job: TrainingPlan, out: Path) -> str:
         require_weights(job.recipe, job.phases, out, job.weights, job.split.class_names)
     digests = {name: digest_of(found) for name, found in job.weights.items()}
     setup = setup_of(job.recipe, job.seed, job.split, digests)
-    require_same_run(out, setup)
+    require_same_run(out, setup, job.recipe, job.seed, job.split)
     return setup

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from stresnet.data.loading.augmentation import CropKind
@@ -27,7 +28,8 @@ from stresnet.errors import UsageError
 from stresnet.flow import AUTHORS, FAST
 from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.model.motion_residual import MotionResidual, ResidualScale
-from stresnet.model.stream import Depth, TemporalPoolKind
+from stresnet.model.residual_unit import StrideIn
+from stresnet.model.stream import POOL_WINDOW, Depth, TemporalPoolKind
 from stresnet.model.sub_batch_norm import RunningMoments
 from stresnet.model.temporal_convolution import TemporalInit
 
@@ -52,8 +54,8 @@ class Phase:
             group of a step is smaller.
         chunks: T, temporal positions sampled from a video.
         tau: lowest and highest stride between chunks, in frames.
-        crop: "corners" (motion stream), "scale-jitter" (appearance and joint phases), or
-            "corner-grid", the released code's form of that (D5).
+        crop: "corners" (motion stream), "scale-jitter" (appearance and joint phases),
+            "corner-grid", the released code's form of that (D5), or "whole", the frame.
         dropout: before the classifiers.
         learns: all layers, or only the classifiers.
         fixed_norms: whether the norms keep their running moments, as in testing.
@@ -99,8 +101,18 @@ class Phase:
                 f"blend of {self.name} is {self.blend}, expected from 0 to 1, "
                 "and 1 unless norms are fixed"
             )
+        whole = self.unit == "epochs" or all(isinstance(steps, int) for _, steps in self.schedule)
+        if not whole or not all(map(math.isfinite, chain.from_iterable(self.schedule))):
+            raise UsageError(
+                f"schedule of {self.name} is {self.schedule}, expected whole iterations"
+            )
+        if self.name == "st_resnet_star" and self.chunks < POOL_WINDOW:
+            raise UsageError(
+                f"chunks of {self.name} is {self.chunks}, expected at least {POOL_WINDOW}, which "
+                "it pools over"
+            )
         lowest, highest = self.tau
-        if not 1 <= lowest <= highest:
+        if not (1 <= lowest <= highest and isinstance(lowest, int) and isinstance(highest, int)):
             raise UsageError(
                 f"tau of {self.name} is {self.tau}, expected (lowest, highest) frames from 1"
             )
@@ -175,6 +187,8 @@ class Recipe:
         temporal_pool_kind: "max" (the paper) or "average", in ST-ResNet*.
         short_side: of the frames that videos are prepared to, pixels.
         flow: parameters of TV-L1: "authors" or "fast" (see `stresnet.flow`).
+        stride_in: which convolution strides: "1x1" (the paper's ResNets), or "3x3", which ImageNet
+            weights of torchvision and timm need.
 
     Raises:
         UsageError: a field holds no such value.
@@ -200,9 +214,13 @@ class Recipe:
     temporal_pool_kind: TemporalPoolKind = "max"
     short_side: int = SHORT_SIDE
     flow: Literal["authors", "fast"] = "authors"
+    stride_in: StrideIn = "1x1"
 
     def __post_init__(self) -> None:
         _require_types(self)
+        names = [phase.name for phase in self.phases]
+        if len(set(names)) < len(names):
+            raise UsageError(f"phases of {self.name} are {', '.join(names)}, expected each once")
 
     @property
     def preparing(self) -> HowPrepared:
@@ -223,7 +241,11 @@ class Recipe:
         for phase in self.phases:
             if phase.name == name:
                 return phase
-        raise UsageError(f"phase {name!r} is not one of {', '.join(p.name for p in self.phases)}")
+        known = ", ".join(phase.name for phase in self.phases) or "none"
+        raise UsageError(
+            f"{self.name} has no phase {name!r}; its phases: {known}",
+            remedy="choose some of these with --phases, or add a table [[phases]] to the recipe",
+        )
 
     def with_phases(self, *names: PhaseName, **changes: Any) -> Recipe:
         """The recipe with fields of some phases changed; of all phases, if none are named.
@@ -261,7 +283,9 @@ class Recipe:
                 )
                 for phase in values["phases"]
             )
-            return cls(**{**values, "phases": phases})
+            residual = values.get("motion_residual", cls.motion_residual)
+            given = {**values, "motion_residual": None if residual == "none" else residual}
+            return cls(**{**given, "phases": phases})
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise UsageError(
                 f"the recipe cannot be read ({type(error).__name__}: {error})",
@@ -274,13 +298,16 @@ def _require_types(recipe: Recipe | Phase) -> None:
     for name, kind in get_type_hints(type(recipe)).items():
         value = getattr(recipe, name)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if get_origin(kind) is Literal:
-            choices = get_args(kind)
+        literals = [each for each in (kind, *get_args(kind)) if get_origin(each) is Literal]
+        if literals:
+            optional = (None,) if type(None) in get_args(kind) else ()
+            choices = (*get_args(literals[0]), *optional)
             fits, expected = value in choices, f"one of {', '.join(map(repr, choices))}"
         elif kind is int:
-            fits, expected = is_number and value % 1 == 0 and value >= 1, "a whole number from 1"
+            fits = is_number and isinstance(value, int) and value >= 1
+            expected = "a whole number from 1"
         elif kind is float:
-            fits, expected = is_number and value >= 0, "a number from 0"
+            fits, expected = is_number and 0 <= value < math.inf, "a number from 0"
         else:
             fits, expected = kind is not bool or isinstance(value, bool), "true or false"
         if not fits:

@@ -244,16 +244,15 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"{path}: is not TOML ({error})", remedy=remedy) from error
     except UsageError as error:
         raise UsageError(f"{path}: {error.problem}", remedy=remedy) from error
-    except (TypeError, ValueError, KeyError) as error:
-        raise UsageError(f"{path}: is not a recipe ({error})", remedy=remedy) from error
 
 
 def recipe_as_toml(recipe: Recipe) -> str:
     """Return a recipe as TOML, a table for each phase."""
 
     def lines(values: dict[str, Any]) -> list[str]:
-        # JSON spells strings, numbers, booleans and lists of them as TOML does.
-        return [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        # JSON spells strings, numbers, booleans and lists of them as TOML does, which has no null.
+        spelt = {name: "none" if value is None else value for name, value in values.items()}
+        return [f"{name} = {json.dumps(value)}" for name, value in spelt.items()]
 
     values = recipe.as_dict()
     phases = [line for each in values.pop("phases") for line in ("", "[[phases]]", *lines(each))]

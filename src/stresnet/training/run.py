@@ -19,6 +19,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from stresnet.data.prepare.ensure import PreparedVideos, ensure_prepared
 from stresnet.data.splits.split import VideoItem
 from stresnet.device import gpu_errors
 from stresnet.errors import DatasetError, UsageError, in_short
-from stresnet.files import remove_stale_partials, require_writable
+from stresnet.files import address_of, remove_stale_partials, require_writable
 from stresnet.timelines.fit import fit_model
 from stresnet.training.checkpoint import checkpoint_path
 from stresnet.training.choice import recommend
@@ -168,8 +169,6 @@ def train(
             net = network(job.recipe, phase, len(classes))
             initialise(net, job.recipe, phase, out, job.weights[phase.name], classes)
             take_other_stream(net, job.recipe, phase, out)
-            if context.is_first:
-                logger.info(f"{phase.name}: {phase.iterations} iterations of {phase.batch} videos")
             first = copy.deepcopy(net.state_dict()) if phase.blend < 1 else {}
             dataset = job.samples(phase, trained)
             run = PhaseRun(job.recipe, phase, dataset, out, fingerprint, seed, context, execution)
@@ -219,6 +218,12 @@ def resume(run: str | Path, **changes: Any) -> Path:
         All that `train` raises.
     """
     arguments = read_run(Path(run))["arguments"]
+    if not address_of(arguments["data"]) and not Path(arguments["data"]).exists():
+        raise UsageError(
+            f"{run}: its data are not at {arguments['data']} any more",
+            remedy="put them back; or give the first command again, with their new place and "
+            f"--store {quote(arguments['store'])}",
+        )
     of_execution = {field.name for field in fields(Execution)}
     of_machine = {"weights", "motion_weights", "store"}
     if fixed := changes.keys() - of_execution - of_machine:

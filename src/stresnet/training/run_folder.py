@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from stresnet.data.splits.split import Split, VideoItem
-from stresnet.errors import UsageError
+from stresnet.errors import UsageError, in_short
+from stresnet.evaluation.models import SPLIT_LIST
 from stresnet.files import atomic_write, write_text
 from stresnet.training.recipe import Phase, Recipe
 
@@ -45,17 +46,36 @@ def used_in(setup: str, trained: Sequence[VideoItem]) -> str:
     return _digest({"setup": setup, "videos": [item.name for item in trained]})
 
 
-def require_same_run(out: Path, setup: str) -> None:
+def require_same_run(out: Path, setup: str, recipe: Recipe, seed: int, split: Split) -> None:
     """Check that a folder holds no run of another setup.
 
     Raises:
-        UsageError: it does.
+        UsageError: it does; the message says what differs.
     """
-    if (out / RUN).exists() and read_run(out)["fingerprint"] != setup:
-        raise UsageError(
-            f"{out}: holds a run with another recipe, seed, split, data or first weights",
-            remedy="give another --out, or the options of the first call",
-        )
+    if not (out / RUN).exists() or (run := read_run(out))["fingerprint"] == setup:
+        return
+    first = run["arguments"]
+    names, before = {item.name for item in split.train}, _trained(out)
+    if first["seed"] != seed:
+        differs = f"the seed {first['seed']}, not {seed}"
+    elif new := sorted(names - before):
+        differs = f"other training videos; new are {len(new)}: {in_short(new)}"
+    elif gone := sorted(before - names):
+        differs = f"other training videos; gone are {len(gone)}: {in_short(gone)}"
+    elif first["recipe"] != json.loads(json.dumps(recipe.as_dict())):
+        differs = "another recipe"
+    else:
+        differs = "other labels, times of segments or first weights"
+    raise UsageError(
+        f"{out}: holds a run with {differs}",
+        remedy="give another --out, or the options and data of the first call",
+    )
+
+
+def _trained(out: Path) -> set[str]:
+    """The names of a run's training videos."""
+    with (out / SPLIT_LIST).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return {row["name"] for row in csv.DictReader(file) if row["split"] == "train"}
 
 
 def write_run(
@@ -90,7 +110,7 @@ def write_run(
     }
     write_text(out / RUN, json.dumps(content, indent=1) + "\n")
     with (
-        atomic_write(out / "split.csv") as partial,
+        atomic_write(out / SPLIT_LIST) as partial,
         partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         writer = csv.writer(file)

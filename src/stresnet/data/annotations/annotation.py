@@ -46,13 +46,20 @@ class Annotation:
 
 @dataclass(frozen=True, order=True)
 class LabelledSegment:
-    """A labelled stretch of a video: `start` and `end` in seconds of the file."""
+    """A labelled stretch of a video.
+
+    Attributes:
+        start, end: seconds of the file.
+        split: "train" or "test", where the annotation file says it.
+        folder: of the annotation file.
+    """
 
     video: Path
     start: float
     end: float
     label: str
     split: str | None = field(default=None, compare=False)  # None has no order
+    folder: Path | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.video.name} {self.start:.3f}-{self.end:.3f} {self.label}"
@@ -84,5 +91,6 @@ def unreadable(path: object, reason: object) -> DatasetError:
     """Return the error for an annotation file whose content is not as its format demands."""
     return DatasetError(
         f"{path}: cannot be read as annotations ({reason})",
-        remedy="export it again; docs/howto/long-videos.md lists what is read of each tool",
+        remedy="docs/howto/recordings.md lists what is read of each tool; if this is one of them, "
+        "export it again",
     )

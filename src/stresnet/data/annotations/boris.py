@@ -88,15 +88,16 @@ def _event(start: Row, stop: Row, number: int, *, point: bool = False) -> Annota
     media, before = _media(start)
     begins, in_frames = _time(start, "Start (s)", "Time", "Image index start", "Image index")
     ends, _ = _time(stop, "Stop (s)", "Time", "Image index stop", "Image index")
-    offset = 0.0 if in_frames else before + float(cell(start, "Time offset (s)") or 0)
-    fps = re.match(r"[\d.]+", cell(start, "FPS (frame/s)", "FPS"))
+    offset = 0.0 if in_frames else before + _number(cell(start, "Time offset (s)") or "0")
+    fps = re.match(r"\d+([.,]\d+)?", cell(start, "FPS (frame/s)", "FPS"))
+    rate = _number(fps[0]) if fps else 0.0
     return Annotation(
         media,
         cell(start, "Behavior"),
         begins - offset,
         None if point else ends - offset,
         in_frames,
-        float(fps[0]) if fps and float(fps[0]) > 0 else None,
+        rate or None,
         where=f"line {number}",
     )
 
@@ -106,8 +107,13 @@ def _time(row: Row, *names: str) -> tuple[float, bool]:
     if (text := cell(row, *names[:2])) not in NO_TIME:
         return seconds_of(text), False
     if (text := cell(row, *names[2:])) not in NO_TIME:
-        return float(text), True
+        return _number(text), True
     raise ValueError("has neither a time nor an image index")
+
+
+def _number(text: str) -> float:
+    """As `seconds_of`, a decimal comma is taken: spreadsheets of many languages write it."""
+    return float(text.replace(",", "."))
 
 
 def _media(row: Row) -> tuple[str, float]:
@@ -126,7 +132,9 @@ def _media(row: Row) -> tuple[str, float]:
     name = PureWindowsPath(media.strip()).name
     if len(names) < 2 or name not in names:
         return media.strip(), 0.0
-    lengths = [float(part) for part in re.split(r"[;|\n]", cell(row, "Media duration (s)")) if part]
+    lengths = [
+        _number(part) for part in re.split(r"[;|\n]", cell(row, "Media duration (s)")) if part
+    ]
     if len(lengths) < len(names):
         raise ValueError(f"{len(names)} files were played, and their durations are not given")
     return media.strip(), [0.0, *accumulate(lengths)][names.index(name)]

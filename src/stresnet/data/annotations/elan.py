@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from stresnet.data.annotations.annotation import Annotation, unreadable
+from stresnet.data.annotations.videos import videos_named
 from stresnet.pages import render_page
 
 
@@ -38,7 +39,9 @@ def read_elan(
         raise unreadable(path, "it links no video")
     # Several media are several views of one recording: the first is the one that is looked at.
     origin = float(videos[0].get("TIME_ORIGIN", 0)) / 1000
-    media = videos[0].get("MEDIA_URL") or videos[0].get("RELATIVE_MEDIA_URL") or ""
+    links = [videos[0].get("MEDIA_URL", ""), videos[0].get("RELATIVE_MEDIA_URL", "")]
+    found_by = videos_named([link for link in links if link], path.parent, None)
+    media = next(iter(found_by), links[0] or links[1])  # the relative one if it alone is there
     slots = _slots(root)
     spans: dict[str, tuple[float, float]] = {}
     found: list[Annotation] = []

@@ -39,15 +39,12 @@ def read_annotations(path: Path, tiers: Collection[str] = ()) -> list[Annotation
         tiers: which of ELAN's tiers, or of VIA's attributes, hold the labels; none: see the tools.
 
     Raises:
-        DatasetError: it cannot be read, belongs to no known tool, or holds no annotation.
+        DatasetError: it cannot be read, or belongs to no known tool.
     """
     try:
-        found = _read(path, _text(path), tiers)
+        return _read(path, _text(path), tiers)
     except NOT_AS_WRITTEN as error:
         raise unreadable(path, _reason(error)) from error
-    if not found:
-        raise unreadable(path, "it holds no label with a time")
-    return found
 
 
 def _read(path: Path, text: str, tiers: Collection[str]) -> list[Annotation]:

@@ -21,7 +21,7 @@ from stresnet.data.video.probe import probe
 from stresnet.errors import DatasetError, UsageError, VideoError, in_short
 from stresnet.files import atomic_write, inert_cell
 
-BEYOND = 0.5  # seconds that a segment may end after its video: tools and containers round
+BEYOND = 0.5  # seconds that a segment may lie outside its video: tools and containers round
 
 logger = logging.getLogger(__name__)
 
@@ -52,16 +52,21 @@ def read_segments(
         UsageError: an argument makes no sense.
     """
     videos = None if videos is None else Path(videos)
+    read = {file: read_annotations(file, tiers) for file in map(Path, files)}
+    if empty := [str(file) for file, annotations in read.items() if not annotations]:
+        if len(empty) == len(read):
+            raise DatasetError(
+                f"no label with a time in {in_short(empty)}", remedy="mark what happens, and when"
+            )
+        logger.warning("without any label, left out (%d): %s", len(empty), in_short(empty))
     found = [
         segment
-        for file in map(Path, files)
-        for segment in segments_of(
-            read_annotations(file, tiers), file.parent, videos=videos, fps=fps, points=points
-        )
+        for file, annotations in read.items()
+        for segment in segments_of(annotations, file.parent, videos=videos, fps=fps, points=points)
     ]
     labelled = {segment.video for segment in found}
     checked = check_segments(found, {video: length_of(video) for video in labelled})
-    places = {video.parent for video in labelled} | ({videos} if videos else set())
+    places = {video.parent for video in labelled} | ({videos.absolute()} if videos else set())
     others = {path for place in places for paths in videos_below(place).values() for path in paths}
     if without := sorted(path.name for path in others - labelled):
         logger.warning(
@@ -116,7 +121,10 @@ def segments_of(
         start, end = each.start / rate, (each.start if each.end is None else each.end) / rate
         if each.end is None and points is not None:
             start, end = max(start - points / 2, 0.0), start + points / 2
-        segments.append(LabelledSegment(found[each.video], start, end, each.label, each.split))
+        found_at = found[each.video]
+        segments.append(
+            LabelledSegment(found_at, start, end, each.label, each.split, folder.absolute())
+        )
     return segments
 
 
@@ -164,7 +172,7 @@ def _warn_of_rates(
 def check_segments(
     segments: Iterable[LabelledSegment], lengths: Mapping[Path, Length]
 ) -> list[LabelledSegment]:
-    """Return the segments, cut at their video's end where they go beyond it by a rounding.
+    """Return the segments, cut where they go beyond their video by a rounding.
 
     Args:
         lengths: of the videos; what is not in it, or is 0 seconds long, is not checked.
@@ -178,10 +186,13 @@ def check_segments(
         seconds = lengths[each.video].seconds if each.video in lengths else 0.0
         if not each.start < each.end:
             problems.append(f"{each}: ends before it begins")
+        elif each.start < -BEYOND or each.end <= 0:
+            problems.append(f"{each}: begins before the video")
         elif seconds and (each.end > seconds + BEYOND or each.start >= seconds):
             outside[each.video].append(each)
         else:
-            kept.append(replace(each, end=min(each.end, seconds)) if seconds else each)
+            start, end = max(each.start, 0.0), min(each.end, seconds or each.end)
+            kept.append(replace(each, start=start, end=end))
     for video, those in outside.items():
         length = lengths[video]
         last = max(each.end for each in those)

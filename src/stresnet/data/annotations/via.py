@@ -35,7 +35,7 @@ def read_via_csv(text: str, attributes: Collection[str] = ()) -> list[Annotation
         times = json.loads(row.get("temporal_coordinates", ""))
         values = json.loads(row.get("metadata", ""))
         # VIA does not double the first quote in this cell: it is not CSV, nor JSON afterwards.
-        video = re.split(r'"+,"+', row["file_list"].strip('[]"'))[0]
+        video = re.split(r'"+,"+', re.sub(r'^\["*|["\]]+$', "", row["file_list"]))[0]
         found += _annotations(video, times, values, known, attributes, row["metadata_id"])
     return found
 
@@ -69,8 +69,11 @@ def _annotations(
         is_name = isinstance(attribute, str)
         called = attribute if is_name else attribute.get("aname", name)
         options = {} if is_name else attribute.get("options", {})
-        label = str(options.get(value, value)).strip()
-        if label and (not attributes or called in attributes):
+        ticked = value.split(",") if value not in options else [value]  # of checkboxes, several
+        labels = [options[each] for each in ticked] if options.keys() >= {*ticked} else [value]
+        labels = [label for each in labels if (label := str(each).strip())]
+        if labels and (not attributes or called in attributes):
             start, end = float(times[0]), float(times[1]) if len(times) > 1 else None
-            return [Annotation(video, label, start, end, where=f"segment {identity}")]
+            where = f"segment {identity}"
+            return [Annotation(video, label, start, end, where=where) for label in labels]
     return []

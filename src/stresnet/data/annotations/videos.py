@@ -10,6 +10,7 @@ from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 
 from stresnet.data.video.inputs import VIDEO_ENDINGS, as_spelt_on_disk
+from stresnet.files import one_spelling
 
 
 def videos_named(names: Sequence[str], folder: Path, videos: Path | None) -> dict[str, Path]:
@@ -19,16 +20,17 @@ def videos_named(names: Sequence[str], folder: Path, videos: Path | None) -> dic
     for name in names:
         for place in _perhaps(name, folder, videos):
             if place.is_file():
-                found[name] = place
+                found[name] = one_spelling(place)
                 break
         else:
             below = videos_below(videos or folder) if below is None else below
             last = _last_part(name)
-            # Label Studio puts eight digits before the name of a file that was uploaded;
-            # ActivityNet leaves out the v_ before the name of its files.
-            for key in (last, re.sub(r"^[0-9a-f]{8}-", "", last), f"v_{last}"):
+            # Label Studio puts eight digits before the name of a file that was uploaded, and writes
+            # it as in an address; ActivityNet leaves out the v_ before the name of its files.
+            uploaded = re.sub(r"^[0-9a-f]{8}-", "", last)
+            for key in (last, uploaded, unquote(uploaded), f"v_{last}"):
                 if len(places := below.get(key.casefold(), [])) == 1:
-                    found[name] = places[0]
+                    found[name] = one_spelling(places[0])
                     break
     return found
 

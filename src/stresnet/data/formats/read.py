@@ -30,7 +30,7 @@ from stresnet.data.video.container import printable
 from stresnet.errors import DatasetError, StoreError, UsageError
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import to_bytes
-from stresnet.flow.quantize import BOUND
+from stresnet.flow.quantize import BOUND, stored_scale
 from stresnet.jobs import Done, Engine, JobReport, job_report
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import map_in_processes
@@ -143,9 +143,11 @@ def _import_unless_done(bound: float, fps: float, job: tuple[Pictures, Path]) ->
     frames, fields = _numbered(pictures)
     origin = Origin(pictures.name, _sha256(frames, fields))
     height, width = _size(frames[0])
+    scale = stored_scale(min(height, width))
     preparation = {
         "short_side": min(height, width),
         "flow": "imported",
+        **({} if scale == 1 else {"flow_scale": scale}),
         **FLOW_FORMAT,
         "imported_from": pictures.layout,
         "imported_bound": bound,
@@ -162,16 +164,22 @@ def _import_unless_done(bound: float, fps: float, job: tuple[Pictures, Path]) ->
             field = np.empty((2, height, width), np.uint8)
             for path, levels in zip(pair, field, strict=True):
                 _decoded(path, levels)
-            writer.add_flow(requantise(field, bound)[np.newaxis])
+            # What `prepare` has written is multiplied already.
+            times = 1.0 if pictures.layout == Layout.AUTHORS else scale
+            writer.add_flow(requantise(field, bound, times)[np.newaxis])
     return Done()
 
 
-def requantise(levels: NDArray[np.uint8], bound: float) -> NDArray[np.uint8]:
-    """Any shape, bytes of flow clipped at `bound` pixels per frame -> bytes of our bound."""
-    if bound == BOUND:
+def requantise(levels: NDArray[np.uint8], bound: float, times: float = 1.0) -> NDArray[np.uint8]:
+    """Any shape, bytes of flow clipped at `bound` pixels per frame -> bytes of our bound.
+
+    Args:
+        times: what the flow is multiplied by.
+    """
+    if (bound, times) == (BOUND, 1.0):
         return levels
     pixels = levels.astype(np.float32) * np.float32(2 * bound / 255) - np.float32(bound)
-    return to_bytes(pixels)
+    return to_bytes(pixels * np.float32(times))
 
 
 def _is_done(store: Path, origin: Origin, preparation: Mapping[str, object]) -> bool:

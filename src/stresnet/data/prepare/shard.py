@@ -25,7 +25,7 @@ class Shard:
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.of:
             raise UsageError(
-                f"shard {self.number}/{self.of}, expected 1/{self.of} to {self.of}/{self.of}",
+                f"there is no shard {self.number}/{self.of}",
                 remedy="count from 1, as in --shard 1/8 ... --shard 8/8",
             )
 

@@ -17,6 +17,7 @@ from stresnet.data.annotations.read import ENDINGS, is_annotations
 from stresnet.data.annotations.segments import Length, check_segments, length_of, read_segments
 from stresnet.data.splits.split import TEST_FRACTION, Split, VideoItem, draw_split, make_split
 from stresnet.errors import DatasetError
+from stresnet.files import one_spelling
 
 Lengths: TypeAlias = Mapping[Path, Length]  # of videos
 
@@ -38,12 +39,11 @@ class Recordings:
 def annotation_files(data: Path) -> list[Path]:
     """Return the annotation files that `data` is, or that lie beside the videos in a folder.
 
-    ELAN has a file for each recording, so a folder of .eaf files, or of folders of them, is a data
-    set.
+    ELAN has a file for each recording, so a folder with .eaf files at any depth is a data set.
     """
     if data.is_file():
         return [data] if data.suffix.lower() in ENDINGS and is_annotations(data) else []
-    return sorted([*data.glob("*.eaf"), *data.glob("*/*.eaf")])
+    return sorted(path for path in data.rglob("*") if path.suffix.lower() == ".eaf")
 
 
 def read_recordings(
@@ -68,11 +68,18 @@ def read_recordings(
         VideoItem(each.video, each.label, _name(each.video, base), span=(each.start, each.end))
         for each in segments
     ]
-    parts = {
-        item.name: each.split == "test" if each.split else is_test(each.video.parent)
-        for item, each in zip(items, segments, strict=True)
-    }
-    tested = {name for name, is_tested in parts.items() if is_tested}
+
+    def is_tested(each: LabelledSegment) -> bool:
+        """As the annotation file says, else its folder or one above, else the video's folder."""
+        if each.split:
+            return each.split == "test"
+        above = [each.folder, *each.folder.parents] if each.folder else []
+        places = [place for place in above if place.is_relative_to(root.absolute())]
+        found = (is_test(place) for place in [*places, each.video.parent])
+        return next((part for part in found if part is not None), False)
+
+    pairs = zip(items, segments, strict=True)
+    tested = {item.name for item, each in pairs if is_tested(each)}
     lengths = {path: length_of(path) for path in {item.path for item in items}}
     return split_recordings(items, lengths, given, tested or None, seed)
 
@@ -84,9 +91,19 @@ def settle(items: Sequence[VideoItem], given: Recordings) -> tuple[list[VideoIte
     prepared form is, the length is not known.
 
     Raises:
-        DatasetError: segments lie outside their video, or overlap; all are listed.
+        DatasetError: segments lie outside their video, or overlap; all are listed. Or a video has
+            two sources.
     """
+    # A list may call one video by two names, as day1.mp4 and /data/day1.mp4.
+    items = [replace(item, path=one_spelling(item.path)) for item in items]
     first = {item.path: item for item in reversed(items)}
+    for item in items:
+        if item.source != first[item.path].source:
+            raise DatasetError(
+                f"{item.name}: is listed as of source {first[item.path].source}, and of "
+                f"{item.source}",
+                remedy="a recording has one source",
+            )
     lengths = {path: length_of(path) for path in first if path.is_file()}
     segments = [
         LabelledSegment(item.path, *(item.span or (0.0, lengths[item.path].seconds)), item.label)

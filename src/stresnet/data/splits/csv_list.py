@@ -23,7 +23,7 @@ from stresnet.data.splits.split import (
 )
 from stresnet.data.video.inputs import as_spelt_on_disk, as_written_here, find_videos
 from stresnet.errors import DatasetError, UsageError, in_short
-from stresnet.files import read_text
+from stresnet.files import plain_cell, read_text
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def read_csv_list(path: Path) -> list[dict[str, str]]:
                     remedy="its first line must name the columns path and label, each once",
                 )
             for cells in reader:
-                row = {column: str(cells[column]).strip() for column in header}
+                row = {column: plain_cell(str(cells[column]).strip()) for column in header}
                 if not any(row.values()):  # spreadsheets write such rows
                     continue
                 rows.append(row)

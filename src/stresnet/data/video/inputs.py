@@ -151,8 +151,11 @@ def find_videos(place: Path, *, by_name: bool = False) -> list[tuple[Path, str]]
         found = sorted((path.relative_to(place).as_posix(), path) for path in inside)
         files.log(place, by_name=by_name)
     if not found:
+        is_there = bool(address_of(place)) or place.is_dir()
         raise DatasetError(
-            f"{address_of(place) or place}: there are no videos here", remedy="check the spelling"
+            f"{address_of(place) or place}: "
+            f"{'there are no videos here' if is_there else 'no such file or folder'}",
+            remedy="check the spelling",
         )
     return [(path, name) for name, path in found]
 
