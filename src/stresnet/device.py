@@ -90,7 +90,7 @@ def _may_have_gpu() -> bool:
 
 @contextmanager
 def gpu_errors(device: torch.device, work: str, *, lower: str) -> Iterator[None]:
-    """Tell what a GPU's driver and torch report as what it is.
+    """Turn what a GPU's driver and torch raise into an `EnvironmentProblem` with a remedy.
 
     Args:
         work: what the GPU was asked to do.

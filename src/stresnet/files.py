@@ -149,10 +149,9 @@ def remove_stale_partials(targets: Iterable[Path]) -> None:
 
 
 def require_writable(folder: Path, *, mark: bool = True) -> None:
-    """Create the folder, before any work is done for it.
+    """Create the folder, and check that it can be written, before any work is done for it.
 
-    A new folder gets the empty file `MARK`: what this program writes there is none of the videos
-    that it is given, wherever the folder lies.
+    A new one gets the empty file `MARK`, so that later searches for videos skip it.
 
     Args:
         mark: put `MARK` into an empty folder, too.

@@ -1,4 +1,4 @@
-"""Named jobs: what each returns, what became of them all, and what an engine that runs them is."""
+"""What all that runs jobs shares: one result, a report of all, and an engine that runs them."""
 
 from __future__ import annotations
 

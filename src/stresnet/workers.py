@@ -63,10 +63,10 @@ def map_in_processes(
 ) -> Generator[tuple[Name, Result | StresnetError], None, None]:
     """Yield the name of each job with its result or its error, in the order of completion.
 
-    Up to `workers` jobs run at once, from now on: those that follow the ones handed out run while
-    the consumer is busy. Function, jobs and results travel by pickle. A job whose process dies is
-    tried once more, in another one. Closing this generator, or an exception in it, ends the
-    running jobs: they have a few seconds to clean up, then they are killed.
+    Jobs start at once, `workers` at a time, and run ahead of the consumer. Function, jobs and
+    results travel by pickle. A job whose process dies is tried once more, in another one. Closing
+    this generator, or an exception in it, ends the running jobs: they have a few seconds to clean
+    up, then they are killed.
 
     Args:
         workers: processes at a time; None is one for each processor core.

@@ -63,8 +63,8 @@ def estimate(
     `mean_class` averages the accuracy within each class over the classes that occur.
 
     Args:
-        above: another network on the same videos. The values are how far the accuracies are above
-            its own, in each draw; videos that are hard for both do not widen the intervals.
+        above: another network's results on the same videos. Returned are the differences from it,
+            draw by draw, so that videos that are hard for both do not widen the intervals.
     """
     sources = sorted({source for fold in folds for source in fold.sources or fold.names})
     index = {source: place for place, source in enumerate(sources)}

@@ -8,9 +8,7 @@ classes, and so not the accuracy.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import numpy as np
 
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.preparation import prepared_like
-from stresnet.data.splits.split import Split, VideoItem
+from stresnet.data.splits.split import Split, VideoItem, name_hash
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.metrics import Indices, Scores, softmax
 from stresnet.evaluation.protocols import Protocol
@@ -104,10 +102,7 @@ def calibration_sample(split: Split) -> list[VideoItem]:
         )
     if not split.train:
         raise DatasetError("no training videos to calibrate on", remedy="leave --calibrate out")
-    return sorted(
-        split.train,
-        key=lambda item: hashlib.sha256(os.fsencode(item.name)).digest(),
-    )[:MOST_VIDEOS]
+    return sorted(split.train, key=lambda item: name_hash(item.name))[:MOST_VIDEOS]
 
 
 def calibrate(

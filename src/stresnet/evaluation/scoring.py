@@ -128,7 +128,7 @@ def score_videos(
 
 @dataclass(frozen=True)
 class ScoreOne:
-    """Score one video in a process that may be elsewhere, and keeps the network for the next."""
+    """Scores one video in a worker process, which keeps the network for the next one."""
 
     model: str
     device: str

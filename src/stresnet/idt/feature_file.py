@@ -27,13 +27,18 @@ from stresnet.data.store.location import store_path
 from stresnet.data.video.container import printable
 from stresnet.errors import StoreError
 from stresnet.files import DAMAGE, atomic_write
-from stresnet.idt.layout import COLUMNS, LENGTH, NUM_COLUMNS, Float32
+from stresnet.idt.layout import (
+    COLUMNS,
+    ENDS,
+    LENGTH,
+    NUM_COLUMNS,
+    Float32,
+)
 
 FORMAT = 1
 BLOCK = 4096  # trajectories, about
 INDEX, INFO, DESCRIPTORS = "index.json", "info.npy", "descriptors-{:06d}.npy"
 TEXT_ENDINGS = (".txt", ".txt.gz")
-ENDS = 0.999  # places in a video are below 1
 
 
 def feature_path(folder: Path, name: str) -> Path:
@@ -89,7 +94,8 @@ def write_features(
         info[:, 9] = np.clip((info[:, 0] - LENGTH / 2) / facts["frames"], 0, ENDS)
         _write_array(archive, INFO, info)
         facts |= {"format": FORMAT, "trajectories": len(info)}
-        archive.writestr(_member(INDEX), json.dumps(facts, indent=1) + "\n")
+        # Members without a date: the same trajectories give the same bytes.
+        archive.writestr(zipfile.ZipInfo(INDEX), json.dumps(facts, indent=1) + "\n")
 
 
 def _gathered(blocks: Iterable[Float32]) -> Iterator[Float32]:
@@ -167,13 +173,8 @@ def _text_blocks(path: Path) -> Iterator[Float32]:
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
-    with archive.open(_member(name), "w") as file:
+    with archive.open(zipfile.ZipInfo(name), "w") as file:
         np.lib.format.write_array(file, array, allow_pickle=False)
-
-
-def _member(name: str) -> zipfile.ZipInfo:
-    """Return a member without a date: the same trajectories give the same bytes."""
-    return zipfile.ZipInfo(name)
 
 
 def _read_array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:

@@ -14,13 +14,20 @@ from __future__ import annotations
 import numpy as np
 
 from stresnet.flow.jit import compiled
-from stresnet.idt.layout import BINS, CELL, HISTOGRAMS, ORIENTATIONS, Float32, Grey, optional
+from stresnet.idt.layout import (
+    BINS,
+    CELL,
+    FIRST_BIN,
+    ORIENTATIONS,
+    Float32,
+    Grey,
+    optional,
+)
 
 cv2 = optional("cv2")
 
 NO_MOTION = 0.4  # pixels per frame; this and less counts as standing still
 PLANES, HOF = 4, 1  # how many, and which one is HOF's
-FIRST_BIN = np.array([bins.start for bins in HISTOGRAMS.values()])
 
 f32 = np.float32
 

@@ -49,6 +49,9 @@ HISTOGRAMS: Mapping[str, slice] = {
     "mbhy": slice(25, 33),
 }
 BINS = 33
+FIRST_BIN = np.array([bins.start for bins in HISTOGRAMS.values()])
+LAST_BIN = np.array([bins.stop for bins in HISTOGRAMS.values()])
+ENDS = 0.999  # places in a video are below 1
 
 COLUMNS: Mapping[str, slice] = {
     "info": slice(0, 10),

@@ -17,7 +17,10 @@ from stresnet.idt.layout import (
     CELL,
     CELLS,
     COLUMNS,
+    ENDS,
+    FIRST_BIN,
     HISTOGRAMS,
+    LAST_BIN,
     LENGTH,
     NUM_COLUMNS,
     PATCH,
@@ -33,8 +36,6 @@ cv2 = optional("cv2")
 
 STRUCTURE = 0.001  # of the best corner in the frame: the least smaller eigenvalue
 FREE = -1  # the age of a slot without a point
-FIRST_BIN = np.array([bins.start for bins in HISTOGRAMS.values()])
-LAST_BIN = np.array([bins.stop for bins in HISTOGRAMS.values()])
 FLOOR = 0.05  # added to every bin, so that histograms of nearly nothing come out flat
 
 # Pixels of the whole frame.
@@ -43,8 +44,6 @@ MOST_DEVIATION = 50.0
 LARGEST_STEP = 20.0  # a larger one must not be most of the way
 LARGEST_SHARE = 0.7  # of the way
 LEAST_OWN_MOTION = 1.0  # per frame, at its fastest: less is the camera's
-
-ENDS = 0.999  # places in the video are below 1
 
 f32 = np.float32
 

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stresnet.errors import UsageError, WeightsError
-from stresnet.files import atomic_write
+from stresnet.files import atomic_write, write_text
 from stresnet.model.weight_files import in_8_bits, read_tensors
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -78,14 +78,11 @@ def write_model_folder(folder: Path, model: ModelFolder, *, bits: Bits) -> None:
         "preparation": model.preparation,
         **({"timeline": model.timeline} if model.timeline else {}),
     }
-    config_text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
 
     with atomic_write(folder / WEIGHTS) as path:
         save_file(stored, path, metadata={"format": "pt"})
-    with atomic_write(folder / CONFIG) as path:
-        path.write_text(config_text + "\n", encoding="utf-8")
-    with atomic_write(folder / CARD) as path:
-        path.write_text(model.card, encoding="utf-8")
+    _write_config(folder, config)
+    write_text(folder / CARD, model.card)
 
 
 def write_timeline_settings(folder: Path, timeline: dict[str, Any]) -> None:
@@ -95,10 +92,12 @@ def write_timeline_settings(folder: Path, timeline: dict[str, Any]) -> None:
         WeightsError: there is no model in the folder.
         EnvironmentProblem: the folder cannot be written.
     """
-    config = _read_config(folder / CONFIG) | {"timeline": timeline}
+    _write_config(folder, _read_config(folder / CONFIG) | {"timeline": timeline})
+
+
+def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
     text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
-    with atomic_write(folder / CONFIG) as path:
-        path.write_text(text + "\n", encoding="utf-8")
+    write_text(folder / CONFIG, text + "\n")
 
 
 def _stored(name: str, tensor: Tensor, bits: Bits) -> dict[str, Tensor]:

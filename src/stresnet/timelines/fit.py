@@ -6,9 +6,7 @@ score of a segment: the combination with the best mean of F1@10, F1@25 and F1@50
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from stresnet.data.splits.split import VideoItem
+from stresnet.data.splits.split import VideoItem, name_hash
 from stresnet.data.store.index import place_of
 from stresnet.data.store.reader import StoredVideo
 from stresnet.evaluation.timelines import OVERLAPS, segment_counts
@@ -66,7 +64,7 @@ def fit_model(
     recogniser = Recogniser(folder, device=device, precision=precision)
     names: set[str] = set()
     seconds = 0.0
-    for name in sorted({item.name for item in items}, key=_hash):
+    for name in sorted({item.name for item in items}, key=name_hash):
         if not names or seconds < FIT_SECONDS:
             names.add(name)
             seconds += min(StoredVideo(place_of(store, name)).duration, FIT_SECONDS)
@@ -127,7 +125,3 @@ def mean_f1(recordings: Sequence[Scored], settings: TimelineSettings) -> float:
 def _distance(a: TimelineSettings, b: TimelineSettings) -> float:
     names = ("smooth", "min_duration", "background_bias", "threshold")
     return float(sum(abs(getattr(a, name) - getattr(b, name)) for name in names))
-
-
-def _hash(name: str) -> bytes:
-    return hashlib.sha256(os.fsencode(name)).digest()

@@ -31,7 +31,7 @@ class Interrupted(KeyboardInterrupt):
         self.exit_code = 128 + signal_number
 
 
-class PassLeft(Exception):
+class StoppedEarly(Exception):
     """A group was left unfinished, because a stop was requested."""
 
 
@@ -48,11 +48,11 @@ class StopRequest:
 
     @contextmanager
     def ends_waiting(self) -> Iterator[None]:
-        """Let a request raise `PassLeft` at once inside the block, where nothing can be lost."""
+        """Let a request raise `StoppedEarly` at once inside the block: nothing is lost there."""
         self._is_waiting = True
         try:
             if self:
-                raise PassLeft
+                raise StoppedEarly
             yield
         finally:
             self._is_waiting = False
@@ -62,7 +62,7 @@ class StopRequest:
         if self.signal_number is None:
             self.signal_number, self._since = number, now
             if self._is_waiting:
-                raise PassLeft
+                raise StoppedEarly
         elif now - self._since > ONE_REQUEST_SECONDS:
             raise Interrupted(number)
 
@@ -86,15 +86,15 @@ def stop_requested() -> Iterator[StopRequest]:
 
 
 @contextmanager
-def left_early(learner: nn.Module, stop: StopRequest) -> Iterator[None]:
-    """Inside the block, passes of `learner` raise `PassLeft` at the next residual unit once asked.
+def stopping_early(learner: nn.Module, stop: StopRequest) -> Iterator[None]:
+    """Let passes of `learner` raise `StoppedEarly` at the next residual unit after a request.
 
     A group of videos takes minutes on a slow machine, one unit of it a second or two.
     """
 
     def look(gradient: Tensor) -> None:
         if stop:
-            raise PassLeft
+            raise StoppedEarly
 
     def after(unit: nn.Module, inputs: object, output: Tensor) -> None:
         look(output)

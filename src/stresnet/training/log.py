@@ -124,7 +124,7 @@ def group_measures(loss: Tensor, scores: dict[str, Tensor], truth: Tensor) -> Te
 
 
 def number_of_measures(streams: Sequence[str]) -> int:
-    """M."""
+    """M, the length of the vector that `group_measures` returns."""
     return 2 + 2 * (len(streams) + (len(streams) > 1))
 
 

@@ -27,7 +27,7 @@ from stresnet.training.checkpoint import (
     save_checkpoint,
 )
 from stresnet.training.distributed import DistributedContext
-from stresnet.training.interrupt import Interrupted, PassLeft, left_early, stop_requested
+from stresnet.training.interrupt import Interrupted, StoppedEarly, stop_requested, stopping_early
 from stresnet.training.loading import GroupSampler, load_groups
 from stresnet.training.log import RunLog, group_measures, mean_measures, number_of_measures
 from stresnet.training.optimizer import make_optimizer, set_rate
@@ -115,7 +115,7 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
         closing(log) if log else nullcontext(),
         own_random_state(context.device),
         stop_requested() as stop,
-        left_early(learner, stop) if not execution.compiled else nullcontext(),
+        stopping_early(learner, stop) if not execution.compiled else nullcontext(),
         execution.forward_of(learner) as forward,
         closing(load_groups(run.dataset, sampler, execution.workers, pin=on_gpu)) as groups,
     ):
@@ -139,7 +139,7 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
                         scores = stream_scores(forward, phase, rgb, flow)  # each (b,T',K)
                     loss = group_loss(scores, truth, recipe)
                     scaler.scale(loss / phase.batch).backward()  # type: ignore[no-untyped-call]
-                except PassLeft:
+                except StoppedEarly:
                     break
                 measures.append(group_measures(loss, scores, truth))
                 trained_on.append(keys)

@@ -102,8 +102,6 @@ def plan(
         recipe.phase(name)  # is there
     if not phases:
         raise UsageError("no phase was given", remedy=f"give some of {', '.join(PHASES)}")
-    if seed < 0:
-        raise UsageError(f"the seed is {seed}; expected 0 or more")
     recordings = Recordings(background, overlap or "error")
     split = open_dataset(Path(data), fold=fold, lists=Path(lists) if lists else None, seed=seed,
                          recordings=recordings)  # fmt: skip

@@ -85,7 +85,7 @@ def read_recordings(
 
 
 def settle(items: Sequence[VideoItem], given: Recordings) -> tuple[list[VideoItem], Lengths]:
-    """Check the items of a list, and cut those that overlap; return the lengths of their videos.
+    """Return the segments of a list, checked and without overlaps, and the lengths of the videos.
 
     An item without a span is its whole video. Of a video that is not there, as when only its
     prepared form is, the length is not known.

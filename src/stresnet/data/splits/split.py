@@ -93,7 +93,7 @@ def draw_split(
     share = {k: min(max(1, round(test_fraction * n)), n - 1) for k, n in total.items()}
     drawn: Counter[str] = Counter()
     test: list[VideoItem] = []
-    sources = sorted(_by_source(items).items(), key=lambda pair: _hash(f"{seed} {pair[0]}"))
+    sources = sorted(_by_source(items).items(), key=lambda pair: name_hash(f"{seed} {pair[0]}"))
     for _, clips in sources:
         counts = Counter(item.label for item in clips)
         if all(drawn[label] + count <= share[label] for label, count in counts.items()):
@@ -116,5 +116,6 @@ def _by_source(items: Iterable[VideoItem]) -> dict[str, list[VideoItem]]:
     return sources
 
 
-def _hash(text: str) -> bytes:
+def name_hash(text: str) -> bytes:
+    """A number that a name alone decides: the order by it is a draw, the same everywhere."""
     return hashlib.sha256(os.fsencode(text)).digest()

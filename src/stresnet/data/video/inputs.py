@@ -39,14 +39,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class FoundFiles:
-    """The files below some folders.
+    """What is looked at below some folders.
 
     Attributes:
-        videos: those that have a video's ending, in no order.
-        left_out: the others by the reason, as relative paths.
+        left_out: the files that are not videos, by the reason, as relative paths.
     """
 
-    videos: list[Path] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, folder: Path, root: Path) -> list[Path]:
@@ -66,7 +64,6 @@ class FoundFiles:
                     self.leave_out(Path(parent, name), root, problem)
                 else:
                     found.append(Path(parent, name))
-        self.videos += found
         return found
 
     def leave_out(self, path: Path, root: Path, problem: str) -> None:
