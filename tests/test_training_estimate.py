@@ -41,7 +41,7 @@ def test_an_estimate_counts_steps_and_estimates_time_and_memory(tmp_path: Path) 
     assert estimated.load is not None
     seconds = (estimated.compute + estimated.load) * PHASE.batch * PHASE.iterations
     assert estimated.hours == pytest.approx(seconds / 3600)
-    assert "5 iterations of 4 videos in 2 groups; 20 samples, each video 2.5 times" in str(
+    assert "5 iterations of 4 videos in 2 groups, each video 2.5 times" in str(
         estimated
     )
 

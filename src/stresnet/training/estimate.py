@@ -50,12 +50,12 @@ class PhaseEstimate:
 
     def __str__(self) -> str:
         phase = self.phase
-        samples = phase.iterations * phase.batch
+        times = phase.iterations * phase.batch / max(self.videos, 1)
+        groups = groups_a_step(phase, 1)
         load = "not timed" if self.load is None else f"{1e3 * self.load:.0f} ms"
         return (
-            f"{phase.name}: {phase.iterations} iterations of {phase.batch} videos in "
-            f"{groups_a_step(phase, 1)} groups; {samples} samples, "
-            f"each video {samples / max(self.videos, 1):.1f} times; "
+            f"{phase.name}: {phase.iterations} iterations of {phase.batch} videos"
+            f"{f' in {groups} groups' if groups > 1 else ''}, each video {times:.1f} times; "
             f"{self.memory / 1e9:.2f} GB; a video: {1e3 * self.compute:.0f} ms to train on, "
             f"{load} to load; {self.hours:.2f} h"
         )
@@ -75,7 +75,11 @@ def estimate_training(
     prepared = [item for item in videos if is_stored(job.store, item.name)]
     for warning in job.warnings:
         logger.warning(warning)
-    logger.info(f"{len(prepared)} of {len(videos)} training videos are prepared in {job.store}")
+    rest = "; `stresnet prepare DATA --dry-run` estimates the others"
+    logger.info(
+        f"{len(prepared)} of {len(videos)} training videos are prepared in {job.store}"
+        f"{rest if len(prepared) < len(videos) else ''}"
+    )
     with distributed_context(execution.device) as context:
         execution = execution.resolved(context.device)
         estimates = [
@@ -94,7 +98,8 @@ def estimate_training(
     for line in (
         *map(str, estimates),
         f"in all {total:.2f} h on {context.device.type} in {execution.precision}, "
-        f"{context.world_size} processes, estimated from one timed group for each phase",
+        f"{context.world_size} {'process' if context.world_size == 1 else 'processes'}, estimated "
+        "from one timed group for each phase",
     ):
         logger.info(line)
     return estimates
