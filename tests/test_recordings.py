@@ -39,6 +39,7 @@ from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores
 from stresnet.evaluation.timelines import Recording as Judged
 from stresnet.evaluation.timelines import Span
+from stresnet.files import require_writable
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import recogniser
 from stresnet.prediction.result import Timeline, TimelineSettings
@@ -356,6 +357,9 @@ def test_the_folder_of_the_annotations_says_what_is_for_testing(
         place.mkdir(parents=True)
         video = next(folder.rglob(f"{name}.mp4"))
         (place / f"{name}.EAF").write_text(to_elan(MARKED, video), encoding="utf-8")
+        (place / f"._{name}.eaf").write_bytes(b"a Mac's notes")
+    require_writable(tmp_path / "mine" / "found")
+    (tmp_path / "mine" / "found" / "day9.eaf").write_text("an answer")
     split = open_dataset(tmp_path / "mine", recordings=Recordings())
     assert {item.path.name for item in split.train} == {"day0.mp4"}
     assert {item.path.name for item in split.test} == {"day2.mp4"}

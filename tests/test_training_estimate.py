@@ -41,9 +41,7 @@ def test_an_estimate_counts_steps_and_estimates_time_and_memory(tmp_path: Path) 
     assert estimated.load is not None
     seconds = (estimated.compute + estimated.load) * PHASE.batch * PHASE.iterations
     assert estimated.hours == pytest.approx(seconds / 3600)
-    assert "5 iterations of 4 videos in 2 groups, each video 2.5 times" in str(
-        estimated
-    )
+    assert "5 iterations of 4 videos in 2 groups, each video 2.5 times" in str(estimated)
 
     lean = estimate(items, tmp_path / "run", recompute=True)
     assert lean.memory < estimated.memory

@@ -5,6 +5,7 @@ items with a span --(check, overlap)--> items --(gaps between them)--> items of 
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from stresnet.data.annotations.overlap import unlabelled, without_overlap
 from stresnet.data.annotations.read import ENDINGS, is_annotations
 from stresnet.data.annotations.segments import Length, check_segments, length_of, read_segments
 from stresnet.data.splits.split import TEST_FRACTION, Split, VideoItem, draw_split, make_split
+from stresnet.data.video.inputs import is_hidden, is_ours
 from stresnet.errors import DatasetError
 from stresnet.files import one_spelling
 
@@ -40,10 +42,21 @@ def annotation_files(data: Path) -> list[Path]:
     """Return the annotation files that `data` is, or that lie beside the videos in a folder.
 
     ELAN has a file for each recording, so a folder with .eaf files at any depth is a data set.
+    Those that this program wrote into a folder of its own are answers, not annotations.
     """
     if data.is_file():
         return [data] if data.suffix.lower() in ENDINGS and is_annotations(data) else []
-    return sorted(path for path in data.rglob("*") if path.suffix.lower() == ".eaf")
+    found = []
+    for parent, folders, names in os.walk(data):
+        folders[:] = [
+            name for name in folders if not is_hidden(name) and not is_ours(Path(parent, name))
+        ]
+        found += [
+            Path(parent, name)
+            for name in names
+            if name.lower().endswith(".eaf") and not is_hidden(name)
+        ]
+    return sorted(found)
 
 
 def read_recordings(
