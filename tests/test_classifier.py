@@ -97,7 +97,7 @@ def test_the_same_fit_again_resumes_from_its_folder(videos, store, tmp_path, mon
     monkeypatch.setattr(loop, "load_groups", lambda *_, **__: pytest.fail("trained again"))
     again = toy(store, out=tmp_path).fit(np.array([str(path) for path in paths]), labels)
     assert again.classes_.tolist() == ["left", "right"]
-    with pytest.raises(UsageError, match="another recipe, seed"):
+    with pytest.raises(UsageError, match="holds a run with the seed 0, not 1"):
         toy(store, out=tmp_path, seed=1).fit(paths, labels)
 
 

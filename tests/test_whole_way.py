@@ -172,7 +172,7 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(
     assert not list(tmp_path.iterdir())
     assert [estimate.phase.name for estimate in estimates] == list(PHASES)
     assert "10 of 10 training videos are prepared" in caplog.text
-    assert all(f"{phase}: 2 iterations of 2 videos in 1 groups" in caplog.text for phase in PHASES)
+    assert all(f"{phase}: 2 iterations of 2 videos, each" in caplog.text for phase in PHASES)
     assert "h on cpu in fp32" in caplog.messages[-1]
 
 

@@ -43,11 +43,13 @@ def load_imagenet(net: STResNet | Stream, path: str | Path) -> None:
         EnvironmentProblem: a .mat file, and scipy is not installed.
     """
     path = Path(path)
-    ours = to_our_names(read_tensors(path), path)
+    tensors = read_tensors(path)
+    ours = to_our_names(tensors, path)
     for name in CLASSIFIER:
         ours.pop(name, None)
+    of_caffe = "conv1_filter" in tensors
     streams = (net.appearance, net.motion) if isinstance(net, STResNet) else (net,)
-    if _learned_from_unit_variance(ours):
+    if not of_caffe and _learned_from_unit_variance(ours):
         if any(stream.stride_in == "1x1" for stream in streams):
             raise WeightsError(
                 f"{path}: its filters are those of torchvision or timm, which stride in the 3x3 "

@@ -55,7 +55,8 @@ def require_same_run(out: Path, setup: str, recipe: Recipe, seed: int, split: Sp
     if not (out / RUN).exists() or (run := read_run(out))["fingerprint"] == setup:
         return
     first = run["arguments"]
-    names, before = {item.name for item in split.train}, _trained(out)
+    names = {item.name for item in split.train}
+    before = _trained(out) if (out / SPLIT_LIST).exists() else names
     if first["seed"] != seed:
         differs = f"the seed {first['seed']}, not {seed}"
     elif new := sorted(names - before):
