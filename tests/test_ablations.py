@@ -55,6 +55,24 @@ def test_the_paper_s_variants_reach_the_network(study: ModuleType) -> None:
     assert config("pool after conv5")["temporal_pool"] == "conv5"
 
 
+def test_a_seed_is_tested_on_what_it_kept_out(
+    study: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[int] = []
+
+    def tested(*_: Any, seed: int, **options: Any) -> SimpleNamespace:
+        asked.append(seed)
+        return SimpleNamespace(
+            main=SimpleNamespace(results=[SimpleNamespace(accuracy=lambda: 0.5)])
+        )
+
+    monkeypatch.setattr(study, "evaluate", tested)
+    monkeypatch.setattr(study, "train", lambda data, run, **_: run / "two_stream")
+    one = study.Study(tmp_path, tmp_path, QUICK, None, None, tmp_path, phases=("st_resnet",))
+    one.results("the recipe", study.ALL["direct"], 3)
+    assert asked == [3, 3]
+
+
 def recognised(right: int) -> SimpleNamespace:
     """What `evaluate` returns of ten videos of two classes, of which so many are recognised."""
     scores = np.eye(2, dtype=np.float32)[[int(number >= right) for number in range(10)]]

@@ -702,6 +702,24 @@ def test_segments_that_cannot_be_are_listed() -> None:
     assert check_segments([segment(9, 10.4)], length) == [segment(9, 10.0)]
 
 
+def test_boris_decimal_commas_in_every_number(tmp_path: Path) -> None:
+    """As spreadsheets of many languages save a table."""
+    text = (
+        "Observation id;Media file name;Time offset (s);FPS (frame/s);Behavior;Behavior type;Time\n"
+        "o;0a.mp4;0,5;29,97;walk;START;1,5\no;0a.mp4;0,5;29,97;walk;STOP;2,75\n"
+    )
+    (tmp_path / "boris.csv").write_text(text)
+    (found,) = read_annotations(tmp_path / "boris.csv")
+    assert (found.start, found.end, found.fps) == (1.0, 2.25, 29.97)
+
+
+def test_an_uploaded_video_whose_name_is_that_of_an_address(video: Path, tmp_path: Path) -> None:
+    shutil.copy(video, tmp_path / "day_\u00fcbung.mp4")
+    name = "/data/upload/3/0a1b2c3d-day_%C3%BCbung.mp4"
+    (segment,) = segments_of([Annotation(name, "walk", 0.5, 1.0)], tmp_path)
+    assert segment.video == tmp_path / "day_\u00fcbung.mp4"
+
+
 def test_segments_before_the_video_are_refused_and_a_rounding_is_cut() -> None:
     kept = check_segments([segment(-0.1, 2)], {})
     assert (kept[0].start, kept[0].end) == (0.0, 2.0)

@@ -52,6 +52,8 @@ def test_streams_without_a_container_are_found_and_read(
     path = tmp_path / f"a{ending}"
     write_video(path, moving_texture(12), encoder=(codec, "yuv420p", {}))
     ((found, _),) = find_videos(tmp_path)
+    with pytest.raises(DatasetError, match="nowhere: no such file or folder"):
+        find_videos(tmp_path / "nowhere")
     assert read_video(found, short_side=64).frames.shape == (12, 64, 80, 3)
     hidden = path.rename(tmp_path / "a.avi")  # by another name it is no video
     with pytest.raises(VideoError):

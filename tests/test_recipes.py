@@ -120,8 +120,8 @@ def test_a_file_that_is_no_recipe_is_refused(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"schedule": ((1e-3, 1.5),)}, "expected whole iterations"),
-        ({"schedule": ((float("inf"), 5),)}, "expected whole iterations"),
+        ({"schedule": ((1e-3, 1.5),)}, "finite rates and whole iterations"),
+        ({"schedule": ((float("inf"), 5),)}, "finite rates and whole iterations"),
         ({"batch": 2.0}, "expected a whole number"),
         ({"tau": (2.5, 4)}, "tau of"),
         ({"chunks": 3}, "at least 5"),

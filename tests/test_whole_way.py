@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ from stresnet.training.plan import plan
 from stresnet.training.recipe import PHASES, Recipe
 from stresnet.training.recipes import QUICK, recipe_as_toml
 from stresnet.training.run import resume, train
+from stresnet.training.run_folder import require_same_run
 from stresnet.training.runtime import Execution
 
 IN_PROCESS = Execution("cpu", "fp32", workers=0)
@@ -174,6 +176,39 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(
     assert "10 of 10 training videos are prepared" in caplog.text
     assert all(f"{phase}: 2 iterations of 2 videos, each" in caplog.text for phase in PHASES)
     assert "h on cpu in fp32" in caplog.messages[-1]
+
+
+def test_where_the_network_strides_is_the_recipe_s() -> None:
+    recipe = replace(toy_recipe(), stride_in="3x3")
+    for phase in recipe.phases:
+        assert network(recipe, phase, 2).config["stride_in"] == "3x3"
+
+
+def test_hints_can_be_pasted_and_phases_may_be_spaced(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def trained(data: Path, out: Path, **options: Any) -> Path:
+        asked.append(options["phases"])
+        return out / "st_resnet"
+
+    monkeypatch.setattr("stresnet.training.run.train", trained)
+    words = ["train", str(data), "--out", str(tmp_path / "my run"), "--overlap", "later"]
+    told = CliRunner().invoke(app, [*words, "--phases", "motion, appearance,"])
+    assert asked == [["motion", "appearance"]]
+    assert f"evaluate '{tmp_path / 'my run'}' {data} --overlap later" in told.stderr
+
+
+@pytest.mark.parametrize("change", ["new", "gone"])
+def test_a_run_says_which_videos_differ(data: Path, run: Path, change: str) -> None:
+    job = plan(data, recipe=toy_recipe(), store=run.parent / "store")
+    first, *others = job.split.train
+    train = [first, replace(first, name="extra"), *others] if change == "new" else others
+    split = replace(job.split, train=tuple(train))
+    name = "extra" if change == "new" else first.name
+    with pytest.raises(UsageError, match=f"{change} are 1: {name}"):
+        require_same_run(run, "another", job.recipe, 0, split)
 
 
 def test_a_dry_run_refuses_weights_of_another_network(

@@ -39,7 +39,7 @@ logger = logging.getLogger("stresnet")
 
 SHOWN = 20  # failures, and warnings
 UNFORESEEN = 70  # the exit code for a mistake of ours: EX_SOFTWARE of sysexits.h
-REPORTED = (EnvironmentProblem.exit_code, NO_READER)  # what a verb says of stdout
+REPORTED = (EnvironmentProblem.exit_code, NO_READER)  # of a verb that could not write to stdout
 OTHER_OUTPUT = "Fix: free some space, or write elsewhere; then run the same command again"
 
 

@@ -246,9 +246,8 @@ def _per_channel(value: float | Sequence[float], channels: int, name: str) -> Te
     """One number or one per channel -> (channels, 1, 1)."""
     values = np.asarray(value)
     are_numbers = values.dtype.kind in "iuf" and values.shape in ((), (channels,))
-    lowest = 0 if name == "std" else -np.inf
-    holds = are_numbers and bool((values > lowest).all())
-    _expect(name, value, holds, f"one number, or {channels}{', above 0' if name == 'std' else ''}")
+    _expect(name, value, are_numbers, f"one number, or {channels}")
+    _expect(name, value, name != "std" or bool((values > 0).all()), "above 0")
     values = np.broadcast_to(values, channels).tolist()
     return torch.tensor(values, dtype=torch.float32).view(channels, 1, 1)
 

@@ -104,7 +104,8 @@ class Phase:
         whole = self.unit == "epochs" or all(isinstance(steps, int) for _, steps in self.schedule)
         if not whole or not all(map(math.isfinite, chain.from_iterable(self.schedule))):
             raise UsageError(
-                f"schedule of {self.name} is {self.schedule}, expected whole iterations"
+                f"schedule of {self.name} is {self.schedule}, "
+                "expected finite rates and whole iterations"
             )
         if self.name == "st_resnet_star" and self.chunks < POOL_WINDOW:
             raise UsageError(

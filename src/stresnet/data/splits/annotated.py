@@ -113,8 +113,8 @@ def settle(items: Sequence[VideoItem], given: Recordings) -> tuple[list[VideoIte
     for item in items:
         if item.source != first[item.path].source:
             raise DatasetError(
-                f"{item.name}: is listed as of source {first[item.path].source}, and of "
-                f"{item.source}",
+                f"{item.name}: is listed as of source {first[item.path].source or 'none'}, and of "
+                f"{item.source or 'none'}",
                 remedy="a recording has one source",
             )
     lengths = {path: length_of(path) for path in first if path.is_file()}

@@ -155,8 +155,9 @@ def packed_place(shards: Path, key: str) -> Slice:
         KeyError: there is none of this name.
         StoreError: the index is damaged.
     """
-    shard, first, length = read_packed(shards)[key].shard or ("", 0, 0)
-    return Slice(shards / shard, first, length, key)
+    inside = read_packed(shards)[key].shard
+    assert inside, "others are not read"
+    return Slice(shards / inside[0], inside[1], inside[2], key)
 
 
 def place_of(store: Path, name: str) -> Place:
