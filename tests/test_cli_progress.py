@@ -20,3 +20,12 @@ def test_each_stage_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     assert shown == [
         f"evaluate: {each}" for each in ("1 of 2", "2 of 2", "1 of 3", "2 of 3", "3 of 3")
     ]
+
+
+def test_seconds_are_shown_as_whole_ones(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with progress("a.mp4, seconds") as on_progress:
+        on_progress(Progress(2.0999, 2.1021))
+    (message,) = caplog.messages
+    assert message.startswith("a.mp4, seconds: 2 of 2")
+    assert "2.1" not in message

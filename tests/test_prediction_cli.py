@@ -150,6 +150,7 @@ def test_tables_for_people_and_for_programs(world: Path) -> None:
     whole = run(world, short)
     assert whole.exit_code == 0, whole.stderr
     assert "[fight]" in whole.stdout
+    assert whole.stdout.startswith(f"{short}   (cpu, ")  # in one piece, however wide the table is
     in_time = run(world, short, "--timeline")
     assert "0:00:00.0" in in_time.stdout
     assert "whole video:" in in_time.stdout

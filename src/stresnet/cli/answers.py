@@ -41,7 +41,11 @@ class Answers:
         for warning in answer.warnings:
             logger.warning(f"{shown(answer.source)}: {warning}")
         if self.form == "table":
-            Console().print(table(answer))
+            # On a line of its own: as the table's title a path would be broken at its width.
+            ran = f"({answer.device}, {answer.precision})"
+            console = Console(highlight=False, soft_wrap=True)
+            console.print(f"[bold]{escape(shown(answer.source))}[/]   {ran}")
+            console.print(table(answer))
         elif self.form == "jsonl":
             typer.echo(json.dumps(answer.as_dict(top_k=self.top_k)))
         elif self.form == "csv":
@@ -64,23 +68,15 @@ def table(found: Prediction | Timeline) -> Table:
     """Show ranked classes or segments in order, with the scores of both streams and of each."""
     from stresnet.prediction.result import Timeline
 
-    ran = f"{found.device}, {found.precision}"
     rows: Sequence[tuple[tuple[str, ...], ClassScore | Segment]]
     if isinstance(found, Timeline):
         columns = ["from", "to", "class"]
-        caption = f"whole video: {found.label} {found.score:.3f}   ({ran})"
+        caption = f"whole video: {found.label} {found.score:.3f}"
         rows = [((clock(s.start), clock(s.end), escape(s.label)), s) for s in found.segments]
     else:
-        columns, caption = ["class"], f"({ran})"
+        columns, caption = ["class"], None
         rows = [((escape(entry.label),), entry) for entry in found.predictions]
-    drawn = Table(
-        *columns,
-        "score",
-        "appearance",
-        "motion",
-        title=escape(shown(found.source)),
-        caption=escape(caption),
-    )
+    drawn = Table(*columns, "score", "appearance", "motion", caption=caption and escape(caption))
     for cells, entry in rows:
         scores = (f"{s:.3f}" for s in (entry.score, entry.appearance, entry.motion))
         drawn.add_row(*cells, *scores)

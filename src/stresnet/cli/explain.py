@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def explain(
     model: Model,
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", dir_okay=False, help="A video file.")],
     out: Annotated[Path, typer.Option(help="Folder for the result.")] = Path("explanation"),
     label: Annotated[
         str | None,

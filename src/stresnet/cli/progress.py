@@ -37,7 +37,7 @@ def progress(title: str) -> Iterator[OnProgress]:
             bar.update(task, completed=progress.done, total=total)
             left = bar.tasks[0].time_remaining  # by the recent speed: skipped items mislead
             eta = "" if left is None else f", ETA {timedelta(seconds=round(left))}"
-            words = f"{int(progress.done)} of {total:g}{eta}"
+            words = f"{progress.done:.0f} of {total:.0f}{eta}"
             bar.update(task, words=f"{words} {escape(progress.item)}")
             tenths = int(10 * progress.done / total + 1e-9)
             shown = 0 if tenths < shown else shown  # a job's next stage counts from the beginning
