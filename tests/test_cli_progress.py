@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import logging
 
 import pytest
+from rich.console import Console
 
+import stresnet.cli.progress as subject
 from stresnet.cli.progress import progress
 from stresnet.progress import Progress
+
+
+def test_a_title_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal too, where rich would take brackets for marks of its own."""
+    shown = io.StringIO()
+    monkeypatch.setattr(subject, "notes", Console(file=shown, force_terminal=True, width=80))
+    with progress("clips[/b].mp4, seconds") as on_progress:
+        on_progress(Progress(1, 2))
+    assert "clips[/b].mp4, seconds" in shown.getvalue()
 
 
 def test_each_stage_is_reported(caplog: pytest.LogCaptureFixture) -> None:

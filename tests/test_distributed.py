@@ -16,6 +16,7 @@ import torch
 
 from stresnet.errors import UsageError
 from stresnet.model import SubBatchNorm, commit_running_moments
+from stresnet.model.sub_batch_norm import collected_moments
 from stresnet.training import loop
 from stresnet.training.checkpoint import weights_of
 from stresnet.training.distributed import distributed_context
@@ -129,21 +130,23 @@ def test_sums_are_taken_in_the_order_of_the_ranks(tmp_path: Path) -> None:
 
 
 def test_running_moments_are_shared() -> None:
-    """Two groups in one process and one in the other give what three groups in one give."""
-    groups = list(torch.randn(18, 4, 5, 5).split(6))
-    alone = SubBatchNorm(4, group=2)
-    alone(torch.cat(groups), 3)
+    """Three processes with a group each give what one process gives, bit for bit."""
+    groups = [torch.randn(6, 400, 5, 5) * 10**k for k in range(3)]
+    alone = SubBatchNorm(400)
+    for group in groups:
+        alone(group)
     commit_running_moments(alone)
 
     def work(rank: int) -> None:
-        with distributed_context("cpu"):
-            norm = SubBatchNorm(4, group=2)
-            for group in (groups[:2], groups[2:])[rank]:
-                norm(group, 3)
-            commit_running_moments(norm)
-        torch.testing.assert_close(norm.state_dict(), alone.state_dict())
+        norm = SubBatchNorm(400)
+        norm(groups[rank])
+        with distributed_context("cpu") as context:
+            context.sum_in_order(collected_moments(norm))
+        commit_running_moments(norm)
+        for name, tensor in norm.state_dict().items():
+            assert torch.equal(tensor, alone.state_dict()[name]), name
 
-    assert as_torchrun(work, 2) == [0, 0]
+    assert as_torchrun(work, 3) == [0, 0, 0]
 
 
 def test_groups_are_dealt_out_whole_and_once() -> None:

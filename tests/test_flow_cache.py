@@ -70,8 +70,13 @@ def test_a_changed_source_has_another_folder(monkeypatch, tmp_path):
     first = cache_folder()
     (sources / "a.py").write_text("2")
     cache_folder.cache_clear()
-    assert first.parent == cache_folder().parent == tmp_path
-    assert first != cache_folder()
+    second = cache_folder()
+    assert first.parent == second.parent == tmp_path
+    # Loops of IDT are compiled with the constants of its other files.
+    (tmp_path / "idt").mkdir()
+    (tmp_path / "idt" / "layout.py").write_text("3")
+    cache_folder.cache_clear()
+    assert len({first, second, cache_folder()}) == 3
 
 
 def test_code_of_older_sources_is_removed_beside_them_and_elsewhere_when_unused(

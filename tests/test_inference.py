@@ -31,7 +31,7 @@ from tiny_data import toy_video
 VARIANTS: list[dict[str, Any]] = [
     {},
     {"temporal_pool": "pool5"},
-    {"temporal_pool": "conv5", "stride_in": "3x3", "rgb_std": (58, 57, 57)},
+    {"temporal_pool": "conv5", "stride_in": "3x3"},
     {"motion_residual": None, "temporal_convolutions": False, "flow_mean": 127.5},
     {"motion_residual": "bidirectional"},
     {"motion_residual": "direct"},
@@ -112,7 +112,7 @@ def test_a_sum_and_f_join_a_convolution_in_any_shape(temporal: bool, size: tuple
     shake(norm)
     x, total = torch.randn(6, 4, *size), torch.randn(6, 6, *size)
     with torch.inference_mode():
-        y = norm(conv(x, 3) if temporal else conv(x), 3)
+        y = norm(conv(x, 3) if temporal else conv(x))
         joined = Convolution(conv, norm, torch.float32, relu=True)
         torch.testing.assert_close(joined(x, 3), y.relu())
         torch.testing.assert_close(joined.added_to(total.clone(), x, 3), (total + y).relu())
@@ -123,7 +123,7 @@ def test_a_folded_filter_is_the_filter_and_its_batch_norm() -> None:
     shake(norm)
     x, weight = torch.randn(2, 3, 6, 6), torch.randn(5, 3, 3, 3)
     with torch.inference_mode():
-        expected = norm(nn.functional.conv2d(x, weight), 1)
+        expected = norm(nn.functional.conv2d(x, weight))
         torch.testing.assert_close(nn.functional.conv2d(x, *folded(weight, norm)), expected)
 
 

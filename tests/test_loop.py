@@ -29,7 +29,7 @@ from stresnet.training.initialisation import RESNET50
 from stresnet.training.interrupt import Interrupted
 from stresnet.training.loading import GroupSampler, load_groups
 from stresnet.training.log import RunLog
-from stresnet.training.loop import freeze, group_loss, optimizer_step
+from stresnet.training.loop import group_loss, learner_of, optimizer_step
 from stresnet.training.optimizer import make_optimizer, set_rate
 from stresnet.training.recipes import RELEASED_CODE
 from stresnet.training.runtime import Execution
@@ -189,18 +189,6 @@ def test_rows_that_were_cut_off_are_dropped(tmp_path: Path) -> None:
     RunLog(tmp_path, "motion", 12, 30).close()
     with (tmp_path / "log.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["0"]
-
-
-def test_groups_one_after_the_other_equal_groups_side_by_side(items: Items, tmp_path: Path) -> None:
-    """Gradient accumulation over normalisation groups is SubBatchNorm over the batch."""
-    phase = replace(PHASE, schedule=((1e-2, 2),))
-    one_by_one = trained(make_run(items, tmp_path / "1", phase), make_net(dropout=0).double())
-    together = trained(
-        make_run(items, tmp_path / "2", replace(phase, norm_group=4)),
-        make_net(dropout=0, norm_group=2).double(),
-    )
-    for key, value in one_by_one.items():
-        torch.testing.assert_close(together[key], value, rtol=1e-5, atol=1e-6, msg=key)
 
 
 @pytest.mark.parametrize("passed", ["forward", "backward"])
@@ -449,7 +437,8 @@ def test_what_is_not_new_may_learn_slowly_and_a_classifier_alone() -> None:
         assert [rates[id(weight)] for weight in old] == pytest.approx([1e-5] * len(old))
     assert rates[id(net.connections[0].scale)] == pytest.approx(1e-2)
 
-    freeze(net.appearance, replace(PHASE, learns="classifier", fixed_norms=True))
+    head = replace(PHASE, name="appearance", learns="classifier", fixed_norms=True)
+    assert learner_of(net, head) is net.appearance
     learning = {name for name, p in net.appearance.named_parameters() if p.requires_grad}
     assert {name.split(".")[0] for name in learning} == {"classifier"}
     assert not net.appearance.bn1.training and net.motion.bn1.training

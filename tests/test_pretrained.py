@@ -21,7 +21,7 @@ PREPARATION = {"short_side": 256, "flow": {"method": "tv_l1", "bound": 20.0}}
 
 
 def network() -> STResNet:
-    net = STResNet(3, "tiny", input_size=32, temporal_pool="pool5", norm_group=2)
+    net = STResNet(3, "tiny", input_size=32, temporal_pool="pool5")
     for name, buffer in net.named_buffers():
         if "running" in name:
             buffer.copy_(torch.rand_like(buffer) + 0.5)

@@ -290,12 +290,16 @@ def test_models_are_found_and_told_apart(world: Path, tmp_path: Path) -> None:
     assert labels == (f"{world.name}-run-two_stream", f"{tmp_path.name}-run-two_stream")
     with pytest.raises(UsageError, match="given twice"):
         find_models([run, run], [None])
+    with pytest.raises(UsageError, match="no model to evaluate"):
+        find_models([], [None])
     with pytest.raises(UsageError, match=r"put \{fold\} into the path"):
         find_models([run], [1, 2])
     with pytest.raises(UsageError, match="--folds"):
         find_models(["fold{fold}"], [None])
+    save_network(tmp_path / "fold1" / "two_stream", **NETWORKS["two_stream"])
+    save_network(tmp_path / "fold2" / "st_resnet")
     with pytest.raises(UsageError, match="different sets of networks"):
-        find_models([], [None])
+        find_models([f"{tmp_path}/fold{{fold}}"], [1, 2])
 
 
 def test_networks_are_called_as_in_the_paper() -> None:
@@ -344,6 +348,8 @@ def test_the_command_line_reports_and_lists_failures(world: Path, tmp_path: Path
         ["--fold", "1", "--folds", "1"],
         ["--protocols", "best"],
         ["--device", "abacus"],
+        ["--fold", "1", "--background", "falls"],
+        ["--fold", "1", "--overlap", "later"],
     ):
         refused = CliRunner().invoke(app, ["evaluate", *models, *common, *wrong])
         assert refused.exit_code == 2, wrong

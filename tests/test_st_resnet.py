@@ -87,9 +87,7 @@ def test_its_config_rebuilds_it() -> None:
         temporal_convolutions=False,
         input_size=40,
         rgb_mean=(1.0, 2.0, 3.0),
-        rgb_std=(4.0, 5.0, 6.0),
         flow_mean=7.0,
-        norm_group=2,
         appearance_dropout=0.1,
         motion_dropout=0.2,
     )
@@ -99,7 +97,6 @@ def test_its_config_rebuilds_it() -> None:
     rgb, flow = clip(5, 64, 64)
     torch.testing.assert_close(again(rgb, flow), net(rgb, flow))
     assert [module.dropout.p for module in (again.appearance, again.motion)] == [0.1, 0.2]
-    assert again.motion.bn1.group == 2
 
 
 def test_flow_of_no_motion_is_zero_to_the_network() -> None:
@@ -126,7 +123,7 @@ def test_it_exports_and_the_export_is_equal() -> None:
 
 
 def test_a_training_step_lowers_the_loss_of_both_streams() -> None:
-    net = tiny(norm_group=1).train()
+    net = tiny().train()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
     truth = torch.tensor([0, 1]).repeat_interleave(2)
     losses = []

@@ -1,4 +1,4 @@
-"""Sub-batch normalisation: small groups of videos, each normalised as a batch of its own."""
+"""Sub-batch normalisation: small groups of videos, each a pass of its own; moments once a step."""
 
 import copy
 
@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from stresnet.errors import UsageError
-from stresnet.model import STResNet, SubBatchNorm, commit_running_moments
+from stresnet.model import SubBatchNorm, commit_running_moments
 from stresnet.model.sub_batch_norm import RunningMoments, average_moments
 
 CHUNKS = 3
 
 
-def random_norm(group: int | None, channels: int = 4) -> SubBatchNorm:
-    norm = SubBatchNorm(channels, group).double()
+def random_norm() -> SubBatchNorm:
+    norm = SubBatchNorm(4).double()
     nn.init.normal_(norm.weight)
     nn.init.normal_(norm.bias)
     return norm
@@ -25,61 +25,32 @@ def batch(videos: int) -> Tensor:
     return torch.randn(videos * CHUNKS, 4, 5, 5).double() * scale + scale
 
 
-def gradients(module: nn.Module) -> list[Tensor]:
-    return [parameter.grad for parameter in module.parameters()]
-
-
-@pytest.mark.parametrize("videos", [6, 5])  # 5: the last group is smaller
-def test_groups_equal_micro_batches(videos: int) -> None:
-    whole = random_norm(group=2)
-    in_parts = copy.deepcopy(whole)
-    x = batch(videos).requires_grad_()
-    parts = [part.detach().requires_grad_() for part in x.split(2 * CHUNKS)]
-
-    y = whole(x, CHUNKS)
-    ys = [in_parts(part, CHUNKS) for part in parts]
-    torch.testing.assert_close(y, torch.cat(ys))
-
-    y.sin().sum().backward()
-    for part in ys:
-        part.sin().sum().backward()
-    torch.testing.assert_close(x.grad, torch.cat([part.grad for part in parts]))
-    torch.testing.assert_close(gradients(whole), gradients(in_parts))
-
-    commit_running_moments(whole)
-    commit_running_moments(in_parts)
-    torch.testing.assert_close(whole.state_dict(), in_parts.state_dict())
-
-
 def test_a_group_is_normalised_by_its_own_moments() -> None:
-    norm = SubBatchNorm(4, group=2).double()
-    for group in norm(batch(6), CHUNKS).split(2 * CHUNKS):
-        by_channel = group.transpose(0, 1).flatten(1)
-        torch.testing.assert_close(by_channel.mean(1), torch.zeros(4).double())
-        variance = by_channel.var(1, correction=0)
-        torch.testing.assert_close(variance, torch.ones(4).double(), rtol=0, atol=1e-4)
+    by_channel = SubBatchNorm(4).double()(batch(2)).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(by_channel.mean(1), torch.zeros(4).double())
+    variance = by_channel.var(1, correction=0)
+    torch.testing.assert_close(variance, torch.ones(4).double(), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("group", [None, 4, 100])
-def test_one_group_is_batch_norm(group: int | None) -> None:
-    ours = random_norm(group)
+def test_one_group_is_batch_norm() -> None:
+    ours = random_norm()
     theirs = nn.BatchNorm2d(4, momentum=0.05).double()
     theirs.load_state_dict(ours.state_dict(), strict=False)
     for _ in range(3):
         x = batch(4)
-        torch.testing.assert_close(ours(x, CHUNKS), theirs(x))
+        torch.testing.assert_close(ours(x), theirs(x))
         commit_running_moments(ours)
     torch.testing.assert_close(ours.running_mean, theirs.running_mean)
     torch.testing.assert_close(ours.running_var, theirs.running_var)
     ours.eval(), theirs.eval()
-    torch.testing.assert_close(ours(x, CHUNKS), theirs(x))
+    torch.testing.assert_close(ours(x), theirs(x))
 
 
 def test_running_moments_move_once_a_step_by_the_mean_over_groups() -> None:
-    norm = SubBatchNorm(4, group=1).double()
+    norm = SubBatchNorm(4).double()
     x = batch(4)
-    norm(x[: 2 * CHUNKS], CHUNKS)
-    norm(x[2 * CHUNKS :], CHUNKS)
+    for video in x.split(CHUNKS):
+        norm(video)
     assert norm.running_mean.count_nonzero() == 0  # nothing before the optimiser's step
     commit_running_moments(norm)
     groups = x.view(4, CHUNKS, 4, 25).transpose(1, 2).flatten(2)  # (group, C, values)
@@ -89,12 +60,13 @@ def test_running_moments_move_once_a_step_by_the_mean_over_groups() -> None:
 
 def test_the_authors_average_biased_standard_deviations() -> None:
     """sqrt(variance + eps) of each group; the running one moves 5 % a step (vl_nnbnorm.m)."""
-    norm = SubBatchNorm(4, group=1).double()
+    norm = SubBatchNorm(4).double()
     average_moments(norm, "deviation")
     running = torch.ones(4).double().add(1e-5).sqrt()
     for _ in range(3):
         x = batch(4)
-        norm(x, CHUNKS)
+        for video in x.split(CHUNKS):
+            norm(video)
         commit_running_moments(norm)
         groups = x.view(4, CHUNKS, 4, 25).transpose(1, 2).flatten(2)  # (group, C, values)
         deviations = (groups.var(2, correction=0) + 1e-5).sqrt()
@@ -103,18 +75,18 @@ def test_the_authors_average_biased_standard_deviations() -> None:
 
 
 def test_what_is_averaged_does_not_change_the_output() -> None:
-    norm = random_norm(group=2)
+    norm = random_norm()
     authors = copy.deepcopy(norm)
     average_moments(authors, "deviation")
     x = batch(4)
-    assert torch.equal(norm(x, CHUNKS), authors(x, CHUNKS))
+    assert torch.equal(norm(x), authors(x))
 
 
 @pytest.mark.parametrize("averages", ["variance", "deviation"])
 def test_a_step_without_a_forward_pass_moves_nothing(averages: RunningMoments) -> None:
-    norm = random_norm(group=1)
+    norm = random_norm()
     average_moments(norm, averages)
-    norm(batch(2), CHUNKS)
+    norm(batch(2))
     commit_running_moments(norm)
     before = copy.deepcopy(norm.state_dict())
     commit_running_moments(norm)
@@ -124,47 +96,38 @@ def test_a_step_without_a_forward_pass_moves_nothing(averages: RunningMoments) -
 
 
 def test_a_skipped_step_is_forgotten() -> None:
-    norm = random_norm(group=1)
+    norm = random_norm()
     before = copy.deepcopy(norm.state_dict())
-    norm(batch(2), CHUNKS)
+    norm(batch(2))
     norm.forget()
     commit_running_moments(norm)
     torch.testing.assert_close(norm.state_dict(), before, rtol=0, atol=0)
 
 
-def test_evaluation_collects_nothing_and_ignores_groups() -> None:
-    norm = random_norm(group=1).eval()
+def test_evaluation_collects_nothing_and_knows_no_groups() -> None:
+    norm = random_norm().eval()
     x = batch(3)
-    torch.testing.assert_close(norm(x, CHUNKS)[:CHUNKS], norm(x[:CHUNKS], CHUNKS))
+    torch.testing.assert_close(norm(x)[:CHUNKS], norm(x[:CHUNKS]))
     assert norm.collected_groups == 0
 
 
-def test_a_network_in_groups_equals_gradient_accumulation() -> None:
-    net = STResNet(3, "tiny", input_size=32, norm_group=2).double()
-    accumulating = copy.deepcopy(net)
-    rgb, flow = torch.rand(4, 2, 3, 32, 32) * 255, torch.rand(4, 2, 20, 32, 32) * 255
-
-    whole = torch.stack(net(rgb, flow))
-    whole.square().sum().backward()
-    for videos in (slice(0, 2), slice(2, 4)):
-        part = torch.stack(accumulating(rgb[videos], flow[videos]))
-        torch.testing.assert_close(part, whole[:, videos])
-        part.square().sum().backward()
-    torch.testing.assert_close(gradients(net), gradients(accumulating))
-
-    commit_running_moments(net)
-    commit_running_moments(accumulating)
-    torch.testing.assert_close(net.state_dict(), accumulating.state_dict())
+def test_fixed_norms_stay_as_they_are_bit_for_bit() -> None:
+    norm = random_norm()
+    average_moments(norm, "deviation")
+    norm(batch(2))
+    commit_running_moments(norm)
+    before = copy.deepcopy(norm.eval().state_dict())
+    for _ in range(100):
+        commit_running_moments(norm)
+    torch.testing.assert_close(norm.state_dict(), before, rtol=0, atol=0)
 
 
 def test_refuses_what_has_no_variance() -> None:
     with pytest.raises(UsageError, match="one value per channel"):
-        SubBatchNorm(4)(torch.randn(1, 4, 1, 1), 1)
-    with pytest.raises(UsageError, match="norm group of 0"):
-        SubBatchNorm(4, group=0)
+        SubBatchNorm(4)(torch.randn(1, 4, 1, 1))
 
 
 def test_channels_last_survives() -> None:
     x = batch(4).contiguous(memory_format=torch.channels_last)
-    y = random_norm(group=2)(x, CHUNKS)
+    y = random_norm()(x)
     assert y.is_contiguous(memory_format=torch.channels_last)

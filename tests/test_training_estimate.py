@@ -11,9 +11,10 @@ import torch
 from stresnet.errors import UsageError
 from stresnet.training.distributed import DistributedContext
 from stresnet.training.estimate import PhaseEstimate, estimate_phase, kept_for_backward
+from stresnet.training.recipe import Phase
 from stresnet.training.runtime import Execution
 from tiny_data import toy_store
-from toy_training import ALONE, PHASE, RECIPE, Items, make_run
+from toy_training import ALONE, PHASE, RECIPE, Items, make_net, make_run
 
 
 def estimate(
@@ -23,10 +24,11 @@ def estimate(
     workers: int = 0,
     recompute: bool = False,
     context: DistributedContext = ALONE,
+    phase: Phase = PHASE,
 ) -> PhaseEstimate:
     return estimate_phase(
         RECIPE,
-        PHASE,
+        phase,
         num_classes=2,
         videos=8,
         dataset=make_run(items, folder).dataset,
@@ -45,6 +47,16 @@ def test_an_estimate_counts_steps_and_estimates_time_and_memory(tmp_path: Path) 
 
     lean = estimate(items, tmp_path / "run", recompute=True)
     assert lean.memory < estimated.memory
+
+
+def test_a_phase_whose_classifier_alone_learns_is_estimated_as_that(tmp_path: Path) -> None:
+    items = toy_store(tmp_path / "store", videos=1)
+    whole = estimate(items, tmp_path / "run")
+    head = estimate(items, tmp_path / "run", phase=replace(PHASE, learns="classifier"))
+    weights = sum(4 * parameter.numel() for parameter in make_net().parameters())
+    # Gradients and momentum of the classifier only, and hardly an activation is kept.
+    assert weights < head.memory < 1.1 * weights
+    assert whole.memory > 3 * weights
 
 
 def test_loading_ahead_hides_behind_training_and_processes_share_it(tmp_path: Path) -> None:

@@ -159,6 +159,13 @@ def test_a_file_written_while_it_clears_up_goes_too(tmp_path, monkeypatch):
     [
         ("limit_memory(200_000_000)", "bytearray(400_000_000)", "not enough memory"),
         ("limit_time(0.1)", "exec('while True: pass')", "SIGXCPU"),
+        # Whoever starts the server may have set limits that cannot be raised.
+        (
+            "import resource as r; r.setrlimit(r.RLIMIT_AS, (8 * 10**9,) * 2); "
+            "r.setrlimit(r.RLIMIT_CPU, (300,) * 2); limit_memory(10**12); limit_time(10**6)",
+            "print(r.getrlimit(r.RLIMIT_AS)[0], r.getrlimit(r.RLIMIT_CPU)[0])",
+            "8000000000 300",
+        ),
     ],
 )
 def test_memory_and_processor_time_of_the_worker_are_limited(limit, work, told):

@@ -232,7 +232,7 @@ def test_two_streams_become_st_resnet() -> None:
 
 
 def test_st_resnet_becomes_st_resnet_star() -> None:
-    st_resnet, star = net(), net(temporal_pool="pool5", norm_group=4)
+    st_resnet, star = net(), net(temporal_pool="pool5")
     inflate_from(star, st_resnet.state_dict())
     torch.testing.assert_close(star.state_dict(), st_resnet.state_dict(), rtol=0, atol=0)
 

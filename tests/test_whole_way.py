@@ -136,7 +136,7 @@ def test_a_run_s_folder_is_all_that_resume_needs(
     train(data.name, out, store=store, phases=["motion"], **common)  # type: ignore[arg-type]
     (out / "motion.checkpoint.safetensors").unlink()  # as if it had been killed
     monkeypatch.chdir(tmp_path)
-    resumed = CliRunner().invoke(app, ["train", "--resume", "run", "--workers", "1"])
+    resumed = CliRunner().invoke(app, ["train", "--resume", "run", "--workers", "1", "-v"])
     assert resumed.exit_code == 0, resumed.stderr
     for name in ("model.safetensors", "config.json"):
         expected = (run / "two_stream" / name).read_bytes()
@@ -242,6 +242,9 @@ def test_videos_that_cannot_be_used_are_listed_and_left_out_on_demand(
     both = {f"b/{n}": "damaged" for n in range(2)}
     with pytest.raises(DatasetError, match="no usable training video is left in b"):
         usable(both, skip_broken=True)
+    caplog.clear()  # of videos kept back, a class may have none
+    PreparedVideos(tuple(items), tmp_path, both).require_usable(skip_broken=True)
+    assert "left out 2 of 4 videos" in caplog.text
     many = {str(n): "damaged" for n in range(30)}
     with pytest.raises(DatasetError, match=r"and 20 more"):
         usable(many, skip_broken=False)

@@ -52,10 +52,9 @@ def make_run(
     return PhaseRun(recipe, phase, dataset, folder, "toy", 0, context, execution)
 
 
-def make_net(dropout: float = 0.5, norm_group: int | None = None) -> STResNet:
+def make_net(dropout: float = 0.5) -> STResNet:
     torch.manual_seed(0)
-    return STResNet(2, "tiny", input_size=32, appearance_dropout=dropout, motion_dropout=dropout,
-                    norm_group=norm_group)  # fmt: skip
+    return STResNet(2, "tiny", input_size=32, appearance_dropout=dropout, motion_dropout=dropout)
 
 
 def trained(run: PhaseRun, net: STResNet | None = None) -> State:

@@ -138,6 +138,12 @@ def evaluate(
         say(f"look at {out / 'index.html'}")
         say_each("failed", list(evaluation.failures.items()), f"all are in {out / 'report.json'}")
         raise typer.Exit(1 if evaluation.failures else 0)
+    for name, value in (("--background", background), ("--overlap", overlap)):
+        if value is not None:
+            raise UsageError(
+                f"{name} is for annotated recordings, and {data} holds clips",
+                remedy="leave it out",
+            )
     with cluster(ray, out) as engine, progress("evaluate") as on_progress:
         comparison = evaluate(
             models,

@@ -1,4 +1,4 @@
-"""`stresnet prepare`, `import`, `check` and `flow`: videos and their optical flow on disk."""
+"""`stresnet prepare`, `import`, `check`, `pack` and `flow`: videos and their flow on disk."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def progress(title: str) -> Iterator[OnProgress]:
         disable=not (notes.is_terminal and logger.isEnabledFor(logging.INFO)),
         speed_estimate_period=SPEED_SECONDS,
     ) as bar:
-        task = bar.add_task(title, total=None, words="")
+        task = bar.add_task(escape(title), total=None, words="")
         shown = 0  # tenths
 
         def on_progress(progress: Progress) -> None:

@@ -138,7 +138,6 @@ def train(
     store = local_store(store, cache)
     if resume is not None:
         changes = given_options(context)
-        changes.pop("cache", None)
         model = run.resume(resume, **(changes | {"store": store} if store else changes))
     elif data is None:
         raise UsageError("neither DATA nor --resume was given", remedy="name one of them")
@@ -178,13 +177,13 @@ def train(
 
 
 def given_options(context: typer.Context) -> dict[str, Any]:
-    """Return what was given on the command line in addition to --resume."""
+    """Return what was given on the command line that may concern the run, without --resume."""
     given = {}
     for name, value in context.params.items():
         source = context.get_parameter_source(name)
-        if name != "resume" and source is not None and source.name == "COMMANDLINE":
+        if source is not None and source.name == "COMMANDLINE":
             given[name] = value
-    return given
+    return {name: given[name] for name in given.keys() - {"resume", "cache", "verbose", "quiet"}}
 
 
 def changed_recipe(name: str, depth: str | None, input_size: int | None) -> Recipe:

@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import relpath
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -85,17 +86,22 @@ def find_models(
             )
         return Models((IN_MEMORY,), {(IN_MEMORY, folds[0]): models})
     given = [str(model) for model in ([models] if isinstance(models, str | Path) else models)]
+    if not given:
+        raise UsageError("no model to evaluate", remedy="name one, or a run's folder")
     paths = [in_folds(model, folds) for model in given]
     of_fold = {
         fold: [source for path in paths for source in _networks(path[place])]
         for place, fold in enumerate(folds)
     }
-    first = of_fold[folds[0]]
-    if not first or any(len(sources) != len(first) for sources in of_fold.values()):
+    sets = {
+        tuple(relpath(source, path[place]) for path in paths for source in _networks(path[place]))
+        for place in range(len(folds))
+    }
+    if len(sets) > 1:
         raise UsageError(
             "the folds contain different sets of networks", remedy="train the same for every fold"
         )
-    labels = _labels(first)
+    labels = _labels(of_fold[folds[0]])
     return Models(
         labels,
         {

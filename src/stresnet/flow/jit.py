@@ -1,4 +1,4 @@
-"""How flow's inner loops are compiled: by numba, without the interpreter lock, cached on disk."""
+"""How the inner loops of flow and IDT are compiled: by numba, without the interpreter lock."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ def cache_folder() -> Path | None:
     not of the files of the functions it calls.
     """
     digest = hashlib.sha256()
-    for source in sorted(SOURCES.glob("*.py")):
-        digest.update(source.read_bytes())
+    for folder in (SOURCES, SOURCES.parent / "idt"):
+        for source in sorted(folder.glob("*.py")):
+            digest.update(source.read_bytes())
     for place in _places():
         folder = place / f"stresnet-{digest.hexdigest()[:16]}"
         try:

@@ -44,7 +44,6 @@ class Convolution:
         norm: the BatchNorm that follows it.
         dtype: of filter, bias and maps.
         relu: whether f follows.
-        divisor: (in, 1, 1), what the input has not been divided by yet.
     """
 
     def __init__(
@@ -54,14 +53,11 @@ class Convolution:
         dtype: torch.dtype,
         *,
         relu: bool,
-        divisor: Tensor | None = None,
     ) -> None:
         self.temporal = isinstance(conv, TemporalConvolution)
         # In time as the model does it: a 3x1 filter on a picture of T rows and H*W columns.
         weight = conv.weight.unsqueeze(-1) if self.temporal else conv.weight
         padding = [side // 2 for side in weight.shape[2:]]  # as everywhere in the model
-        if divisor is not None:
-            weight = weight / divisor
         weight, bias = folded(weight, norm)
         weight = weight.to(dtype, memory_format=torch.channels_last)
         stride = conv.stride[0] if isinstance(conv, nn.Conv2d) else 1

@@ -98,7 +98,7 @@ class InferenceStream:
         self._offset = mean[0] if len(set(mean)) == 1 else stream.mean.clone()
         self._of_bytes = dtype if _whole_bytes(mean) else torch.float32
         self._dtype = dtype
-        self._conv1 = Convolution(stream.conv1, stream.bn1, dtype, relu=True, divisor=stream.std)
+        self._conv1 = Convolution(stream.conv1, stream.bn1, dtype, relu=True)
         self._shell = _without_weights(stream)
         self._classifier = stream.classifier.weight.clone(), stream.classifier.bias.clone()
         # After the first unit of a stage motion enters, and it must meet a sum before f.

@@ -29,7 +29,6 @@ class ResidualUnit(nn.Module):
         stride: 1, or 2 in the first unit of conv3_x, conv4_x, conv5_x.
         stride_in: which convolution strides: "1x1" (He et al., the paper) or "3x3" (torchvision).
         temporal: both 1x1 convolutions are temporal (Eq. 5).
-        norm_group: videos that share their BatchNorm moments; None for all (see SubBatchNorm).
     """
 
     def __init__(
@@ -40,24 +39,23 @@ class ResidualUnit(nn.Module):
         stride: int = 1,
         stride_in: StrideIn = "1x1",
         temporal: bool = False,
-        norm_group: int | None = None,
     ) -> None:
         super().__init__()
         self.out_channels = out_channels = EXPANSION * width
         stride_1x1, stride_3x3 = (stride, 1) if stride_in == "1x1" else (1, stride)
 
         self.conv1 = _pointwise(in_channels, width, stride_1x1, temporal)
-        self.bn1 = SubBatchNorm(width, norm_group)
+        self.bn1 = SubBatchNorm(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride=stride_3x3, padding=1, bias=False)
-        self.bn2 = SubBatchNorm(width, norm_group)
+        self.bn2 = SubBatchNorm(width)
         self.conv3 = _pointwise(width, out_channels, 1, temporal)
-        self.bn3 = SubBatchNorm(out_channels, norm_group)
+        self.bn3 = SubBatchNorm(out_channels)
 
         self.project: nn.Conv2d | None = None  # the shortcut is the identity where shapes allow
         self.project_bn: SubBatchNorm | None = None
         if stride != 1 or in_channels != out_channels:
             self.project = nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
-            self.project_bn = SubBatchNorm(out_channels, norm_group)
+            self.project_bn = SubBatchNorm(out_channels)
 
     def forward(self, x: Tensor, chunks: int, branch_input: Tensor | None = None) -> Tensor:
         """The sum of shortcut and branch, before f.
@@ -71,20 +69,20 @@ class ResidualUnit(nn.Module):
             (B*T, 4*width, H/stride, W/stride)
         """
         branch = self.branch(x if branch_input is None else branch_input, chunks)
-        return branch.add_(self.shortcut(x, chunks))  # no one else holds the branch
+        return branch.add_(self.shortcut(x))  # no one else holds the branch
 
-    def shortcut(self, x: Tensor, chunks: int) -> Tensor:
+    def shortcut(self, x: Tensor) -> Tensor:
         """The identity, or a strided projection where the shape changes."""
         if self.project is None or self.project_bn is None:
             return x
-        projected: Tensor = self.project_bn(self.project(x), chunks)
+        projected: Tensor = self.project_bn(self.project(x))
         return projected
 
     def branch(self, x: Tensor, chunks: int) -> Tensor:
         """F(x, W_l)."""
-        x = F.relu(self.bn1(_convolve(self.conv1, x, chunks), chunks), inplace=True)
-        x = F.relu(self.bn2(self.conv2(x), chunks), inplace=True)
-        branch: Tensor = self.bn3(_convolve(self.conv3, x, chunks), chunks)
+        x = F.relu(self.bn1(_convolve(self.conv1, x, chunks)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        branch: Tensor = self.bn3(_convolve(self.conv3, x, chunks))
         return branch
 
 

@@ -69,9 +69,8 @@ class STResNet(nn.Module):
             each "stage", or one for each "channel" (see `MotionConnection`).
         temporal_convolutions: Eq. 5.
         input_size: pixels a side of a training crop; larger frames are seen fully convolutionally.
-        rgb_mean, rgb_std: of R, G, B in 0..255; the network itself subtracts and divides.
-        flow_mean: of the flow's bytes.
-        norm_group: videos that share BatchNorm moments; None for all (see SubBatchNorm).
+        rgb_mean, flow_mean: of R, G, B and of the flow's bytes, in 0..255; the network itself
+            subtracts them.
         appearance_dropout, motion_dropout: rates before each classifier.
 
     Attributes:
@@ -99,9 +98,7 @@ class STResNet(nn.Module):
         temporal_convolutions: bool = True,
         input_size: int = 224,
         rgb_mean: Sequence[float] = IMAGENET_RGB_MEAN,
-        rgb_std: Sequence[float] = (1.0, 1.0, 1.0),
         flow_mean: float = 128.0,
-        norm_group: int | None = None,
         appearance_dropout: float = 0.0,
         motion_dropout: float = 0.0,
     ) -> None:
@@ -116,13 +113,11 @@ class STResNet(nn.Module):
             "stride_in": stride_in,
             "temporal_convolutions": temporal_convolutions,
             "input_size": input_size,
-            "norm_group": norm_group,
         }
         self.config: dict[str, Any] = shared | {
             "motion_residual": motion_residual,
             "residual_scale": residual_scale,
             "rgb_mean": list(map(float, rgb_mean)),
-            "rgb_std": list(map(float, rgb_std)),
             "flow_mean": flow_mean,
             "appearance_dropout": appearance_dropout,
             "motion_dropout": motion_dropout,
@@ -132,9 +127,7 @@ class STResNet(nn.Module):
         self.timeline: dict[str, Any] = {}
         self.card = ""
 
-        self.appearance = Stream(
-            3, mean=rgb_mean, std=rgb_std, dropout=appearance_dropout, **shared
-        )
+        self.appearance = Stream(3, mean=rgb_mean, dropout=appearance_dropout, **shared)
         self.motion = Stream(2 * FLOW_FIELDS, mean=flow_mean, dropout=motion_dropout, **shared)
         self.connections = nn.ModuleList(
             MotionConnection(motion_residual, residual_scale, unit.out_channels)

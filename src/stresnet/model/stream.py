@@ -47,7 +47,7 @@ class Stream(nn.Module):
         num_classes: K.
         depth: of the ResNet; "small": ResNet-50 without conv5_x and the second half of conv4_x;
             or "tiny": 26 layers, 24 channels wide instead of 64.
-        mean, std: input channels are (x - mean) / std; one number, or one per channel.
+        mean: what is subtracted from the input's channels; one number, or one per channel.
         temporal_convolutions: the 1x1s of every second unit become temporal (Eq. 5).
         temporal_pool: where ST-ResNet* pools over time, 5 chunks at stride 2: after "pool5" (the
             paper's section 3.4) or after "conv5", before the average over space (its figure 3 and
@@ -56,7 +56,6 @@ class Stream(nn.Module):
         stride_in: the ResNet variant: "1x1", He et al.'s, strides in the first 1x1 and pools conv1
             without padding, rounding up; "3x3", torchvision's, strides in the 3x3 and pads pool1.
         input_size: pixels a side of a training crop; sets the window of pool5.
-        norm_group: videos that share BatchNorm moments (see SubBatchNorm).
         dropout: rate before the classifier.
 
     Raises:
@@ -64,7 +63,6 @@ class Stream(nn.Module):
     """
 
     mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -73,13 +71,11 @@ class Stream(nn.Module):
         depth: Depth = 50,
         *,
         mean: float | Sequence[float],
-        std: float | Sequence[float] = 1.0,
         temporal_convolutions: bool = True,
         temporal_pool: TemporalPool = None,
         temporal_pool_kind: TemporalPoolKind = "max",
         stride_in: StrideIn = "1x1",
         input_size: int = 224,
-        norm_group: int | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -97,14 +93,11 @@ class Stream(nn.Module):
         self.temporal_pool_kind = temporal_pool_kind
         self.stages_in_all = len(UNITS[depth])
         self.pool5_window = self.conv5_side(input_size)
-        self.register_buffer("mean", _per_channel(mean, in_channels, "mean"), persistent=False)
-        self.register_buffer("std", _per_channel(std, in_channels, "std"), persistent=False)
-        # Dividing a whole batch by one would be a waste.
-        self.scales = bool(np.any(np.asarray(std) != 1))
+        self.register_buffer("mean", _per_channel(mean, in_channels), persistent=False)
 
         width = BASE_WIDTH[depth]
         self.conv1 = nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
-        self.bn1 = SubBatchNorm(width, norm_group)
+        self.bn1 = SubBatchNorm(width)
         self.pool1 = (
             nn.MaxPool2d(3, stride=2, ceil_mode=True)
             if stride_in == "1x1"
@@ -120,7 +113,6 @@ class Stream(nn.Module):
                     stride=2 if unit == 0 and number > 0 else 1,
                     stride_in=stride_in,
                     temporal=temporal_convolutions and unit == SECOND,
-                    norm_group=norm_group,
                 )
                 for unit in range(UNITS[depth][number])
             )
@@ -176,15 +168,12 @@ class Stream(nn.Module):
     def stem(self, x: Tensor) -> Tensor:
         """conv1 and pool1: (B, T, C, H, W) -> (B*T, width, H/4, W/4), before f."""
         self.check(x)
-        chunks = x.shape[1]
         x = x.flatten(0, 1)
         if self.conv1.weight.is_contiguous(memory_format=torch.channels_last):
             x = x.contiguous(memory_format=torch.channels_last)  # while pixels are bytes
         # In float32 even where the weights are half: bytes minus a mean need more than 8 bits.
         x = x - self.mean.to(torch.promote_types(x.dtype, torch.float32))
-        if self.scales:
-            x = x.div_(self.std)
-        x = self.bn1(self.conv1(x.to(self.conv1.weight.dtype)), chunks)
+        x = self.bn1(self.conv1(x.to(self.conv1.weight.dtype)))
         pooled: Tensor = self.pool1(x)
         return pooled  # f commutes with the maximum, so it may come after, on a smaller map
 
@@ -242,12 +231,11 @@ class Stream(nn.Module):
             )
 
 
-def _per_channel(value: float | Sequence[float], channels: int, name: str) -> Tensor:
+def _per_channel(mean: float | Sequence[float], channels: int) -> Tensor:
     """One number or one per channel -> (channels, 1, 1)."""
-    values = np.asarray(value)
+    values = np.asarray(mean)
     are_numbers = values.dtype.kind in "iuf" and values.shape in ((), (channels,))
-    _expect(name, value, are_numbers, f"one number, or {channels}")
-    _expect(name, value, name != "std" or bool((values > 0).all()), "above 0")
+    _expect("mean", mean, are_numbers, f"one number, or {channels}")
     values = np.broadcast_to(values, channels).tolist()
     return torch.tensor(values, dtype=torch.float32).view(channels, 1, 1)
 

@@ -1,8 +1,8 @@
 """BatchNorm whose moments are taken over fewer videos than SGD's batch (section 4.1, Table 2).
 
 The paper takes a gradient step over 128 or 256 videos, but normalises them in groups as small as 4.
-The authors run each group as a forward and backward pass of its own; `SubBatchNorm` gives the same
-outputs and gradients with the groups side by side.
+Each group is a forward and backward pass of its own, here (`stresnet.training.loop`) as in the
+authors' code, and its gradients are added up.
 
 Running moments. The authors average the moments of all groups of one SGD step, then move the
 running moments 5 % towards that mean, once. So a forward pass only collects moments; after each
@@ -13,11 +13,12 @@ PyTorch's BatchNorm; the authors average biased standard deviations, sqrt(varian
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from stresnet.errors import UsageError
 
@@ -28,11 +29,10 @@ RunningMoments = Literal["variance", "deviation"]
 
 
 class SubBatchNorm(nn.Module):
-    """Batch normalisation over groups of videos; the T chunks of a video stay together.
+    """Batch normalisation of a group of videos, all their chunks together.
 
     Args:
         channels: C.
-        group: videos per group; the last group of a batch may be smaller. None: the whole batch.
 
     Attributes:
         averages: what is averaged over groups and steps: "variance", or the authors' "deviation".
@@ -47,14 +47,8 @@ class SubBatchNorm(nn.Module):
     collected_spread: Tensor
     collected_groups: Tensor
 
-    def __init__(self, channels: int, group: int | None = None) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        if group is not None and group < 1:
-            raise UsageError(
-                f"a norm group of {group} videos, expected at least 1",
-                remedy="use norm_group=None to take the moments over the whole batch",
-            )
-        self.group = group
         self.averages: RunningMoments = "variance"
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
@@ -65,18 +59,12 @@ class SubBatchNorm(nn.Module):
         self.register_buffer("collected_spread", torch.zeros(channels), persistent=False)
         self.register_buffer("collected_groups", torch.zeros(()), persistent=False)
 
-    def forward(self, x: Tensor, chunks: int) -> Tensor:
-        """x: (B*T, C, H, W), with T = `chunks` -> same shape."""
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B*T, C, H, W) -> same shape; in training by its own moments, which are collected."""
         if not self.training:
             return F.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=EPSILON
             )
-        if self.group is None or x.shape[0] <= self.group * chunks:
-            return self._normalise(x)
-        return torch.cat([self._normalise(part) for part in torch.split(x, self.group * chunks)])
-
-    def _normalise(self, x: Tensor) -> Tensor:
-        """Normalise one group, (n, C, H, W), by its own moments, and collect them."""
         values = x.numel() // x.shape[1]
         if values < 2:
             raise UsageError(
@@ -110,7 +98,7 @@ class SubBatchNorm(nn.Module):
         self.forget()
 
     def forget(self) -> None:
-        """Drop the collected moments, as when a step is skipped."""
+        """Drop the collected moments."""
         self.collected_mean.zero_()
         self.collected_spread.zero_()
         self.collected_groups.zero_()
@@ -121,34 +109,40 @@ def deviation(variance: Tensor) -> Tensor:
     return (variance + EPSILON).sqrt()
 
 
+def norms_of(net: nn.Module) -> Iterator[SubBatchNorm]:
+    """Every SubBatchNorm of a network, or of a part of it."""
+    return (module for module in net.modules() if isinstance(module, SubBatchNorm))
+
+
 def average_moments(net: nn.Module, averages: RunningMoments) -> None:
     """Choose what every SubBatchNorm of `net` averages while it is trained."""
-    for module in net.modules():
-        if isinstance(module, SubBatchNorm):
-            module.averages = averages
+    for norm in norms_of(net):
+        norm.averages = averages
+
+
+def collected_moments(net: nn.Module) -> list[Tensor]:
+    """What was collected since the last step; several processes add theirs up before they commit.
+
+    (DistributedDataParallel must not copy buffers: broadcast_buffers=False.)
+    """
+    return [
+        tensor
+        for norm in norms_of(net)
+        for tensor in (norm.collected_mean, norm.collected_spread, norm.collected_groups)
+    ]
 
 
 def commit_running_moments(net: nn.Module) -> None:
     """Update the running moments of every SubBatchNorm of `net`; call it once an optimiser step.
 
-    Where training is distributed, the mean is over the groups of all processes, which must call
-    this together. (DistributedDataParallel must not copy buffers: broadcast_buffers=False.)
+    Fixed norms, which are in eval mode, keep theirs.
     """
-    norms = [module for module in net.modules() if isinstance(module, SubBatchNorm)]
-    if distributed.is_available() and distributed.is_initialized():
-        _sum_over_processes(norms)
-    for norm in norms:
-        norm.commit()
+    for norm in norms_of(net):
+        if norm.training:
+            norm.commit()
 
 
-def _sum_over_processes(norms: list[SubBatchNorm]) -> None:
-    collected = [
-        tensor
-        for norm in norms
-        for tensor in (norm.collected_mean, norm.collected_spread, norm.collected_groups)
-    ]
-    together = torch.cat([tensor.flatten() for tensor in collected])  # one message, not hundreds
-    distributed.all_reduce(together)
-    totals = torch.split(together, [tensor.numel() for tensor in collected])
-    for tensor, total in zip(collected, totals, strict=True):
-        tensor.copy_(total.view_as(tensor))
+def forget_moments(net: nn.Module) -> None:
+    """Drop what was collected, as in a step that is skipped."""
+    for norm in norms_of(net):
+        norm.forget()

@@ -15,7 +15,7 @@ video (`stresnet.data.store.reader.StoredVideo`), which is decoded and its flow 
      "start": 0.0,                                                     (of a Prediction only)
      "predictions": [{"label": "fight", "score": 0.91, "appearance": 0.7, "motion": 0.97}, ...],
      "segments": [{"start": 0.0, "end": 4.2, "label": ..., "score": ..., "appearance": ...,
-                   "motion": ...}, ...]}                             (of a Timeline only)
+                   "motion": ...}, ...], "settings": {...}}           (of a Timeline only)
 
 and `Timeline.as_dict(windows=True)` adds {"windows": {"times": [...], "scores": {label: [...]}}}
 for curves under a player.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from stresnet.data.store.reader import StoredVideo
@@ -104,7 +105,7 @@ def console_table(summary: Mapping[str, Any]) -> Table:
     table = Table(
         "measure",
         *(row[0] for row in rows),
-        title=f"{len(summary['recordings'])} recordings of {summary['data']}",
+        title=escape(f"{len(summary['recordings'])} recordings of {summary['data']}"),
     )
     for place, name in enumerate(SHOWN, 1):
         unit = ", s" if name in SECONDS else ", %"

@@ -1,9 +1,9 @@
 """Several processes that train one network, started by torchrun: who is who, and what they share.
 
 Every process holds the whole network and trains some of a step's normalisation groups. Once a step
-the gradients are summed over the processes in the order of their ranks, so that all step alike, and
-`commit_running_moments` averages the running moments. DistributedDataParallel would add nothing: it
-hides communication behind one backward pass, and here a step has many.
+the gradients, and the moments that the norms collected, are summed over the processes in the order
+of their ranks, so that all step alike. DistributedDataParallel would add nothing: it hides
+communication behind one backward pass, and here a step has many.
 
 With one group for each process the sum is, bit by bit, that of one process that takes the groups
 one after the other. With several groups for each process it is (g0 + g2) + (g1 + g3) instead of
@@ -13,7 +13,7 @@ one after the other. With several groups for each process it is (g0 + g2) + (g1 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -66,16 +66,15 @@ class DistributedContext:
         distributed.all_gather(list(given.view(self.world_size, -1)), summed)
         return given[: len(values)]
 
-    def all_reduce_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Give every parameter the sum of its gradients over all processes."""
+    def sum_in_order(self, tensors: Sequence[Tensor]) -> None:
+        """Make each tensor its sum over all processes, in the order of their ranks."""
         if self.world_size == 1:
             return
-        gradients = [p.grad for p in parameters if p.grad is not None]
         # One message instead of hundreds.
-        total = self.all_reduce_in_order(torch.cat([gradient.flatten() for gradient in gradients]))
-        parts = torch.split(total, [gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+        total = self.all_reduce_in_order(torch.cat([tensor.flatten() for tensor in tensors]))
+        parts = torch.split(total, [tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
 
     def gather_objects(self, value: Any) -> list[Any]:
         """Return every process's `value`, by rank; wait for each as long as it takes."""

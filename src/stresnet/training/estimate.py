@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stresnet.data.loading.dataset import ChunkDataset, SampleKey
 from stresnet.data.store.index import is_stored
 from stresnet.model.st_resnet import FLOW_FIELDS
 from stresnet.training.distributed import DistributedContext, distributed_context
 from stresnet.training.initialisation import network
-from stresnet.training.loop import group_loss, groups_a_step, stream_scores
+from stresnet.training.loop import group_loss, groups_a_step, learner_of, stream_scores
 from stresnet.training.optimizer import make_optimizer
 from stresnet.training.plan import TrainingPlan
 from stresnet.training.recipe import Phase, Recipe
@@ -142,8 +142,7 @@ def train_on_noise(
 ) -> tuple[float, int]:
     """Seconds for a video, forward and backward, and bytes that a whole group needs at least."""
     net = network(recipe, phase, num_classes)
-    learner: nn.Module = net.get_submodule(phase.stream) if phase.stream else net
-    learner.to(device).train()
+    learner = learner_of(net, phase).to(device)
     timed = min(TIMED_VIDEOS, phase.norm_group)
     shape = (timed, phase.chunks, 3 + 2 * FLOW_FIELDS, recipe.input_size, recipe.input_size)
     seen = torch.randint(256, shape, dtype=torch.uint8).to(device)
@@ -155,20 +154,22 @@ def train_on_noise(
                 scores = stream_scores(forward, phase, seen[:, :, :3], seen[:, :, 3:])
             torch.autograd.backward(group_loss(scores, truth, recipe))
 
-        kept = kept_for_backward(forward_and_backward)  # also warms caches up
+        of_weights = {p.untyped_storage().data_ptr() for p in learner.parameters()}
+        kept = kept_for_backward(forward_and_backward, of_weights)  # also warms caches up
         wait(device)
         began = time.perf_counter()
         forward_and_backward()
         wait(device)
     seconds = (time.perf_counter() - began) / timed
     weights = sum(p.numel() * p.element_size() for p in learner.parameters())
+    trained = sum(p.numel() * p.element_size() for p in learner.parameters() if p.requires_grad)
     moments = len(make_optimizer(learner, recipe, phase).defaults.get("betas", (0,)))  # 2 in AdamW
-    activations = (kept - weights) * phase.norm_group // timed
-    return seconds, weights * (2 + moments) + max(activations, 0)
+    activations = kept * phase.norm_group // timed
+    return seconds, weights + trained * (1 + moments) + activations
 
 
-def kept_for_backward(passes: Callable[[], object]) -> int:
-    """Bytes that autograd keeps in `passes`, each storage once."""
+def kept_for_backward(passes: Callable[[], object], besides: Collection[int] = ()) -> int:
+    """Bytes that autograd keeps in `passes`, each storage once, but for those at `besides`."""
     storages: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -178,7 +179,7 @@ def kept_for_backward(passes: Callable[[], object]) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         passes()
-    return sum(storages.values())
+    return sum(size for place, size in storages.items() if place not in besides)
 
 
 def loading_seconds(dataset: ChunkDataset) -> float:

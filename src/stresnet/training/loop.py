@@ -19,7 +19,12 @@ from torch.nn.functional import cross_entropy
 from stresnet.data.loading.dataset import ChunkDataset, SampleKey, StepSampler
 from stresnet.errors import TrainingError, UsageError, in_short
 from stresnet.model import STResNet, commit_running_moments
-from stresnet.model.sub_batch_norm import SubBatchNorm, average_moments
+from stresnet.model.sub_batch_norm import (
+    average_moments,
+    collected_moments,
+    forget_moments,
+    norms_of,
+)
 from stresnet.training.checkpoint import (
     TrainingState,
     checkpoint_path,
@@ -79,9 +84,7 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
     phase, recipe, context, execution = run.phase, run.recipe, run.context, run.execution
 
     # -- What learns: one stream or both ----------------------------------------------------
-    learner: nn.Module = net.get_submodule(phase.name) if phase.stream else net
-    learner.to(context.device).train()
-    freeze(learner, phase)
+    learner = learner_of(net, phase).to(context.device)
     average_moments(learner, recipe.running_moments)
     optimizer, scaler = make_optimizer(learner, recipe, phase), execution.scaler(context.device)
     state = TrainingState(learner, optimizer, scaler)
@@ -164,7 +167,8 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
                 saved = time.monotonic()
 
             # -- The step
-            context.all_reduce_gradients(learner.parameters())
+            gradients = [p.grad for p in learner.parameters() if p.grad is not None]
+            context.sum_in_order([*gradients, *collected_moments(learner)])
             if optimizer_step(optimizer, scaler):
                 commit_running_moments(learner)
             else:
@@ -181,15 +185,17 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
             raise Interrupted(max(number or 0 for number in signals))
 
 
-def freeze(learner: nn.Module, phase: Phase) -> None:
-    """Let only the layers learn that the phase names, and fix the norms where it says so."""
+def learner_of(net: STResNet, phase: Phase) -> nn.Module:
+    """What the phase trains, a stream or both, in training mode, but for what it does not touch."""
+    learner: nn.Module = net.get_submodule(phase.stream) if phase.stream else net
+    learner.train()
     if phase.learns == "classifier":
         for name, parameter in learner.named_parameters():
             parameter.requires_grad_("classifier" in name)
     if phase.fixed_norms:
-        for module in learner.modules():
-            if isinstance(module, SubBatchNorm):
-                module.eval()
+        for norm in norms_of(learner):
+            norm.eval()
+    return learner
 
 
 def groups_a_step(phase: Phase, processes: int) -> int:
@@ -232,13 +238,6 @@ def optimizer_step(optimizer: torch.optim.Optimizer, scaler: GradScaler) -> bool
     scaler.step(optimizer)
     scaler.update()
     return scaler.get_scale() >= scale
-
-
-def forget_moments(learner: nn.Module) -> None:
-    """Drop what the norms collected in a step that is skipped."""
-    for module in learner.modules():
-        if isinstance(module, SubBatchNorm):
-            module.forget()
 
 
 def stream_scores(

@@ -28,7 +28,7 @@ from stresnet.data.prepare.ensure import PreparedVideos, ensure_prepared
 from stresnet.data.splits.split import VideoItem
 from stresnet.device import gpu_errors
 from stresnet.errors import DatasetError, UsageError, in_short
-from stresnet.files import address_of, remove_stale_partials, require_writable
+from stresnet.files import remove_stale_partials, require_writable
 from stresnet.timelines.fit import fit_model
 from stresnet.training.checkpoint import checkpoint_path
 from stresnet.training.choice import recommend
@@ -103,7 +103,7 @@ def train(
         DatasetError, UsageError, WeightsError, StoreError, TrainingError, EnvironmentProblem: as
             they say; all that can be known before videos are prepared is checked before.
     """
-    out, flow_on = Path(out), execution.device
+    out = Path(out)
     with distributed_context(execution.device) as context, own_random_state(context.device):
         # -- All that can be checked before hours of preparation ----------------------------------
         given, execution = execution, execution.resolved(context.device)
@@ -131,11 +131,11 @@ def train(
         if context.is_first:
             if job.validation:
                 kept_back = ensure_prepared(
-                    job.validation, job.store, **job.recipe.preparing, device=flow_on
+                    job.validation, job.store, **job.recipe.preparing, device=given.device
                 )
-                kept_back.kept(skip_broken=skip_broken)
+                kept_back.require_usable(skip_broken=skip_broken)
             prepared = ensure_prepared(
-                job.split.train, job.store, **job.recipe.preparing, device=flow_on
+                job.split.train, job.store, **job.recipe.preparing, device=given.device
             )
         sent = prepared and replace(prepared, index={})  # which is large
         trained = context.gather_objects(sent)[0].kept(skip_broken=skip_broken)
@@ -188,7 +188,7 @@ def train(
                         phase,
                         job.split,
                         network=folder.name,
-                        data=Path(data).name,
+                        data=Path(data).resolve().name,
                         trained=len(trained),
                         fold=fold,
                     ),
@@ -218,7 +218,7 @@ def resume(run: str | Path, **changes: Any) -> Path:
         All that `train` raises.
     """
     arguments = read_run(Path(run))["arguments"]
-    if not address_of(arguments["data"]) and not Path(arguments["data"]).exists():
+    if not Path(arguments["data"]).exists():
         raise UsageError(
             f"{run}: its data are not at {arguments['data']} any more",
             remedy="put them back; or give the first command again, with their new place and "

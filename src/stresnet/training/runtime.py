@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from stresnet.device import resolve_precision
 from stresnet.errors import UsageError
 from stresnet.model.residual_unit import ResidualUnit
-from stresnet.model.sub_batch_norm import SubBatchNorm
+from stresnet.model.sub_batch_norm import collected_moments
 
 AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -130,12 +130,7 @@ def _first_and_second_pass(
 @contextmanager
 def _moments_kept(unit: ResidualUnit) -> Iterator[None]:
     """Drop what the norms of `unit` collect inside the block, the second pass."""
-    collected = [
-        (tensor, tensor.clone())
-        for norm in unit.modules()
-        if isinstance(norm, SubBatchNorm)
-        for tensor in (norm.collected_mean, norm.collected_spread, norm.collected_groups)
-    ]
+    collected = [(tensor, tensor.clone()) for tensor in collected_moments(unit)]
     try:
         yield
     finally:

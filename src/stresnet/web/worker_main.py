@@ -82,8 +82,7 @@ def limit_memory(more: int) -> None:
 
     with suppress(OSError):
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        _, most = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, most))
+        _lower(resource.RLIMIT_AS, pages * resource.getpagesize() + more)
 
 
 def limit_time(seconds: float) -> None:
@@ -96,9 +95,17 @@ def limit_time(seconds: float) -> None:
     import resource
 
     now = resource.getrusage(resource.RUSAGE_SELF)
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    until = now.ru_utime + now.ru_stime + seconds * cores()
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(until), most))
+    _lower(resource.RLIMIT_CPU, math.ceil(now.ru_utime + now.ru_stime + seconds * cores()))
+
+
+def _lower(which: int, limit: int) -> None:
+    """Set a limit of this process, unless whoever started it has set a lower one."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, most = resource.getrlimit(which)
+    resource.setrlimit(which, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
 
 
 def _channel() -> Send:

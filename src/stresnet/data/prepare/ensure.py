@@ -59,6 +59,17 @@ class PreparedVideos:
         Raises:
             DatasetError: some cannot be used and `skip_broken` is False, or a class has none left.
         """
+        self.require_usable(skip_broken=skip_broken)
+        kept = [item for item, _ in self.usable()]
+        if emptied := {item.label for item in self.items} - {item.label for item in kept}:
+            raise DatasetError(
+                f"no usable training video is left in {', '.join(sorted(emptied))}",
+                remedy="see failures.csv in the store; repair or replace these videos",
+            )
+        return kept
+
+    def require_usable(self, *, skip_broken: bool) -> None:
+        """Raise `DatasetError` if some cannot be used; with `skip_broken`, warn of them."""
         broken = [f"{name}: {reason}" for name, reason in self.failures.items()]
         listed = LINE + in_short(broken, LINE)
         if broken and not skip_broken:
@@ -68,13 +79,6 @@ class PreparedVideos:
             )
         if broken:
             logger.warning("left out %d of %d videos:%s", len(broken), len(self.items), listed)
-        kept = [item for item in self.items if item.name not in self.failures]
-        if emptied := {item.label for item in self.items} - {item.label for item in kept}:
-            raise DatasetError(
-                f"no usable training video is left in {', '.join(sorted(emptied))}",
-                remedy="see failures.csv in the store; repair or replace these videos",
-            )
-        return kept
 
 
 def ensure_prepared(
