@@ -25,8 +25,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from stresnet.flow.quantize import FLOW_FIELDS
 from stresnet.model import commit_running_moments
-from stresnet.model.st_resnet import FLOW_FIELDS
 from stresnet.training.initialisation import network
 from stresnet.training.loop import group_loss, stream_scores
 from stresnet.training.optimizer import make_optimizer, set_rate

@@ -34,13 +34,13 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from stresnet.data.loading.sampling import FLOWS
 from stresnet.data.splits.open import csv_list
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.encode import video_writer
 from stresnet.data.video.inputs import find_videos
 from stresnet.errors import DatasetError, StresnetError
 from stresnet.files import atomic_write
+from stresnet.flow.quantize import FLOW_FIELDS
 
 SIDE = 128  # of a clip's frames, px
 PICTURE_SIDE = 216  # the short side of a picture, in pixels of a clip
@@ -98,7 +98,7 @@ def motion_clips(rng: np.random.Generator) -> Iterator[tuple[str, Floats]]:
 def order_clips(rng: np.random.Generator) -> Iterator[tuple[str, Floats]]:
     """Both classes and their paths (N,4)."""
     view, speed, frames = some_view(rng), rng.uniform(*SPEED), FRAMES["order"]
-    rest = [(0.0, 0.0, 0.0, 0.0)] * FLOWS
+    rest = [(0.0, 0.0, 0.0, 0.0)] * FLOW_FIELDS
     once_round = [step for name in PROGRAMME for step in [VELOCITIES[name]] * MOVING + rest]
     start = int(rng.integers(len(once_round)))
     steps = np.array(list(islice(cycle(once_round), start, start + frames - 1)))

@@ -19,7 +19,8 @@ from torch.utils.data import Dataset
 
 from stresnet.data.loading.augmentation import Crop, scale_jitter_crop
 from stresnet.data.loading.dataset import SampleKey
-from stresnet.data.loading.sampling import FLOWS, flow_indices, reflect, training_centres
+from stresnet.data.loading.sampling import flow_indices, reflect, training_centres
+from stresnet.flow.quantize import FLOW_FIELDS
 from stresnet.model.st_resnet import IMAGENET_RGB_MEAN
 
 FLOW_MEAN = 128.0
@@ -113,7 +114,7 @@ class PlainSTResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.appearance = PlainStream(3, num_classes, units, width)
-        self.motion = PlainStream(2 * FLOWS, num_classes, units, width)
+        self.motion = PlainStream(2 * FLOW_FIELDS, num_classes, units, width)
 
     def forward(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
         """rgb (B,T,3,H,W) and flow (B,T,2L,H,W), means taken off -> logits (B,T,K) each."""

@@ -122,8 +122,8 @@ def test_hiding_the_evidence_costs_the_stream_that_has_it(tmp_path):
 
 def test_evidence_lies_in_the_stream_that_saw_it(tmp_path):
     net = telling_network()
-    red = evidence(net, made_video(tmp_path / "red.zip", red=RED), 0).maps.sum((1, 2, 3))
-    falling = evidence(net, made_video(tmp_path / "f.zip", falling=FALLING), 0).maps.sum((1, 2, 3))
+    red = evidence(net, made_video(tmp_path / "red.zip", red=RED), 0)[1].sum((1, 2, 3))
+    falling = evidence(net, made_video(tmp_path / "f.zip", falling=FALLING), 0)[1].sum((1, 2, 3))
     assert red[APPEARANCE] > 1
     assert falling[MOTION] > 0.5
     np.testing.assert_allclose([red[MOTION], falling[APPEARANCE]], 0, atol=1e-4)
@@ -157,8 +157,8 @@ def test_the_parts_add_up_to_the_score(temporal_pool, kind, connection):
     clip, flow = toy_video("rises", seed=1)
     video = InMemoryVideo(clip.frames, flow)
     scores = score_video(net, video)
-    parts = evidence(net, video, 1)
-    of_streams = parts.maps.sum((1, 2, 3)) + parts.bias
+    bias, maps = evidence(net, video, 1)
+    of_streams = maps.sum((1, 2, 3)) + bias
     for stream, score in enumerate((scores.appearance, scores.motion)):
         margin = (score[1] - (score[0] + score[2]) / 2) / 2
         assert of_streams[stream] == pytest.approx(margin, rel=1e-4, abs=1e-4)
@@ -169,9 +169,9 @@ def test_the_parts_add_up_to_the_score(temporal_pool, kind, connection):
 def test_random_weights_give_another_map(tmp_path):
     """Adebayo et al.'s sanity check (NeurIPS 2018): an explanation is one of the network."""
     video = made_video(tmp_path / "made.zip", red=RED, falling=FALLING)
-    found = evidence(telling_network(), video, 0).maps
+    found = evidence(telling_network(), video, 0)[1]
     torch.manual_seed(0)
-    other = evidence(STResNet(2, "tiny", input_size=32), video, 0).maps
+    other = evidence(STResNet(2, "tiny", input_size=32), video, 0)[1]
     for stream in (APPEARANCE, MOTION):
         assert abs(spearmanr(found[stream], other[stream], axis=None).statistic) < 0.4
 

@@ -15,9 +15,9 @@ import pytest
 from scipy import ndimage
 
 from making_videos import read_video, texture, write_video
-from stresnet.data.loading.sampling import FLOWS
 from stresnet.data.splits.csv_list import csv_list
 from stresnet.errors import DatasetError
+from stresnet.flow.quantize import FLOW_FIELDS
 
 SOURCE = Path(__file__).parent.parent / "benchmarks/motion_set.py"
 
@@ -66,8 +66,8 @@ def test_no_flow_stack_tells_the_order_but_the_sequence_does(made: ModuleType) -
     for seed in range(60):  # until every start has occurred
         for label, path in made.order_clips(rng(seed)):
             fields = steps(path)
-            for at in range(len(fields) - FLOWS + 1):
-                stack = tuple(fields[at : at + FLOWS])
+            for at in range(len(fields) - FLOW_FIELDS + 1):
+                stack = tuple(fields[at : at + FLOW_FIELDS])
                 assert len(set(stack) - {""}) <= 1  # two motions never meet in a stack
                 stacks[label].add(stack)
             moving = [name for name in fields if name]

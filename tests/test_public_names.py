@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from collections import ChainMap
 from collections.abc import Iterator
 from functools import cached_property
 from importlib import import_module
@@ -47,7 +48,8 @@ def lines(path: str, thing: object) -> Iterator[str]:
     elif inspect.isclass(thing):
         parents = ", ".join(each.__name__ for each in thing.__bases__ if each is not object)
         yield f"{path}{signature(thing)}" + (f": {parents}" if parents else "")
-        for name, each in sorted(vars(thing).items()):
+        inherited = [vars(each) for each in thing.__mro__ if each.__module__.startswith("stresnet")]
+        for name, each in sorted(ChainMap(*inherited).items()):
             if isinstance(each, classmethod | staticmethod):
                 each = each.__func__
             if not name.startswith("_") and inspect.isfunction(each):

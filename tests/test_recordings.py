@@ -26,7 +26,7 @@ from stresnet.data.annotations.elan import to_elan
 from stresnet.data.annotations.segments import Length
 from stresnet.data.annotations.segments import write_list as write_segments
 from stresnet.data.loading.chunks import Cut, frames_in, segment_of
-from stresnet.data.loading.sampling import FLOWS, HALF, training_centres, valid_centres
+from stresnet.data.loading.sampling import HALF, training_centres, valid_centres
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.splits.annotated import Recordings, background_items
 from stresnet.data.splits.checks import check
@@ -37,16 +37,16 @@ from stresnet.data.store.format import Origin
 from stresnet.data.store.location import store_path
 from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores
-from stresnet.evaluation.timelines import Recording as Judged
-from stresnet.evaluation.timelines import Span
 from stresnet.files import require_writable
+from stresnet.flow.quantize import FLOW_FIELDS
 from stresnet.model import STResNet, load_model
 from stresnet.prediction import recogniser
 from stresnet.prediction.result import Timeline, TimelineSettings
 from stresnet.timelines import evaluate as evaluating
 from stresnet.timelines import fit as fitting
-from stresnet.timelines.evaluate import DEFAULTS, FITTED, Scored, evaluate_timelines
+from stresnet.timelines.evaluate import DEFAULTS, FITTED, ScoredRecording, evaluate_timelines
 from stresnet.timelines.fit import fit_settings, mean_f1
+from stresnet.timelines.measures import Judged, Span
 from stresnet.timelines.report import worst_places, write_timeline_report
 from stresnet.training.choice import keep_back
 from stresnet.training.recipes import QUICK
@@ -253,7 +253,7 @@ def test_chunks_are_centred_inside_their_segment_and_their_flow_is_real(
 
 
 def test_a_cut_of_one_frame_has_no_motion() -> None:
-    assert (Cut(numbered(30), 4, 4).flow(np.zeros(FLOWS, np.int64)) == 128).all()
+    assert (Cut(numbered(30), 4, 4).flow(np.zeros(FLOW_FIELDS, np.int64)) == 128).all()
 
 
 def test_frames_in_a_stretch_of_time() -> None:
@@ -282,13 +282,15 @@ def test_a_recording_is_prepared_once_and_samples_know_their_frames(
 # --------------------------------------------------------------------------------------------
 
 
-def scored(scores: np.ndarray, truth: tuple[Span, ...], settings: TimelineSettings) -> Scored:
+def scored(
+    scores: np.ndarray, truth: tuple[Span, ...], settings: TimelineSettings
+) -> ScoredRecording:
     """Windows of 2 s every 0.5 s; classes a, b, other."""
     starts = 0.5 * np.arange(len(scores)) - 1
     values = np.asarray(scores, np.float32)
     made = Timeline("r", ("a", "b", "other"), starts, starts + 2, values, values,
                     float(starts[-1] + 2), (), settings)  # fmt: skip
-    return Scored("r", made, truth, "r", stored=None)  # type: ignore[arg-type]
+    return ScoredRecording("r", made, truth, "r", stored=None)  # type: ignore[arg-type]
 
 
 def test_fitting_finds_the_bias_that_brings_the_actions_back() -> None:

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from stresnet.evaluation.timelines import (
+from stresnet.timelines.measures import (
     OVERLAPS,
     TIOU,
-    Recording,
+    Judged,
     Span,
     border_errors,
     edit_score,
@@ -35,7 +35,7 @@ def random_timeline(rng: np.random.Generator, cells: int) -> list[Span]:
     return spans
 
 
-def random_recording(seed: int) -> Recording:
+def random_recording(seed: int) -> Judged:
     rng = np.random.default_rng(seed)
     cells = int(rng.integers(100, 200))
     truth = random_timeline(rng, cells)
@@ -46,7 +46,7 @@ def random_recording(seed: int) -> Recording:
                  float(rng.random()))
             for s in truth if rng.random() < 0.8
         ]  # fmt: skip
-    return Recording(f"r{seed}", tuple(truth), tuple(found), cells * STEP, f"s{seed // 2}")
+    return Judged(f"r{seed}", tuple(truth), tuple(found), cells * STEP, f"s{seed // 2}")
 
 
 RECORDINGS = [random_recording(seed) for seed in range(8)]
@@ -71,7 +71,7 @@ def iou_of_cells(a: Span, b: Span) -> float:
     return len(first & second) / len(first | second)
 
 
-def direct_map(recordings: list[Recording], threshold: float) -> float:
+def direct_map(recordings: list[Judged], threshold: float) -> float:
     """As the ActivityNet toolkit describes it: one ranked list over all videos."""
     precisions = []
     for label in sorted({t.label for r in recordings for t in r.truth}):
@@ -115,7 +115,7 @@ def runs(labels: list[str]) -> list[tuple[str, int, int]]:
     return found
 
 
-def direct_f1(recordings: list[Recording], threshold: float) -> float:
+def direct_f1(recordings: list[Judged], threshold: float) -> float:
     tp = fp = fn = 0
     for each in recordings:
         truth = [(t.label, round(t.start / STEP), round(t.end / STEP)) for t in each.truth]
@@ -190,7 +190,7 @@ FOUND = (Span(0, 8, "walk", 0.9), Span(15, 25, "run", 0.8), Span(30, 40, "run", 
 
 
 def test_a_case_worked_by_hand() -> None:
-    recording = Recording("r", TRUTH, FOUND, 50.0, "r")
+    recording = Judged("r", TRUTH, FOUND, 50.0, "r")
     found = measure([recording])
     # walk: 1 of 2 found, precision 1 up to there: 0.5. run: right first, then wrong: 1 at 0.3.
     assert found["mAP@0.3"].value == pytest.approx(0.75)
@@ -214,13 +214,13 @@ def test_one_found_segment_counts_once() -> None:
 
 
 def test_a_perfect_timeline_has_every_measure_at_its_best() -> None:
-    found = measure([Recording("r", TRUTH, TRUTH, 50.0, "r")])
+    found = measure([Judged("r", TRUTH, TRUTH, 50.0, "r")])
     for name, each in found.items():
         assert each.value == (0.0 if name in ("onset", "offset") else 1.0), name
 
 
 def test_nothing_found_where_something_is() -> None:
-    found = measure([Recording("r", TRUTH, (), 50.0, "r")])
+    found = measure([Judged("r", TRUTH, (), 50.0, "r")])
     assert found["mAP"].value == found["F1@10"].value == found["edit"].value == 0
     assert found["frame_accuracy"].value == pytest.approx(20 / 50)
     assert math.isnan(found["onset"].value)

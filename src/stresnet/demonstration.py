@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import prepared_like
 from stresnet.evaluation.report.pictures import Strip, strip
-from stresnet.files import require_writable, write_text
+from stresnet.files import ASSETS, require_writable, write_text
 from stresnet.pages import render_page
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.prediction.result import ClassScore, Prediction
 from stresnet.progress import OnProgress, Progress, silent
-from stresnet.workers import worker_count
+from stresnet.workers import thread_count
 
 PICTURES = 5  # moments of each clip on the page
 
@@ -58,16 +56,15 @@ def demo(
     """
     require_writable(Path(out))
     clips: list[DemoClip] = []
-    threads, _ = worker_count(threads, sys.maxsize)
-    with as_file(files("stresnet") / "assets") as assets, tempfile.TemporaryDirectory() as scratch:
-        videos = sorted(assets.glob("clips/*/*.mp4"))
-        recogniser = Recogniser("fight", device=device, precision=precision)
+    videos = sorted(ASSETS.glob("clips/*/*.mp4"))
+    recogniser = Recogniser("fight", device=device, precision=precision)
+    with tempfile.TemporaryDirectory() as scratch:
         for video in videos:
             stored = prepare_video(
                 video,
                 Path(scratch, f"{video.stem}.zip"),
                 **prepared_like(recogniser.net.preparation),
-                threads=threads,
+                threads=thread_count(threads),
                 device=recogniser.device,
             )
             prediction = recogniser.ranking(stored, video.name)

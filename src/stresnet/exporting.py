@@ -34,13 +34,12 @@ from stresnet.data.loading.chunks import testing_chunks
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import prepared_like
 from stresnet.errors import EnvironmentProblem, UsageError
-from stresnet.files import atomic_write, require_writable
+from stresnet.files import ASSETS, atomic_write, require_writable
+from stresnet.flow.quantize import FLOW_FIELDS
 from stresnet.model import STResNet, load_model
-from stresnet.model.st_resnet import FLOW_FIELDS
 
 TOLERANCE = 1e-4  # greatest difference of a logit, relative to the greatest logit
-CLIPS = Path(__file__).parent / "assets" / "clips"
-SHIPPED = (CLIPS / "fight" / "fi014.mp4", CLIPS / "noFight" / "nofi018.mp4")
+CLIPS = (ASSETS / "clips/fight/fi014.mp4", ASSETS / "clips/noFight/nofi018.mp4")
 OUTPUTS = ["appearance", "motion"]
 WHERE_FROM = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node")
 
@@ -104,7 +103,7 @@ def export_model(
         form.write(program, file, facts)
         run = form.opened(file)
         worst = 0.0
-        tried = [*noise(height, width), *real_clips(clips or SHIPPED, height, width, net)]
+        tried = [*noise(height, width), *real_clips(clips or CLIPS, height, width, net)]
         for name, rgb, flow in tried:
             worst = max(
                 worst, _disagreement(name, torch.stack(tuple(run(rgb, flow))), net, rgb, flow)

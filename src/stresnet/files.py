@@ -33,6 +33,7 @@ DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, RuntimeError, TypeError),
     ValueError,
 )
+ASSETS = Path(__file__).parent / "assets"  # what ships: models, weights, clips, templates
 MARK = ".stresnet"  # in folders that this program has made
 STALE_SECONDS = 24 * 3600  # after which a partial of another machine counts as abandoned
 

@@ -46,10 +46,19 @@ def worker_count(wanted: int | None, jobs: int) -> tuple[int, int]:
     Raises:
         UsageError: fewer than 1 are wanted.
     """
-    workers = min(cores() if wanted is None else wanted, max(jobs, 1))
-    if workers < 1:
-        raise UsageError(f"{workers} workers, expected at least 1")
+    workers = min(_wanted_or_all(wanted, "workers"), max(jobs, 1))
     return workers, max(cores() // workers, 1)
+
+
+def thread_count(wanted: int | None) -> int:
+    """As many threads as are wanted, or one for each core; errors as of `worker_count`."""
+    return _wanted_or_all(wanted, "threads")
+
+
+def _wanted_or_all(wanted: int | None, kind: str) -> int:
+    if wanted is not None and wanted < 1:
+        raise UsageError(f"{wanted} {kind}, expected at least 1")
+    return cores() if wanted is None else wanted
 
 
 def map_in_processes(

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from stresnet import STResNet
-from stresnet.data.loading.sampling import FLOWS, flow_indices, training_centres
+from stresnet.data.loading.sampling import flow_indices, training_centres
+from stresnet.flow.quantize import FLOW_FIELDS
 from stresnet.model import count_parameters, receptive_fields
 from stresnet.model.temporal_convolution import TemporalConvolution
 
@@ -74,7 +75,7 @@ def draw_network() -> None:
             lambda _, __, out, name=f"conv{number}_x": shapes.update({name: out.shape})
         )
     rgb, flow = (
-        torch.zeros(1, 5, channels, 224, 224, device="meta") for channels in (3, 2 * FLOWS)
+        torch.zeros(1, 5, channels, 224, 224, device="meta") for channels in (3, 2 * FLOW_FIELDS)
     )
     net(rgb, flow)
     fields = receptive_fields(net)
@@ -85,7 +86,7 @@ def draw_network() -> None:
     for name, top in rows.items():
         stream, colour = getattr(net, name), APPEARANCE if name == "appearance" else MOTION
         middle = top + height / 2
-        seen = "a frame" if name == "appearance" else f"{FLOWS} flow fields"
+        seen = "a frame" if name == "appearance" else f"{FLOW_FIELDS} flow fields"
         drawing.words(10, top - 9, f"{name}: {seen}", anchor="start", size=11)
         x: float = 10
         drawing.box(x, top, 62, height, colour)
@@ -167,9 +168,10 @@ def draw_chunks() -> None:
         drawing.line((a, top - 10), (b - 2, top - 10))
         drawing.words((a + b) / 2, top - 18, f"τ = {other - one}")
     first = place(flow_indices(int(centres[0]))[0] + 0.5)
-    half = FLOWS // 2
+    half = FLOW_FIELDS // 2
     meaning = (
-        f"a chunk: a frame and the L = {FLOWS} flow fields around it, {half} before, {half} after"
+        f"a chunk: a frame and the L = {FLOW_FIELDS} flow fields around it, "
+        f"{half} before, {half} after"
     )
     drawing.words(first, top + 110, meaning, anchor="start", fill=QUIET)
     drawing.save("chunks.svg")

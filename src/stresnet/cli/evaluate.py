@@ -27,6 +27,7 @@ from stresnet.cli.options import (
     Workers,
     local_store,
     numbers,
+    words,
 )
 from stresnet.cli.progress import progress
 from stresnet.errors import UsageError
@@ -106,8 +107,7 @@ def evaluate(
     from stresnet.evaluation.report import console_table, write_report
     from stresnet.files import require_writable
     from stresnet.timelines.evaluate import evaluate_timelines
-    from stresnet.timelines.report import console_table as timeline_table
-    from stresnet.timelines.report import write_timeline_report
+    from stresnet.timelines.report import timeline_table, write_timeline_report
 
     store = local_store(store, cache)
     if fold is not None and folds is not None:
@@ -153,7 +153,7 @@ def evaluate(
             lists=lists,
             seed=seed,
             store=store,
-            protocols=protocols_named((protocols or PAPER.name).split(",")),
+            protocols=protocols_named(words(protocols or PAPER.name)),
             calibrated=calibrate,
             with_idt=with_idt,
             device=device,
@@ -196,7 +196,7 @@ def fuse(
     from stresnet.evaluation.score_files import read_scores, write_scores
 
     tables = [read_scores(place) for place in scores]
-    kinds = normalise.split(",")
+    kinds = words(normalise)
     fused = fuse(
         tables,
         weights=None if weights is None else numbers(weights, float, "--weights"),

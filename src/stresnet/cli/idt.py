@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from stresnet.cli.app import say, say_each
-from stresnet.cli.options import Data, Fold, Lists, Ray, Seed, Videos, Workers
+from stresnet.cli.options import Data, Fold, Lists, Ray, Seed, Videos, Workers, words
 from stresnet.cli.progress import progress
 
 
@@ -76,7 +76,7 @@ def evaluate(
             features,
             split,
             out,
-            kinds=descriptors.split(","),
+            kinds=words(descriptors),
             gaussians=gaussians,
             samples=samples,
             seed=seed,

@@ -147,6 +147,11 @@ def local_store(store: Path | None, cache: Path | None) -> Path | None:
 Number = TypeVar("Number", int, float)
 
 
+def words(text: str) -> list[str]:
+    """Read a list that an option is given, such as `one,two` or `one, two`."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def numbers(text: str, kind: Callable[[str], Number], option: str) -> list[Number]:
     """Read a list of numbers that an option is given, such as `1,2,3`.
 
@@ -157,7 +162,7 @@ def numbers(text: str, kind: Callable[[str], Number], option: str) -> list[Numbe
         UsageError: a part is not such a number.
     """
     try:
-        return [kind(part) for part in text.split(",")]
+        return [kind(part) for part in words(text)]
     except ValueError as error:
         expected = "whole numbers, as in 1,2,3" if kind is int else "numbers, as in 1,1.5"
         raise UsageError(f"{option} is {text!r}; expected {expected}") from error

@@ -26,6 +26,7 @@ from stresnet.cli.options import (
     Store,
     Weights,
     local_store,
+    words,
 )
 from stresnet.errors import UsageError
 
@@ -149,7 +150,7 @@ def train(
             "fold": fold,
             "lists": lists,
             "store": store,
-            "phases": [name.strip() for name in phases.split(",") if name.strip()],
+            "phases": words(phases),
             "seed": seed,
             "background": background,
             "overlap": overlap,

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import distributions, version
-from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from stresnet.device import gpu, resolve_device, resolve_precision
+from stresnet.files import ASSETS
 
 if TYPE_CHECKING:
     import torch
@@ -82,8 +82,7 @@ def ffmpeg() -> Found:
 
     from stresnet.data.video.decode import iter_frames
 
-    with as_file(files("stresnet") / "assets" / "clips") as clips:
-        next(iter_frames(min(clips.glob("*/*.mp4"))))
+    next(iter_frames(min(ASSETS.glob("clips/*/*.mp4"))))
     found = f"{av.ffmpeg_version_info} (PyAV {av.__version__})"
     numbers = re.match(r"n?(\d+)\.(\d+)(?:\.(\d+))?", av.ffmpeg_version_info)
     release = tuple(int(number or 0) for number in numbers.groups()) if numbers else None

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.loading.sampling import FLOWS
 from stresnet.data.splits.csv_list import videos_of
 from stresnet.data.video.container import printable
 from stresnet.data.video.decode import MAX_FRAMES, Frame, iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
 from stresnet.errors import StresnetError
+from stresnet.flow.quantize import FLOW_FIELDS
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import map_in_processes
 
@@ -100,8 +100,8 @@ def _oddities(info: VideoInfo, seen: Sequence[Frame]) -> Iterator[str]:
         yield f"{info.frames} frames, of which the first {MAX_FRAMES} are read"
     if len(seen) == 1:
         yield "a single picture: nothing moves"
-    elif len(seen) <= FLOWS:
-        yield f"{len(seen)} frames, fewer than the {FLOWS + 1} of one chunk: flow is repeated"
+    elif len(seen) <= FLOW_FIELDS:
+        yield f"{len(seen)} frames, fewer than the {FLOW_FIELDS + 1} of one chunk: flow is repeated"
     if min(info.width, info.height) < SMALL:
         yield f"{info.width}x{info.height} pixels: the network sees it much enlarged"
     low, high = USUAL_RATES

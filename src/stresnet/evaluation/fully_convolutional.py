@@ -23,6 +23,7 @@ from torch import Tensor
 
 from stresnet.data.loading.chunks import Chunks, FramesAndFlow
 from stresnet.device import gpu_errors
+from stresnet.evaluation.metrics import late_fusion
 from stresnet.evaluation.protocols import PAPER, Protocol, views
 from stresnet.inference import InferenceNetwork, frozen
 from stresnet.model import STResNet
@@ -37,8 +38,8 @@ class VideoScores:
 
     @property
     def fused(self) -> NDArray[np.float32]:
-        """Equal-weight average of both streams."""
-        return (self.appearance + self.motion) / np.float32(2)
+        """Both streams with equal weights."""
+        return late_fusion(self.appearance, self.motion)
 
 
 @torch.inference_mode()

@@ -9,6 +9,13 @@ Scores = NDArray[np.floating]
 Indices = NDArray[np.integer]
 
 
+def late_fusion(
+    appearance: NDArray[np.float32], motion: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Scores of both streams, (..., K) each, with equal weights (section 4.1)."""
+    return (appearance + motion) / np.float32(2)
+
+
 def among_best(scores: Scores, truth: Indices, k: int = 1) -> NDArray[np.bool_]:
     """(N,) whether the true class is among the k best scores."""
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]

@@ -48,13 +48,7 @@ class Models:
     def warning(self, label: str, fold: Fold, tested: Sequence[VideoItem]) -> str:
         """Return a warning if the network's run records that it was trained on tested videos."""
         source = self.sources[label, fold]
-        if isinstance(source, STResNet) or not (Path(source).parent / SPLIT_LIST).is_file():
-            return ""
-        with (Path(source).parent / SPLIT_LIST).open(
-            encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file:
-            rows = list(csv.DictReader(file))
-        trained = {row.get("name") for row in rows if row.get("split") == "train"}
+        trained = set() if isinstance(source, STResNet) else trained_in(Path(source).parent)
         seen = [item.name for item in tested if item.name in trained]
         if not seen:
             return ""
@@ -110,6 +104,15 @@ def find_models(
             for label, source in zip(labels, sources, strict=True)
         },
     )
+
+
+def trained_in(run: Path) -> set[str]:
+    """The names of a run's training videos; none where it records none."""
+    if not (run / SPLIT_LIST).is_file():
+        return set()
+    with (run / SPLIT_LIST).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = csv.DictReader(file)
+        return {row["name"] for row in rows if row.get("split") == "train" and row.get("name")}
 
 
 def in_folds(path: str, folds: Sequence[Fold]) -> list[str]:

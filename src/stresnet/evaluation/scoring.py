@@ -70,7 +70,7 @@ def score_videos(
     failures = dict(videos.failures)
     labels = {item.name: net.class_names.index(item.label) for item in videos.items}
     seals: dict[str, str] = {}
-    found: dict[str, Scored] = {}
+    found: dict[str, ScoredVideo] = {}
     to_do: dict[str, StoredVideo] = {}
     for item, stored in videos.usable():
         try:
@@ -86,7 +86,7 @@ def score_videos(
             to_do[item.name] = stored
     one = ScoreOne(model, net.device.type, precision, protocol)
     outcomes = _here(one, net, to_do) if engine is None else engine(one, to_do)
-    fresh: list[Scored] = []
+    fresh: list[ScoredVideo] = []
 
     def save() -> None:
         if cache is not None and fresh:
@@ -101,7 +101,7 @@ def score_videos(
                 failures[name] = str(outcome)
                 continue
             scores, seconds = outcome
-            found[name] = Scored(name, labels[name], seals[name], seconds, scores)
+            found[name] = ScoredVideo(name, labels[name], seals[name], seconds, scores)
             fresh.append(found[name])
             on_progress(Progress(len(found), len(videos.items) - len(failures), name))
     items = [item for item in videos.items if item.name in found]
@@ -174,7 +174,7 @@ def require_known(labels: Iterable[str], net: STResNet, data: str) -> None:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredVideo:
     """One scored video: its true class, the seal of its store, and the seconds it took."""
 
     name: str
@@ -206,7 +206,7 @@ def fingerprint(net: STResNet, protocol: Protocol, *, precision: str) -> str:
 
 
 def save_scored(
-    path: Path, fingerprint: str, class_names: Sequence[str], videos: Sequence[Scored]
+    path: Path, fingerprint: str, class_names: Sequence[str], videos: Sequence[ScoredVideo]
 ) -> None:
     """Write the score file of an evaluation, with what `scored_before` needs.
 
@@ -238,15 +238,15 @@ def next_part(path: Path) -> Path:
     return path.with_suffix(f".part-{max(numbers, default=-1) + 1:05d}.npz")
 
 
-def scored_before(path: Path, fingerprint: str) -> dict[str, Scored]:
+def scored_before(path: Path, fingerprint: str) -> dict[str, ScoredVideo]:
     """Return by name what a score file and its parts hold of this evaluation."""
-    found: dict[str, Scored] = {}
+    found: dict[str, ScoredVideo] = {}
     for file in (path, *parts_of(path)):
         found |= _scored_in(file, fingerprint)
     return found
 
 
-def _scored_in(path: Path, fingerprint: str) -> dict[str, Scored]:
+def _scored_in(path: Path, fingerprint: str) -> dict[str, ScoredVideo]:
     """The same of one file; nothing if it is damaged or missing."""
     names = ("names", "truth", "seals", "seconds", "appearance", "motion")
     try:
@@ -257,7 +257,7 @@ def _scored_in(path: Path, fingerprint: str) -> dict[str, Scored]:
     except DAMAGE:
         return {}
     return {
-        str(name): Scored(
+        str(name): ScoredVideo(
             str(name), int(label), str(seal), float(seconds), VideoScores(appearance, motion)
         )
         for name, label, seal, seconds, appearance, motion in rows

@@ -21,7 +21,6 @@ the product taken place by place HiResCAM.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -39,19 +38,6 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.float64] | NDArray[np.int64]
 
 STREAMS = ("appearance", "motion")  # the order of every first axis of length 2
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The margin of one class, split up; both streams count half, as in the fused score.
-
-    Attributes:
-        bias: (2,) of each stream's classifier.
-        maps: (2,T,h,w) of each stream, chunk and place of conv5_x.
-    """
-
-    bias: NDArray[np.float64]
-    maps: NDArray[np.float64]
 
 
 def class_index(net: STResNet, label: str) -> int:
@@ -83,8 +69,14 @@ def fixed(net: STResNet) -> STResNet:
     return copy.deepcopy(net).eval().requires_grad_(False)
 
 
-def evidence(net: STResNet, video: FramesAndFlow, index: int) -> Evidence:
+def evidence(net: STResNet, video: FramesAndFlow, index: int) -> tuple[Floats, Floats]:
     """Split up the margin of class `index` under the paper's protocol, mirror image included.
+
+    Both streams count half, as in the fused score.
+
+    Returns:
+        (2,), each stream's classifier's bias, and (2,T,h,w), the evidence of each stream, chunk and
+        place of conv5_x.
 
     Raises:
         StoreError: the video is damaged.
@@ -104,10 +96,8 @@ def evidence(net: STResNet, video: FramesAndFlow, index: int) -> Evidence:
         )
     seen[1] = seen[1].flip(-1)  # of the mirror image
     biases = [stream.classifier.bias @ weights for stream in (net.appearance, net.motion)]
-    return Evidence(
-        bias=torch.stack(biases).double().cpu().numpy(),
-        maps=torch.stack(seen).double().mean(0).cpu().numpy(),
-    )
+    bias = torch.stack(biases).double().cpu().numpy()
+    return bias, torch.stack(seen).double().mean(0).cpu().numpy()
 
 
 def _taps(net: STResNet) -> list[Tensor]:

@@ -7,7 +7,6 @@ video -> frames and flow -> evidence (where, when, which stream)   -> Explanatio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -17,14 +16,13 @@ from stresnet.data.loading.chunks import FramesAndFlow
 from stresnet.data.loading.sampling import testing_centres
 from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.video.decode import frames_of_array, iter_frames
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores, score_video
 from stresnet.explanation.class_activation_map import cell_centres, class_index, evidence, margin_of
 from stresnet.explanation.occlusion import interval_edges, losses
 from stresnet.model import STResNet
 from stresnet.prediction.encoded_frames import EncodedVideo, encode_frames
-from stresnet.prediction.input_video import Video, as_array
+from stresnet.prediction.input_video import Video, frames_of, name_of
 from stresnet.prediction.recognise import Model
 from stresnet.prediction.recogniser import network_on
 
@@ -181,24 +179,23 @@ def explain(
     if intervals < 0:
         raise UsageError(f"{intervals} intervals, expected 0 or more")
     net.require_class_names()
-    if label is not None:
-        class_index(net, label)
-    name, seen = _prepared(net, video, fps, threads)
+    asked = None if label is None else class_index(net, label)
+    seen = _prepared(net, video, fps, threads)
 
     scores = score_video(net, seen, precision="fp32")
-    index = int(scores.fused.argmax()) if label is None else class_index(net, label)
-    found = evidence(net, seen, index)
+    index = int(scores.fused.argmax()) if asked is None else asked
+    bias, maps = evidence(net, seen, index)
     rows, columns = cell_centres(net, seen.height, seen.width)
     edges = interval_edges(seen.num_frames, intervals)
     return Explanation(
-        source=name,
+        source=name_of(video),
         label=net.class_names[index],
         class_names=net.class_names,
         scores=scores,
         margin=margin_of(scores, index),
-        bias=found.bias,
-        maps=found.maps,
-        centres=testing_centres(seen.num_frames, found.maps.shape[1]),
+        bias=bias,
+        maps=maps,
+        centres=testing_centres(seen.num_frames, maps.shape[1]),
         rows=rows,
         columns=columns,
         edges=edges,
@@ -208,18 +205,12 @@ def explain(
     )
 
 
-def _prepared(
-    net: STResNet, video: Video, fps: float, threads: int | None
-) -> tuple[str, TimedVideo]:
-    """Return a video's name, and its frames and flow as the network is to see them."""
+def _prepared(net: STResNet, video: Video, fps: float, threads: int | None) -> TimedVideo:
+    """A video's frames and flow as the network is to see them."""
     if isinstance(video, StoredVideo):
-        return video.index.origin.name, video
-    flow, side = flow_parameters(net.preparation), short_side(net.preparation)
+        return video
     warnings: list[str] = []
-    if isinstance(video, str | Path):
-        name = str(video)
-        frames = iter_frames(Path(video), short_side=side, on_warning=warnings.append)
-    else:
-        name, frames = "array", frames_of_array(as_array(video), fps=fps, short_side=side)
-    encoded = list(encode_frames(frames, flow=flow, threads=threads, device=str(net.device)))
-    return name, EncodedVideo(encoded, warnings)
+    frames = frames_of(video, fps, short_side(net.preparation), warnings)
+    flow = flow_parameters(net.preparation)
+    encoded = encode_frames(frames, flow=flow, threads=threads, device=str(net.device))
+    return EncodedVideo(list(encoded), warnings)

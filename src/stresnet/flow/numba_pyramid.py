@@ -8,8 +8,8 @@ import numpy.typing as npt
 from stresnet.flow.jit import compiled
 from stresnet.flow.numba_fields import FLOW
 from stresnet.flow.pyramid import linear_taps
+from stresnet.flow.simd import Float32
 
-Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
 # BT.601 luma, 0.299 R + 0.587 G + 0.114 B, in units of 2^-15; together they are 2^15.

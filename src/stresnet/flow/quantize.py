@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+FLOW_FIELDS = 10  # L, of a chunk: each stack of the motion stream
 SHORT_SIDE = 256  # pixels
 # Flow beyond ±BOUND pixels per frame is clipped.
 BOUND = 20.0

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Unpack
 
 from stresnet.errors import UsageError, WeightsError, in_short
+from stresnet.files import ASSETS
 from stresnet.model.hub import HUB_ID, HubOptions, download_file, download_folder
 from stresnet.model.model_folder import CONFIG, WEIGHTS
 from stresnet.model.weight_files import READERS
 
 HUB_FILE = re.compile(rf"({HUB_ID.pattern})(?:/([\w./-]+))?", re.ASCII)
-SHIPPED = Path(__file__).parents[1] / "assets" / "models"
+SHIPPED = ASSETS / "models"
 
 
 def shipped_models() -> tuple[str, ...]:

@@ -11,8 +11,7 @@ Nothing in it is code, and nothing is ever unpickled.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,31 +27,14 @@ FORMAT = 1
 Bits = Literal[32, 16, 8]
 
 
-@dataclass(frozen=True)
-class ModelFolder:
-    """What a model folder holds.
-
-    Attributes:
-        state: the network's state_dict.
-        architecture: the arguments that build the network.
-        class_names: K names, in the order of the logits.
-        preparation: how videos become the network's input.
-        timeline: how the scores of a long video become segments, where that was fitted.
-        card: the text of README.md; empty if there is none.
-    """
-
-    state: Mapping[str, Tensor]
-    architecture: Mapping[str, Any]
-    class_names: Sequence[str]
-    preparation: dict[str, Any]
-    card: str
-    timeline: dict[str, Any] = field(default_factory=dict)
-
-
-def write_model_folder(folder: Path, model: ModelFolder, *, bits: Bits) -> None:
+def write_model_folder(
+    folder: Path, config: Mapping[str, Any], state: Mapping[str, Tensor], card: str, *, bits: Bits
+) -> None:
     """Write the three files, each whole or not at all.
 
     Args:
+        config: what config.json holds, without its format.
+        state: the network's state_dict.
         bits: of each number in filters. Vectors (BatchNorm's and biases), which are small and
             sensitive, stay as they are.
 
@@ -61,7 +43,7 @@ def write_model_folder(folder: Path, model: ModelFolder, *, bits: Bits) -> None:
         WeightsError: a tensor is not finite once stored.
         EnvironmentProblem: the folder cannot be written.
     """
-    names, expected = model.class_names, model.architecture["num_classes"]
+    names, expected = config["class_names"], config["architecture"]["num_classes"]
     if len(set(names)) != len(names) or len(names) != expected:
         raise UsageError(
             f"{len(names)} class names, {len(set(names))} of them different, "
@@ -69,20 +51,12 @@ def write_model_folder(folder: Path, model: ModelFolder, *, bits: Bits) -> None:
             remedy="give one name for each logit, in their order",
         )
     stored: dict[str, Tensor] = {}
-    for name, tensor in model.state.items():
+    for name, tensor in state.items():
         stored |= _stored(name, tensor, bits)
-    config = {
-        "format": FORMAT,
-        "architecture": dict(model.architecture),
-        "class_names": list(names),
-        "preparation": model.preparation,
-        **({"timeline": model.timeline} if model.timeline else {}),
-    }
-
     with atomic_write(folder / WEIGHTS) as path:
         save_file(stored, path, metadata={"format": "pt"})
-    _write_config(folder, config)
-    write_text(folder / CARD, model.card)
+    _write_config(folder, {"format": FORMAT, **config})
+    write_text(folder / CARD, card)
 
 
 def write_timeline_settings(folder: Path, timeline: dict[str, Any]) -> None:
@@ -112,21 +86,15 @@ def _stored(name: str, tensor: Tensor, bits: Bits) -> dict[str, Tensor]:
     return in_8_bits(name, tensor) if bits == 8 and tensor.ndim > 1 else {name: tensor}
 
 
-def read_model_folder(folder: Path) -> ModelFolder:
-    """Read what `write_model_folder` wrote.
+def read_model_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], str]:
+    """Read what `write_model_folder` wrote: config, tensors, and the card, empty if there is none.
 
     Raises:
         WeightsError: a file is missing, damaged, or of another format.
     """
     config, card = _read_config(folder / CONFIG), folder / CARD
-    return ModelFolder(
-        state=read_tensors(folder / WEIGHTS),
-        architecture=config["architecture"],
-        class_names=tuple(config["class_names"]),
-        preparation=config["preparation"],
-        timeline=config.get("timeline", {}),
-        card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
-    )
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    return config, read_tensors(folder / WEIGHTS), text
 
 
 def _read_config(path: Path) -> dict[str, Any]:

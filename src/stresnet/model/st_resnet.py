@@ -11,34 +11,22 @@ of unit b, in both streams, look along time (Eq. 5). ST-ResNet* also pools over 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Self, get_args
+from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stresnet.device import gpu_errors, resolve_device
-from stresnet.errors import UsageError, WeightsError
-from stresnet.model.hub import push_folder
-from stresnet.model.lookup import find_model
-from stresnet.model.model_folder import (
-    CONFIG,
-    WEIGHTS,
-    Bits,
-    ModelFolder,
-    read_model_folder,
-    write_model_folder,
-)
+from stresnet.errors import UsageError
+from stresnet.flow.quantize import FLOW_FIELDS
 from stresnet.model.motion_residual import (
     CONNECTIONS,
     MotionConnection,
     MotionResidual,
     ResidualScale,
 )
+from stresnet.model.pretrained import Pretrained
 from stresnet.model.residual_unit import StrideIn
-from stresnet.model.state import NothingDrawn, fit
 from stresnet.model.stream import (
     SECOND,
     Depth,
@@ -48,11 +36,10 @@ from stresnet.model.stream import (
     expect_one_of,
 )
 
-FLOW_FIELDS = 10  # L
 IMAGENET_RGB_MEAN = (123.68, 116.779, 103.939)
 
 
-class STResNet(nn.Module):
+class STResNet(Pretrained):
     """Two streams, the motion stream feeding the appearance stream.
 
     Args:
@@ -114,7 +101,7 @@ class STResNet(nn.Module):
             "temporal_convolutions": temporal_convolutions,
             "input_size": input_size,
         }
-        self.config: dict[str, Any] = shared | {
+        self.config = shared | {
             "motion_residual": motion_residual,
             "residual_scale": residual_scale,
             "rgb_mean": list(map(float, rgb_mean)),
@@ -122,11 +109,6 @@ class STResNet(nn.Module):
             "appearance_dropout": appearance_dropout,
             "motion_dropout": motion_dropout,
         }
-        self.class_names: tuple[str, ...] = ()
-        self.preparation: dict[str, Any] = {}
-        self.timeline: dict[str, Any] = {}
-        self.card = ""
-
         self.appearance = Stream(3, mean=rgb_mean, dropout=appearance_dropout, **shared)
         self.motion = Stream(2 * FLOW_FIELDS, mean=flow_mean, dropout=motion_dropout, **shared)
         self.connections = nn.ModuleList(
@@ -183,125 +165,6 @@ class STResNet(nn.Module):
                 remedy="set net.class_names, in the order of the logits",
             )
         return tuple(self.class_names)
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        source: str | Path,
-        *,
-        device: str | torch.device = "auto",
-        revision: str | None = None,
-        token: str | bool | None = None,
-        cache_dir: str | Path | None = None,
-        local_files_only: bool = False,
-    ) -> Self:
-        """Load a trained network, in eval mode; `stresnet.load_model` is the same function.
-
-        Args:
-            source: a model folder; or, as a string, the name of a model that ships ("fight"), or
-                "OWNER/NAME" on the Hugging Face hub (which one: `stresnet.model.lookup`).
-            device: "auto" (the first GPU, or the CPU where there is none), "cpu", "cuda", "cuda:N".
-            revision: branch, tag or commit on the hub.
-            token: for private models on the hub; None is the one of `hf auth login`.
-            cache_dir: where the hub's models are kept; None is Hugging Face's own cache.
-            local_files_only: take the hub's model from that cache, without any network.
-
-        Raises:
-            WeightsError: there is no such model, a file of it is missing or damaged, or its tensors
-                are not the network's.
-            EnvironmentProblem: huggingface_hub is not installed, the hub cannot be reached, or this
-                machine has no such device, or it is out of memory, busy or gone.
-            UsageError: `revision` was given for a folder, or there is no device of such a name.
-        """
-        on = resolve_device(device)
-        folder = find_model(
-            source,
-            revision=revision,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
-        stored = read_model_folder(folder)
-        try:
-            with NothingDrawn():
-                net = cls(**stored.architecture)
-        except (TypeError, ValueError, UsageError) as error:
-            raise WeightsError(
-                f"{folder / CONFIG}: no network can be built from it ({error})",
-                remedy="use a matching stresnet version",
-            ) from error
-        fit(net, stored.state, source=folder / WEIGHTS)
-        net.class_names, net.preparation = tuple(stored.class_names), stored.preparation
-        net.timeline, net.card = stored.timeline, stored.card
-        with gpu_errors(on, "the network", lower="a smaller model"):
-            return net.to(on).eval()
-
-    def save_pretrained(
-        self,
-        folder: str | Path,
-        *,
-        class_names: Sequence[str] | None = None,
-        preparation: dict[str, Any] | None = None,
-        card: str | None = None,
-        bits: Bits = 32,
-    ) -> None:
-        """Write a model folder, which `from_pretrained` reads.
-
-        What is None stays as the network was loaded.
-
-        Args:
-            folder: created if it does not exist.
-            class_names: K different names, in the order of the logits.
-            preparation: how videos become this network's input (frame size, flow, quantisation).
-            card: README.md: data, recipe, measured accuracy.
-            bits: of each number in convolutions and classifiers: 32, as they are; 16, half of the
-                file; or 8, a quarter of it (`in_8_bits`).
-
-        Raises:
-            UsageError: class_names are not K different names.
-            WeightsError: a weight is not finite (in 16 bits, if asked).
-            EnvironmentProblem: the folder cannot be written.
-        """
-        model = ModelFolder(
-            self.state_dict(),
-            self.config,
-            class_names=self.class_names if class_names is None else class_names,
-            preparation=self.preparation if preparation is None else preparation,
-            card=self.card if card is None else card,
-            timeline=self.timeline,
-        )
-        write_model_folder(Path(folder), model, bits=bits)
-
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        private: bool = True,
-        token: str | bool | None = None,
-        bits: Bits = 32,
-    ) -> str:
-        """Upload the network, with its class names and its card, to the Hugging Face hub.
-
-        For more than that, as branches, upload a folder of `save_pretrained` with `hf upload`.
-
-        Args:
-            repo_id: "OWNER/NAME"; created if it does not exist.
-            private: whether a repository that is created is private.
-            token: for the hub; None is the one of `hf auth login`.
-            bits: as in `save_pretrained`.
-
-        Returns:
-            The URL of the commit.
-
-        Raises:
-            UsageError: `repo_id` is not of that form, or `class_names` are not K different names.
-            WeightsError: a weight is not finite (in 16 bits, if asked).
-            EnvironmentProblem: huggingface_hub is not installed, or the hub refuses or cannot be
-                reached.
-        """
-        with TemporaryDirectory(prefix="stresnet-") as folder:
-            self.save_pretrained(folder, bits=bits)
-            return push_folder(Path(folder), repo_id, private=private, token=token)
 
 
 def check_pair(rgb: Tensor, flow: Tensor) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.video.decode import frames_of_array, iter_frames
+from stresnet.data.video.decode import Frame, frames_of_array, iter_frames
 from stresnet.data.video.probe import probe
 from stresnet.errors import UsageError
 from stresnet.flow import TVL1Parameters
@@ -63,15 +63,28 @@ def windows_of(
     if isinstance(video, StoredVideo):
         warnings.extend(video.warnings)
         return windows_of_store(video, length=length, stride=stride)
+    return windows_of_frames(
+        frames_of(video, fps, side, warnings),
+        length=length,
+        stride=stride,
+        flow=flow,
+        threads=threads,
+        device=device,
+    )
+
+
+def frames_of(
+    video: str | Path | NDArray[np.uint8] | torch.Tensor | Sequence[Any],
+    fps: float,
+    side: int,
+    warnings: list[str],
+) -> Iterator[Frame]:
+    """Frames with a short side of `side` pixels; `warnings` are complete after the last one."""
     if isinstance(video, str | Path):
-        frames = iter_frames(
+        return iter_frames(
             Path(video), short_side=side, max_frames=MAX_FRAMES, on_warning=warnings.append
         )
-    else:
-        frames = frames_of_array(as_array(video), fps=fps, short_side=side)
-    return windows_of_frames(
-        frames, length=length, stride=stride, flow=flow, threads=threads, device=device
-    )
+    return frames_of_array(as_array(video), fps=fps, short_side=side)
 
 
 def seconds_of(video: Video, fps: float) -> float:

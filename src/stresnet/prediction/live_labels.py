@@ -10,7 +10,6 @@ queue: what a slow machine has no time for is dropped and counted.
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections import deque
@@ -33,7 +32,7 @@ from stresnet.prediction.latest_queue import LatestQueue
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.prediction.result import ClassScore, ranked
 from stresnet.prediction.windows import MAX_FRAMES_OF_WINDOW
-from stresnet.workers import worker_count
+from stresnet.workers import thread_count
 
 WAITING_FRAMES = 8  # between camera and flow: a third of a second
 FAREWELL = 12.0  # seconds for a camera's last frame: longer than `camera.TIMEOUT`
@@ -110,8 +109,7 @@ def live(
         )
     recogniser = Recogniser(model, device=device, precision=precision, protocol=protocol)
     _warm_up(recogniser, flow)
-    flow_threads = worker_count(threads, sys.maxsize)[0]
-    with _Stages(frames, flow, flow_threads, recogniser.device) as stages:
+    with _Stages(frames, flow, thread_count(threads), recogniser.device) as stages:
         recent: deque[tuple[float, VideoScores]] = deque()
         label = ""
         for clip in stages.clips(window, stride):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -23,12 +22,13 @@ from stresnet.data.prepare.prefetched import Prepared, prepared_ahead
 from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import StoreError, StresnetError, UsageError, VideoError, WeightsError
+from stresnet.files import ASSETS
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.prediction.input_video import Video, as_array, name_of, seconds_of, windows_of
 from stresnet.prediction.result import Prediction, Timeline, TimelineSettings
 from stresnet.progress import OnProgress, silent
-from stresnet.workers import worker_count
+from stresnet.workers import thread_count
 
 if TYPE_CHECKING:  # torch; it is imported while the first video is being prepared
     from stresnet.evaluation.protocols import Protocol
@@ -39,7 +39,6 @@ Outcome: TypeAlias = "Prediction | Timeline | VideoError | StoreError"
 
 
 LONG = 10.0  # seconds; longer videos get a timeline unless asked otherwise
-MODELS = Path(__file__).parents[1] / "assets" / "models"  # that ship
 Settings: TypeAlias = "TimelineSettings | Mapping[str, Any] | None"
 
 
@@ -93,7 +92,7 @@ def recognise_each(
     """
     if top_k < 1:
         raise UsageError(f"top_k is {top_k}; expected at least 1")
-    threads, _ = worker_count(threads, sys.maxsize)
+    threads = thread_count(threads)
     made_for, guessed_side = _guess(model)
     guess = (flow or made_for, guessed_side, 8 if protocol == "quick" else 25)
     inputs = list(inputs)
@@ -268,7 +267,7 @@ def _guess(model: Model) -> tuple[TVL1Parameters, int]:
 
     The loaded model decides: where this cannot be read, or was wrong, preparing begins again.
     """
-    places = [Path(model), MODELS / str(model)] if isinstance(model, str | Path) else []
+    places = [Path(model), ASSETS / "models" / str(model)] if isinstance(model, str | Path) else []
     for config in (place / "config.json" for place in places):
         with suppress(OSError, ValueError, LookupError, TypeError, RecursionError, WeightsError):
             made = json.loads(config.read_text(encoding="utf-8"))["preparation"]

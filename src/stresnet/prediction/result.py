@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.errors import UsageError
-from stresnet.evaluation.metrics import softmax
+from stresnet.evaluation.metrics import late_fusion, softmax
 from stresnet.prediction.segments import Segment, best_labelling, borders_between, smoothed
 
 
@@ -42,7 +42,7 @@ def ranked(
     Args:
         appearance, motion: (K,) unnormalised scores of each stream.
     """
-    fused = (appearance + motion) / np.float32(2)
+    fused = late_fusion(appearance, motion)
     columns = [softmax(each) for each in (fused, appearance, motion)]
     best = np.argsort(-columns[0], kind="stable")[:top_k]
     return tuple(
@@ -227,7 +227,7 @@ class Timeline:
 
     @cached_property
     def _smoothed(self) -> NDArray[np.float64]:
-        fused = (self.appearance + self.motion) / np.float32(2)
+        fused = late_fusion(self.appearance, self.motion)
         scores = smoothed(fused, self.times, self.settings.smooth)
         if self.settings.background is not None:
             background = self.class_names.index(self.settings.background)

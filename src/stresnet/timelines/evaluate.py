@@ -22,11 +22,11 @@ from stresnet.evaluation.bootstrap import Estimate
 from stresnet.evaluation.models import find_models
 from stresnet.evaluation.protocols import Protocol
 from stresnet.evaluation.scoring import require_known
-from stresnet.evaluation.timelines import Recording, Span, measure
 from stresnet.model import STResNet
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.prediction.result import Timeline, TimelineSettings
 from stresnet.progress import OnProgress, silent
+from stresnet.timelines.measures import Judged, Span, measure
 
 FITTED, DEFAULTS = "as fitted in training", "defaults, not fitted"
 
@@ -50,8 +50,8 @@ class TimelineEvaluation:
     model: str
     class_names: tuple[str, ...]
     rows: Mapping[str, tuple[TimelineSettings, Mapping[str, Estimate]]]
-    judged: tuple[Recording, ...]
-    scored: tuple[Scored, ...]
+    judged: tuple[Judged, ...]
+    scored: tuple[ScoredRecording, ...]
     failures: Mapping[str, str]
     protocol: str
     device: str
@@ -145,7 +145,7 @@ def evaluate_timelines(
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredRecording:
     """One recording: what the network saw in its windows, and what people marked.
 
     Attributes:
@@ -160,11 +160,11 @@ class Scored:
     source: str
     stored: StoredVideo
 
-    def judged(self, settings: TimelineSettings) -> Recording:
+    def judged(self, settings: TimelineSettings) -> Judged:
         """Return the found timeline, made with these settings, beside the true one."""
         found = replace(self.timeline, settings=settings).segments
         spans = tuple(Span(each.start, each.end, each.label, each.score) for each in found)
-        return Recording(self.name, self.truth, spans, self.timeline.duration, self.source)
+        return Judged(self.name, self.truth, spans, self.timeline.duration, self.source)
 
 
 def score_recordings(
@@ -176,7 +176,7 @@ def score_recordings(
     failures: dict[str, str],
     seconds: float = math.inf,
     on_progress: OnProgress = silent,
-) -> list[Scored]:
+) -> list[ScoredRecording]:
     """Score the recordings that the items are segments of, one after the other.
 
     Args:
@@ -212,5 +212,5 @@ def score_recordings(
             for span in truth
             if span.label != settings.background and span.start < until
         )
-        scored.append(Scored(name, found, labelled, segments[0].source_key, stored))
+        scored.append(ScoredRecording(name, found, labelled, segments[0].source_key, stored))
     return scored

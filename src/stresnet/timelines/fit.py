@@ -17,11 +17,11 @@ import numpy as np
 from stresnet.data.splits.split import VideoItem, name_hash
 from stresnet.data.store.index import place_of
 from stresnet.data.store.reader import StoredVideo
-from stresnet.evaluation.timelines import OVERLAPS, segment_counts
 from stresnet.model.model_folder import write_timeline_settings
 from stresnet.prediction.recogniser import Recogniser
 from stresnet.prediction.result import TimelineSettings
-from stresnet.timelines.evaluate import Scored, score_recordings
+from stresnet.timelines.evaluate import ScoredRecording, score_recordings
+from stresnet.timelines.measures import OVERLAPS, segment_counts
 
 SMOOTH = (0.0, 1.0, 2.0, 3.0)  # seconds
 MIN_DURATION = (0.0, 1.0, 2.0, 3.0, 4.0)  # seconds
@@ -91,7 +91,9 @@ def fit_model(
     return f1
 
 
-def fit_settings(recordings: Sequence[Scored], settings: TimelineSettings) -> TimelineSettings:
+def fit_settings(
+    recordings: Sequence[ScoredRecording], settings: TimelineSettings
+) -> TimelineSettings:
     """Return settings with the best mean F1; among equals, those nearest to `settings`."""
     return max(
         candidates(settings),
@@ -111,7 +113,7 @@ def candidates(settings: TimelineSettings) -> Iterator[TimelineSettings]:
                 yield replace(settings, smooth=smooth, min_duration=shortest, **changes)
 
 
-def mean_f1(recordings: Sequence[Scored], settings: TimelineSettings) -> float:
+def mean_f1(recordings: Sequence[ScoredRecording], settings: TimelineSettings) -> float:
     """Return the mean of F1@10, F1@25 and F1@50 over the recordings."""
     judged = [each.judged(settings) for each in recordings]
     scores = []

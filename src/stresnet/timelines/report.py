@@ -22,10 +22,10 @@ from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.encode import video_writer
 from stresnet.errors import StoreError
 from stresnet.evaluation.bootstrap import Estimate
-from stresnet.evaluation.timelines import Recording, differences
 from stresnet.files import write_text
 from stresnet.pages import data_uri, render_page
 from stresnet.timelines.evaluate import TimelineEvaluation
+from stresnet.timelines.measures import Judged, differences
 
 WORST = 6  # places that are played
 BEFORE, LONGEST = 1.0, 8.0  # seconds before such a place, and of it
@@ -99,7 +99,7 @@ def in_words(name: str, value: Mapping[str, float] | None) -> str:
     return f"{middle} ({low}–{high})"
 
 
-def console_table(summary: Mapping[str, Any]) -> Table:
+def timeline_table(summary: Mapping[str, Any]) -> Table:
     """Return the measures for a terminal, one a line."""
     rows = table_rows(summary)
     table = Table(
@@ -138,7 +138,7 @@ def worst_places(evaluation: TimelineEvaluation) -> list[dict[str, Any]]:
     ]
 
 
-def _wrong(judged: Recording) -> list[tuple[float, float, str | None, str | None]]:
+def _wrong(judged: Judged) -> list[tuple[float, float, str | None, str | None]]:
     """Stretches with one wrong label, each as long as it lasts."""
     stretches: list[tuple[float, float, str | None, str | None]] = []
     for start, end, found, true in differences(judged.found, judged.truth, judged.duration):
@@ -172,7 +172,7 @@ def _played(stored: StoredVideo, start: float, end: float) -> str | None:
         return None
 
 
-def _recording(each: Recording) -> dict[str, Any]:
+def _recording(each: Judged) -> dict[str, Any]:
     return {
         "name": each.name,
         "duration": each.duration,

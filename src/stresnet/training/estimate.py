@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stresnet.data.loading.dataset import ChunkDataset, SampleKey
 from stresnet.data.store.index import is_stored
-from stresnet.model.st_resnet import FLOW_FIELDS
+from stresnet.flow.quantize import FLOW_FIELDS
 from stresnet.training.distributed import DistributedContext, distributed_context
 from stresnet.training.initialisation import network
 from stresnet.training.loop import group_loss, groups_a_step, learner_of, stream_scores

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from stresnet.errors import UsageError, WeightsError
+from stresnet.files import ASSETS
 from stresnet.model import STResNet, find_weights, inflate_from, load_imagenet, load_model
 from stresnet.model.model_folder import WEIGHTS
 from stresnet.model.stream import Depth
@@ -17,7 +18,6 @@ from stresnet.model.temporal_convolution import TemporalInit
 from stresnet.training.checkpoint import checkpoint_path, weights_of
 from stresnet.training.recipe import Phase, Recipe
 
-ASSETS = Path(__file__).parents[1] / "assets"
 RESNET50 = ASSETS / "resnet50_imagenet.safetensors"  # tools/shipped_imagenet.py
 NOISE = "none"  # given as weights: random filters, on purpose
 DEFAULT_WEIGHTS: dict[Depth, Path | str] = {50: RESNET50, "small": RESNET50, "tiny": NOISE}

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, SampleKey, StepSampler
-from stresnet.data.loading.sampling import FLOWS
 from stresnet.errors import EnvironmentProblem, StresnetError, TrainingError
+from stresnet.flow.quantize import FLOW_FIELDS
 from stresnet.signals import ending_signals
 
 SHARED = Path("/dev/shm")  # where groups lie on their way from a loader process
@@ -135,7 +135,7 @@ def require_shared_memory(settings: ChunkSettings, group: int, workers: int) -> 
     """
     if not workers or not SHARED.is_dir():
         return
-    channels = {"rgb": 3, "flow": 2 * FLOWS, "both": 3 + 2 * FLOWS}[settings.modality]
+    channels = {"rgb": 3, "flow": 2 * FLOW_FIELDS, "both": 3 + 2 * FLOW_FIELDS}[settings.modality]
     of_group = group * settings.chunks * channels * settings.size**2
     needed = of_group * (workers * PREFETCHED + 1)
     free = shutil.disk_usage(SHARED).free

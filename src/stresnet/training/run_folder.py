@@ -14,7 +14,7 @@ from typing import Any
 
 from stresnet.data.splits.split import Split, VideoItem
 from stresnet.errors import UsageError, in_short
-from stresnet.evaluation.models import SPLIT_LIST
+from stresnet.evaluation.models import SPLIT_LIST, trained_in
 from stresnet.files import atomic_write, write_text
 from stresnet.training.recipe import Phase, Recipe
 
@@ -56,7 +56,7 @@ def require_same_run(out: Path, setup: str, recipe: Recipe, seed: int, split: Sp
         return
     first = run["arguments"]
     names = {item.name for item in split.train}
-    before = _trained(out) if (out / SPLIT_LIST).exists() else names
+    before = trained_in(out) or names
     if first["seed"] != seed:
         differs = f"the seed {first['seed']}, not {seed}"
     elif new := sorted(names - before):
@@ -71,12 +71,6 @@ def require_same_run(out: Path, setup: str, recipe: Recipe, seed: int, split: Sp
         f"{out}: holds a run with {differs}",
         remedy="give another --out, or the options and data of the first call",
     )
-
-
-def _trained(out: Path) -> set[str]:
-    """The names of a run's training videos."""
-    with (out / SPLIT_LIST).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return {row["name"] for row in csv.DictReader(file) if row["split"] == "train"}
 
 
 def write_run(

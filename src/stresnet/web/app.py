@@ -17,6 +17,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
+from stresnet.files import ASSETS
 from stresnet.web.guard import Guard
 from stresnet.web.job import FILES, UPLOAD, Job, JobView, Limits
 from stresnet.web.queue_service import Busy, Service
@@ -73,8 +74,8 @@ def make_app(service: Service, *, names: Collection[str] = ()) -> FastAPI:
 
 def example_clips() -> dict[str, Path]:
     """Return the clips that ship, by name; the classes take turns."""
-    folder = Path(str(files("stresnet") / "assets" / "clips"))
-    classes = [sorted(path.glob("*.mp4")) for path in sorted(folder.iterdir()) if path.is_dir()]
+    folders = sorted(path for path in (ASSETS / "clips").iterdir() if path.is_dir())
+    classes = [sorted(path.glob("*.mp4")) for path in folders]
     return {path.name: path for turn in zip_longest(*classes) for path in turn if path}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -52,7 +51,7 @@ def serve(
             f"the web page needs {error.name}", remedy="pip install 'stresnet[web]'"
         ) from error
     from stresnet.web.queue_service import Service
-    from stresnet.workers import worker_count
+    from stresnet.workers import thread_count
 
     with (
         bound(host, port) as listening,
@@ -61,7 +60,7 @@ def serve(
             model=str(model),
             device=device,
             precision=precision,
-            threads=worker_count(threads, sys.maxsize)[0],
+            threads=thread_count(threads),
         ) as service,
     ):
         connections = Connections(make_app(service, names={host, *names}))

@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from stresnet.errors import UsageError
-from stresnet.flow.quantize import negate
+from stresnet.flow.quantize import SHORT_SIDE, negate
 
-SHORT_SIDE = 256  # px, of the frames that the paper's crop sizes refer to
+# The paper's sizes of crops are those of frames with a short side of SHORT_SIDE pixels.
 BASE_CROP = 224  # px
 CORNER_CROPS = (256, 224, 192, 168)  # px
 JITTER = 0.25  # of the crop's size, and of its distance from a border

@@ -17,7 +17,6 @@ from torch import Tensor
 from stresnet.data.loading.augmentation import (
     BASE_CROP,
     CROP_RULES,
-    SHORT_SIDE,
     CropKind,
     apply,
     apply_to_flow,
@@ -26,7 +25,6 @@ from stresnet.data.loading.augmentation import (
     whole_frame,
 )
 from stresnet.data.loading.sampling import (
-    FLOWS,
     HALF,
     Indices,
     flow_indices,
@@ -37,6 +35,7 @@ from stresnet.data.loading.sampling import (
 )
 from stresnet.data.store.format import NO_MOTION
 from stresnet.errors import UsageError
+from stresnet.flow.quantize import FLOW_FIELDS, SHORT_SIDE
 
 Modality = Literal["rgb", "flow", "both"]
 
@@ -143,7 +142,7 @@ def training_chunks(
     centres = training_centres(video.num_frames, chunks, tau, rng)
     cut = CROP_RULES[crop](video.height, video.width, rng)
     rgb = torch.empty((chunks, 3, 0, 0), dtype=torch.uint8)
-    flow = torch.empty((chunks, 2 * FLOWS, 0, 0), dtype=torch.uint8)
+    flow = torch.empty((chunks, 2 * FLOW_FIELDS, 0, 0), dtype=torch.uint8)
     if modality != "flow":
         rgb = apply_to_rgb(video.frames(centres), cut, (size, size))
     if modality != "rgb":

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stresnet.errors import UsageError
+from stresnet.flow.quantize import FLOW_FIELDS
 
-FLOWS = 10  # L, flow fields in a chunk
-HALF = FLOWS // 2
+HALF = FLOW_FIELDS // 2
 
 Indices = NDArray[np.int64]
 
@@ -53,7 +53,7 @@ def valid_centres(num_frames: int) -> tuple[int, int]:
     """
     if num_frames < 1:
         raise UsageError(f"a video of {num_frames} frames has no chunks; expected 1 frame or more")
-    if num_frames <= FLOWS:
+    if num_frames <= FLOW_FIELDS:
         return num_frames // 2, num_frames // 2
     return HALF, num_frames - 1 - HALF
 

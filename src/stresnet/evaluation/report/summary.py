@@ -17,7 +17,6 @@ from stresnet.evaluation.metrics import (
     Scores,
     class_accuracies,
     confusion,
-    mean_class_accuracy,
     softmax,
 )
 from stresnet.evaluation.paper_numbers import benchmark_of, table_3, table_4
@@ -100,10 +99,8 @@ def _line(entry: Entry, row: str, first: Entry) -> dict[str, Any]:
 def _of_row(main: Entry, row: str) -> dict[str, Any]:
     scores, truth = main.scores(row), main.truth
     of_classes = class_accuracies(scores, truth).tolist()
-    of_folds = [mean_class_accuracy(result.scores[row], result.truth) for result in main.results]
     return {
         "top1": main.accuracy(row),
-        "mean_class": float(np.mean(of_folds)),
         "class_accuracies": [None if np.isnan(value) else value for value in of_classes],
         "confusion": confusion(scores, truth).tolist(),
     }

@@ -42,7 +42,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Recording:
+class Judged:
     """The true and the found timeline of one recording, each in order and without overlaps.
 
     Attributes:
@@ -57,7 +57,7 @@ class Recording:
     source: str
 
 
-def measure(recordings: Sequence[Recording]) -> Mapping[str, Estimate]:
+def measure(recordings: Sequence[Judged]) -> Mapping[str, Estimate]:
     """Return every measure, in [0, 1] or seconds, with its 95 % interval over sources.
 
     A measure that has nothing to measure, as the onset without a single match, is nan.
@@ -72,7 +72,7 @@ def measure(recordings: Sequence[Recording]) -> Mapping[str, Estimate]:
     return {name: estimated(of_draws) for name, of_draws in values.items()}
 
 
-def _values(recordings: Sequence[Recording], weights: Floats) -> dict[str, Floats]:
+def _values(recordings: Sequence[Judged], weights: Floats) -> dict[str, Floats]:
     """Each measure (R,) with recordings counted `weights` (R, N) times."""
     precision = {f"mAP@{t}": mean_average_precision(recordings, t, weights) for t in TIOU}
     values = precision | {"mAP": np.mean(list(precision.values()), axis=0)}
@@ -95,7 +95,7 @@ def _values(recordings: Sequence[Recording], weights: Floats) -> dict[str, Float
 
 
 def mean_average_precision(
-    recordings: Sequence[Recording], threshold: float, weights: Floats | None = None
+    recordings: Sequence[Judged], threshold: float, weights: Floats | None = None
 ) -> Floats:
     """(R,) mean over the true classes of interpolated average precision at one tIoU.
 
