@@ -25,7 +25,7 @@ from stresnet.data.prepare.shard import Shard
 from stresnet.data.splits.split import VideoItem, make_split
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.errors import DatasetError
+from stresnet.errors import DatasetError, UsageError
 from stresnet.flow import TVL1Parameters
 from stresnet.jobs import JobReport
 from stresnet.training.run import common_preparation
@@ -113,11 +113,15 @@ def test_a_source_that_went_or_came_back_is_noticed(world: World) -> None:
     assert world.read == [NAMES[0]]
 
 
-def test_other_parameters_are_other_work(world: World) -> None:
+@pytest.mark.parametrize("verify", [False, True])
+def test_what_was_prepared_otherwise_is_not_overwritten(world: World, verify: bool) -> None:
+    """It may have taken a cluster a day; a recipe is easily forgotten."""
     other = TVL1Parameters(scales=1, warps=1, iterations=4)
     videos = [(world.videos / name, name) for name in NAMES]
-    assert prepare(videos, world.out, parameters=other, short_side=32).done == NAMES
-    assert world.prepare().done == NAMES
+    before = [store_path(world.out, name).read_bytes() for name in NAMES]
+    with pytest.raises(UsageError, match=r"prepared otherwise: of .* is 3, expected 4.*--recipe"):
+        prepare(videos, world.out, parameters=other, short_side=32, verify=verify)
+    assert [store_path(world.out, name).read_bytes() for name in NAMES] == before
 
 
 def test_verify_reads_everything(world: World) -> None:

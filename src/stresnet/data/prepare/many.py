@@ -115,7 +115,9 @@ def prepare(
     if is_packed(out):
         return _packed_report(jobs, out)
     with records(out, PARTS, shard.failures_file) as notes:
-        known = {} if verify else known_done(jobs, notes)
+        known = known_done(jobs, notes)
+        if verify:
+            known = {}
         to_do = {job.name: job for job in jobs if job.name not in known}
         workers, threads = workers_for(device, workers, len(to_do))
         if to_do:
@@ -194,6 +196,9 @@ def known_done(jobs: Iterable[PrepareJob], notes: Path) -> dict[str, Indexed]:
 
     Args:
         notes: the folder of the index.
+
+    Raises:
+        UsageError: some were prepared in another way, which this would overwrite.
     """
     by_name = {job.name: job for job in jobs}
     listed = cache(listing)  # of an object store, each folder is listed once
@@ -201,11 +206,19 @@ def known_done(jobs: Iterable[PrepareJob], notes: Path) -> dict[str, Indexed]:
     def look(path: Path) -> Look | None:
         return Look.of(path, lambda path: listed(path.parent).get(path.name))
 
-    return {
-        name: found
-        for name, found in read_index(notes)
-        if (job := by_name.get(name))
-        and not job.differing(found.preparation)
-        and found.store == look(job.store)
-        and found.source == look(job.video)
-    }
+    done: dict[str, Indexed] = {}
+    otherwise: list[str] = []
+    for name, found in read_index(notes):
+        if not (job := by_name.get(name)) or found.store != look(job.store):
+            continue
+        if differing := job.differing(found.preparation):
+            otherwise.append(f"of {name}, {'; '.join(differing)}")
+        elif found.source == look(job.video):
+            done[name] = found
+    if otherwise:
+        raise UsageError(
+            f"{notes}: holds {len(otherwise)} of these videos, prepared otherwise: {otherwise[0]}",
+            remedy="name another --store, or the --recipe that they were prepared for; or, if they "
+            "are no longer needed, remove the folder",
+        )
+    return done
