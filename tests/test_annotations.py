@@ -21,7 +21,13 @@ from stresnet.data.annotations.elan import to_elan
 from stresnet.data.annotations.label_studio import to_label_studio
 from stresnet.data.annotations.overlap import unlabelled, without_overlap
 from stresnet.data.annotations.read import is_annotations, read_annotations
-from stresnet.data.annotations.segments import Length, check_segments, read_segments, segments_of
+from stresnet.data.annotations.segments import (
+    Length,
+    check_segments,
+    read_segments,
+    segments_of,
+    write_list,
+)
 from stresnet.data.annotations.via import CSV_MARK
 from stresnet.errors import DatasetError
 
@@ -603,6 +609,12 @@ def test_activitynet_names_videos_without_an_ending(tmp_path: Path, video: Path)
     (tmp_path / "videos").mkdir()
     named = shutil.copy(video, tmp_path / "videos" / f"v_{video.name}")  # as ActivityNet does
     assert segments_of(found[:1], tmp_path, videos=named.parent)[0].video == named
+    for folder in (".Trash-1000", "seen"):  # a deleted one, and one of ours
+        (tmp_path / "videos" / folder).mkdir()
+        shutil.copy(named, tmp_path / "videos" / folder)
+    (tmp_path / "videos" / "seen" / ".stresnet").touch()
+    (alone,) = segments_of([replace(found[0], video="v_0a")], tmp_path, videos=named.parents[1])
+    assert alone.video == named
 
 
 def test_thumos(tmp_path: Path) -> None:
@@ -613,6 +625,12 @@ def test_thumos(tmp_path: Path) -> None:
         "video_0001", 1.1, "GolfSwing", "train"
     )  # fmt: skip
     assert read_annotations(tmp_path / "GolfSwing_test.txt")[0].split == "test"
+    # A list of training videos alone names no part: test recordings are drawn, as without a list.
+    for split, columns in (("train", "path,label,start,end"), ("test", "...,end,split")):
+        segment = LabelledSegment(tmp_path / "a.mp4", 0.2, 1.1, "GolfSwing", split)
+        write_list([segment], tmp_path / "list.csv")
+        (header, _) = (tmp_path / "list.csv").read_text().splitlines()
+        assert header.endswith(columns.removeprefix("..."))
     with pytest.raises(DatasetError, match="the name is not CLASS_val"):
         read_annotations(tmp_path / "golf.txt")
 

@@ -25,7 +25,7 @@ from stresnet.data.prepare.shard import Shard
 from stresnet.data.splits.split import VideoItem, make_split
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.errors import DatasetError, UsageError
+from stresnet.errors import DatasetError, EnvironmentProblem, UsageError
 from stresnet.flow import TVL1Parameters
 from stresnet.jobs import JobReport
 from stresnet.training.run import common_preparation
@@ -214,6 +214,35 @@ def test_equal_contents_are_found_without_reading_known_videos(
     test = [VideoItem(twin, "run", "walk/twin.mp4")]
     with pytest.raises(DatasetError, match=r"walk/twin\.mp4 = run/a\.mp4"):
         checks.check(make_split(train, test), world.out)
+
+
+def test_a_file_that_cannot_be_read_is_no_twin(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed when it is prepared, and does not end `check`."""
+
+    def refused(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    twin = world.videos / "walk" / "twin.mp4"
+    shutil.copy(world.videos / NAMES[0], twin)
+    monkeypatch.setattr(checks, "_digest", refused)
+    train = [VideoItem(world.videos / name, name.split("/")[0], name) for name in NAMES]
+    checks.check(make_split(train, [VideoItem(twin, "run", "walk/twin.mp4")]))
+
+
+def test_an_index_that_cannot_be_written_again_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = dict(index.read_index(world.out))
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(index, "_write", full)
+    with pytest.raises(EnvironmentProblem, match="disk is full.*free space"):
+        index.rebuild_index(world.out, found)
+    assert dict(index.read_index(world.out)) == found
 
 
 def test_a_file_that_was_written_just_now_is_not_trusted(

@@ -14,6 +14,7 @@ import stresnet.data.store.pack as packing
 from making_stores import moving_store
 from stresnet.data.loading.dataset import ChunkDataset, ChunkSettings, SampleKey, TrainingItem
 from stresnet.data.prepare.ensure import ensure_prepared
+from stresnet.data.prepare.estimate import estimate_preparation
 from stresnet.data.prepare.many import prepare
 from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.flow_check import check_stores
@@ -95,6 +96,28 @@ def test_packing_again_adds_what_is_new(store: Path, shards: Path) -> None:
     assert (shards / "shard-00000.tar").read_bytes() == first
     for name in (*NAMES, "run/new.mp4"):
         assert StoredVideo(place_of(shards, name)).seal == StoredVideo(store_path(store, name)).seal
+    moving_store(store, NAMES[0], seed=9)
+    spoilt = bytearray(store_path(store, NAMES[0]).read_bytes())
+    spoilt[500] ^= 1
+    store_path(store, NAMES[0]).write_bytes(spoilt)
+    before = sorted(path.name for path in shards.iterdir())
+    report = pack(store, shards)
+    assert [name for name, _ in report.failures] == [NAMES[0]]
+    assert NAMES[0] not in report.skipped
+    assert sorted(path.name for path in shards.iterdir()) == before  # no empty shard
+
+
+def test_a_store_is_not_packed_into_itself(store: Path) -> None:
+    """New videos could not be prepared into it any more."""
+    with pytest.raises(UsageError, match="is the store itself"):
+        pack(store, store / ".." / store.name)
+
+
+def test_a_dry_run_knows_what_is_packed(shards: Path) -> None:
+    videos = [(Path("gone"), name) for name in (*NAMES, "run/new.mp4")]
+    estimated = estimate_preparation(videos, shards)
+    assert (estimated.prepared, estimated.frames) == (len(NAMES), 0)
+    assert [name for name, _ in estimated.failures] == ["run/new.mp4"]
 
 
 def test_a_shard_is_closed_when_it_is_full_and_an_interruption_costs_one(

@@ -28,7 +28,7 @@ from stresnet.data.annotations.segments import write_list as write_segments
 from stresnet.data.loading.chunks import Cut, frames_in, segment_of
 from stresnet.data.loading.sampling import HALF, training_centres, valid_centres
 from stresnet.data.prepare.ensure import ensure_prepared
-from stresnet.data.splits.annotated import Recordings, background_items
+from stresnet.data.splits.annotated import Recordings, background_items, split_recordings
 from stresnet.data.splits.checks import check
 from stresnet.data.splits.csv_list import read_csv_list
 from stresnet.data.splits.open import holds_recordings, open_dataset
@@ -197,6 +197,20 @@ def test_overlap_decides_who_gets_the_time(folder: Path) -> None:
     split = open_dataset(path, recordings=Recordings(overlap="later"))
     both = [item for item in split.train + split.test if item.name.endswith("day0.mp4")]
     assert spans(tuple(both)) == [("a", (0, 3)), ("b", (3, 5))]
+
+
+def test_the_background_may_be_marked_too() -> None:
+    """As long as the most frequent action, or all of the time: there is no need for more."""
+    path = Path("long.mp4")
+    spans = {(0.0, 2.0): "a", (4.0, 6.0): "other", (8.0, 10.0): "b"}
+    items = [VideoItem(path, label, "long.mp4", span=span) for span, label in spans.items()]
+    assert background_items(items, {path: Length(20.0, 25.0)}, "other") == []
+    lengths = {path: Length(10.0, 25.0)}
+    for given in (items, [*items, VideoItem(path, "a", "long.mp4", span=(2.0, 4.0))]):
+        split = split_recordings(given, lengths, Recordings("other"), set(), 0)
+        assert split.background == "other" and len(split.train) >= len(given)
+    with pytest.raises(DatasetError, match="no unlabelled time is left"):
+        split_recordings(items[:1], {path: Length(2.0, 25.0)}, Recordings("other"), set(), 0)
 
 
 def test_much_background_is_thinned_and_comes_from_everywhere() -> None:

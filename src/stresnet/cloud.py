@@ -96,7 +96,10 @@ def fetched(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def sent(path: Path) -> Iterator[Path]:
-    """Give a file to write, which is sent to the address if all goes well; or the file itself."""
+    """Give a file to write, which is sent to the address if all goes well; or the file itself.
+
+    A file that is removed again, or not written, is not sent.
+    """
     if address_of(path) is None:
         yield path
         return
@@ -104,7 +107,8 @@ def sent(path: Path) -> Iterator[Path]:
         here = Path(scratch, path.name)
         with _named(here, path):
             yield here
-        send(here, path)
+        if here.exists():
+            send(here, path)
 
 
 @contextmanager

@@ -222,7 +222,8 @@ def write_list(segments: Sequence[LabelledSegment], out: Path) -> None:
         EnvironmentProblem: it cannot be written.
     """
     folder = out.resolve().parent
-    splits = any(each.split for each in segments)
+    # Where all are for training, as where nothing is said, test recordings are drawn.
+    splits = any(each.split == "test" for each in segments)
     with (
         atomic_write(out) as partial,
         partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,

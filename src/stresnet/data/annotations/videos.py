@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 
-from stresnet.data.video.inputs import VIDEO_ENDINGS, as_spelt_on_disk
+from stresnet.data.video.inputs import VIDEO_ENDINGS, as_spelt_on_disk, files_below
 from stresnet.files import one_spelling
 
 
@@ -55,9 +54,8 @@ def _last_part(name: str) -> str:
 def videos_below(folder: Path) -> dict[str, list[Path]]:
     """Videos at any depth, by file name and by file name without ending."""
     places: dict[str, list[Path]] = defaultdict(list)
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if name.lower().endswith(VIDEO_ENDINGS):
-                for key in {name.casefold(), Path(name).stem.casefold()}:
-                    places[key].append(Path(parent, name))
+    for path in files_below(folder):
+        if path.suffix.lower() in VIDEO_ENDINGS:
+            for key in {path.name.casefold(), path.stem.casefold()}:
+                places[key].append(path)
     return places

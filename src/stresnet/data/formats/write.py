@@ -52,7 +52,7 @@ def export(
     missing in the store, or damaged, are listed in `out`/failures.csv.
 
     Args:
-        videos: names of all videos, of other shards too.
+        videos: names of the videos of this shard.
         store: folder that `prepare` filled.
         shard: the part of the videos to write.
         engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).

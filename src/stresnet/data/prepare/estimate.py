@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from stresnet.data.prepare.job import PrepareJob, prepare_jobs
-from stresnet.data.prepare.many import known_done, workers_for
+from stresnet.data.prepare.many import known_done, packed_report, workers_for
 from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.prepare.shard import WHOLE, Shard
+from stresnet.data.store.index import is_packed
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
 from stresnet.errors import StresnetError, UsageError
@@ -82,11 +83,23 @@ def estimate_preparation(
             "what is in an object store is not estimated", remedy="leave --dry-run out"
         )
     jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
-    workers, threads = workers_for(device, workers, len(jobs))
+    if is_packed(out):
+        report = packed_report(jobs, out)
+        return PreparationEstimate(
+            videos=len(jobs),
+            prepared=len(report.skipped),
+            failures=report.failures,
+            frames=0,
+            seconds=0.0,
+            speed=0.0,
+            bytes=0.0,
+            free=_free(out),
+        )
     lengths: dict[str, VideoInfo] = {}
     failures: list[tuple[str, str]] = []
     known = known_done(jobs, out)
     unknown = {job.name: job for job in jobs if job.name not in known}
+    workers, threads = workers_for(device, workers, len(unknown))
     for name, outcome in map_in_processes(_length_unless_done, unknown, workers=workers):
         if isinstance(outcome, StresnetError):
             failures.append((name, str(outcome)))

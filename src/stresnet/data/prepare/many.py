@@ -113,7 +113,7 @@ def prepare(
         )
     jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
     if is_packed(out):
-        return _packed_report(jobs, out)
+        return packed_report(jobs, out)
     with records(out, PARTS, shard.failures_file) as notes:
         known = known_done(jobs, notes)
         if verify:
@@ -153,7 +153,7 @@ def prepare(
     )
 
 
-def _packed_report(jobs: Iterable[PrepareJob], shards: Path) -> PrepareReport:
+def packed_report(jobs: Iterable[PrepareJob], shards: Path) -> PrepareReport:
     """What is packed was prepared; whatever else there is can't be, here."""
     packed = read_packed(shards)
     known = {job.name: packed[key] for job in jobs if (key := key_of(job.name)) in packed}

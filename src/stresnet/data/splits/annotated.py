@@ -5,19 +5,19 @@ items with a span --(check, overlap)--> items --(gaps between them)--> items of 
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from stresnet.data.annotations.annotation import LabelledSegment
 from stresnet.data.annotations.overlap import unlabelled, without_overlap
-from stresnet.data.annotations.read import ENDINGS, is_annotations
+from stresnet.data.annotations.read import is_annotations
 from stresnet.data.annotations.segments import Length, check_segments, length_of, read_segments
+from stresnet.data.splits.parts import HELD_OUT, part_of
 from stresnet.data.splits.split import TEST_FRACTION, Split, VideoItem, draw_split, make_split
-from stresnet.data.video.inputs import is_hidden, is_ours
+from stresnet.data.video.inputs import files_below
 from stresnet.errors import DatasetError
 from stresnet.files import one_spelling
 
@@ -45,32 +45,20 @@ def annotation_files(data: Path) -> list[Path]:
     Those that this program wrote into a folder of its own are answers, not annotations.
     """
     if data.is_file():
-        return [data] if data.suffix.lower() in ENDINGS and is_annotations(data) else []
-    found = []
-    for parent, folders, names in os.walk(data):
-        folders[:] = [
-            name for name in folders if not is_hidden(name) and not is_ours(Path(parent, name))
-        ]
-        found += [
-            Path(parent, name)
-            for name in names
-            if name.lower().endswith(".eaf") and not is_hidden(name)
-        ]
-    return sorted(found)
+        return [data] if is_annotations(data) else []
+    return sorted(path for path in files_below(data) if path.suffix.lower() == ".eaf")
 
 
 def read_recordings(
     files: Sequence[Path],
     root: Path,
     given: Recordings,
-    is_test: Callable[[Path], bool | None],
     seed: int,
 ) -> Split:
     """Read annotation files; test recordings are named in them or by their folder, or drawn.
 
     Args:
         root: what names are relative to.
-        is_test: whether a folder's recordings are for testing; None: it does not say.
 
     Raises:
         DatasetError: as of `read_segments`.
@@ -88,8 +76,8 @@ def read_recordings(
             return each.split == "test"
         above = [each.folder, *each.folder.parents] if each.folder else []
         places = [place for place in above if place.is_relative_to(root.absolute())]
-        found = (is_test(place) for place in [*places, each.video.parent])
-        return next((part for part in found if part is not None), False)
+        parts = (part_of(place.name)[0] for place in [*places, each.video.parent])
+        return next((part in HELD_OUT for part in parts if part), False)
 
     pairs = zip(items, segments, strict=True)
     tested = {item.name for item, each in pairs if is_tested(each)}
@@ -151,7 +139,7 @@ def split_recordings(
     if given.background is None:
         return split
     pieces = background_items(split.train, lengths, given.background)
-    if not pieces:
+    if not pieces and given.background not in split.class_names:
         raise DatasetError(
             f"no unlabelled time is left for the background {given.background!r}",
             remedy="leave --background out",
@@ -163,6 +151,8 @@ def split_recordings(
 
 def background_items(items: Iterable[VideoItem], lengths: Lengths, label: str) -> list[VideoItem]:
     """Return unlabelled stretches: as many as the most frequent class has segments, or all.
+
+    Segments that are labelled as the background count among them.
 
     The unlabelled time of all recordings, one after the other, is divided evenly; of each share the
     longest stretch is taken, and every training sample is drawn somewhere in it.
@@ -180,6 +170,8 @@ def background_items(items: Iterable[VideoItem], lengths: Lengths, label: str) -
         ]
     labelled = Counter(item.label for there in of_video.values() for item in there)
     count = max(labelled.values(), default=0) - labelled[label]
+    if count <= 0:
+        return []
     if len(gaps) <= count:
         return gaps
     total = sum(_seconds(gap) for gap in gaps)

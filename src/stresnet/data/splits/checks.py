@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from unicodedata import category, normalize
 
@@ -168,7 +169,8 @@ def _twins(items: Iterable[VideoItem], store: Path | None) -> Iterator[list[Vide
     for alike in sizes.values():
         contents: dict[str, list[VideoItem]] = defaultdict(list)
         for item, look in alike if len(alike) > 1 else ():
-            contents[known.get(look) or _digest(item.path)].append(item)
+            with suppress(OSError):  # what cannot be read is said when it is prepared
+                contents[known.get(look) or _digest(item.path)].append(item)
         yield from (twins for twins in contents.values() if len(twins) > 1)
 
 

@@ -6,7 +6,7 @@ HMDB51 (Kuehne et al. 2011): `CLASS_test_split1.txt` ("name.avi 1"; 1 train, 2 t
 
 Copies of both differ in the case of some names (HandstandPushups, HandStandPushups), so names of
 classes and files are matched without case. A video that is listed but missing becomes an item all
-the same; `split.check` lists all missing ones together.
+the same; `checks.check` lists all missing ones together.
 """
 
 from __future__ import annotations

@@ -75,11 +75,10 @@ def holds_recordings(data: Path) -> bool:
     Raises:
         DatasetError: it is a CSV list that cannot be read.
     """
-    if not data.exists():
-        return False
-    if data.is_file() and data.suffix.lower() in LISTS and not annotation_files(data):
-        return any(row.get("start") for row in read_csv_list(data))
-    return bool(annotation_files(data))
+    if annotation_files(data):
+        return True
+    is_list = data.is_file() and data.suffix.lower() in LISTS
+    return is_list and any(row.get("start") for row in read_csv_list(data))
 
 
 def _open(
@@ -87,14 +86,14 @@ def _open(
 ) -> Split:
     if seed < 0:
         raise UsageError(f"the seed is {seed}; expected 0 or more")
-    if data.exists() and (files := annotation_files(data)):
+    if files := annotation_files(data):
         if fold is not None:
             raise UsageError(
                 f"{data}: annotations have no folds, but fold {fold} was asked for",
                 remedy="write a list with `stresnet annotations`, and add a column fold",
             )
         root = data if data.is_dir() else data.parent
-        return read_recordings(files, root, recordings, _is_test, seed)
+        return read_recordings(files, root, recordings, seed)
     if data.is_file():
         if data.suffix.lower() not in LISTS:
             raise DatasetError(f"{data}: is neither a folder nor a .csv list", remedy=USE_LAYOUT)
@@ -187,12 +186,6 @@ def _parts_of_split(root: Path) -> tuple[Path, Path] | None:
     return None
 
 
-def _is_test(folder: Path) -> bool | None:
-    """Whether a folder is named as that of test videos, or of training videos."""
-    part, _ = part_of(folder.name)
-    return part in HELD_OUT if part else None
-
-
 def _require_classes_here(root: Path, classes: Sequence[str]) -> None:
     """Refuse folders that are not classes: those in them are, or the parts of a split are below."""
     inner = {name: {folder.name for folder in _subfolders(root / name)} for name in classes}
@@ -229,7 +222,7 @@ def _labelled(folder: Path, root: Path, files: FoundFiles) -> tuple[list[VideoIt
         items += [VideoItem(path, place.name, path.relative_to(root).as_posix()) for path in found]
     for path in folder.iterdir():
         if path.is_symlink() and path.is_dir():
-            files.leave_out(path, root, "links to folders")
+            files.leave_out(path, "links to folders", root=root)
     if not classes:
         raise DatasetError(f"{folder}: holds no class folders", remedy=USE_LAYOUT)
     return items, classes

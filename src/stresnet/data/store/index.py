@@ -32,7 +32,7 @@ from stresnet.cloud import facts
 from stresnet.data.store.location import key_of, store_path
 from stresnet.data.store.place import Place, Slice
 from stresnet.data.store.reader import StoredVideo
-from stresnet.errors import StoreError
+from stresnet.errors import EnvironmentProblem, StoreError
 from stresnet.files import address_of, atomic_write
 
 FILE = "index.sqlite"
@@ -226,13 +226,13 @@ def add_to_index(store: Path, found: Mapping[str, Indexed], *, part: str = FILE)
     if not settled:
         return
     try:
-        write_rows(store / part, settled)
+        _write(store / part, settled)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):  # not writable, or another one writes
             return
         (store / part).unlink(missing_ok=True)  # damaged
         with suppress(sqlite3.Error):
-            write_rows(store / part, settled)
+            _write(store / part, settled)
 
 
 def rebuild_index(store: Path, found: Mapping[str, Indexed]) -> None:
@@ -259,8 +259,17 @@ def write_rows(file: Path, found: Mapping[str, Indexed]) -> None:
     """Write rows to an index, all or none of them; it is made where it is missing.
 
     Raises:
-        sqlite3.Error: it is damaged, or cannot be written.
+        EnvironmentProblem: it is damaged, or cannot be written.
     """
+    try:
+        _write(file, found)
+    except sqlite3.Error as error:
+        raise EnvironmentProblem(
+            f"{file}: cannot be written ({error})", remedy="free space, then run it again"
+        ) from error
+
+
+def _write(file: Path, found: Mapping[str, Indexed]) -> None:
     digests = {name: preparation_digest(each.preparation) for name, each in found.items()}
     made = {digests[name]: json.dumps(dict(each.preparation)) for name, each in found.items()}
     with closing(sqlite3.connect(file)) as index, index:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sqlite3
 import tarfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -37,8 +36,14 @@ from stresnet.data.store.index import (
 from stresnet.data.store.location import key_of
 from stresnet.data.store.place import Slice
 from stresnet.data.store.reader import StoredVideo
-from stresnet.errors import EnvironmentProblem, StoreError, UsageError
-from stresnet.files import address_of, atomic_write, remove_stale_partials, require_writable
+from stresnet.errors import StoreError, UsageError
+from stresnet.files import (
+    address_of,
+    atomic_write,
+    one_spelling,
+    remove_stale_partials,
+    require_writable,
+)
 from stresnet.jobs import JobReport
 from stresnet.progress import OnProgress, Progress, silent
 
@@ -76,6 +81,8 @@ def pack(
             f"{store}: holds shards already" if is_packed(store) else f"shards of {shard_bytes}",
             remedy="name a folder that `stresnet prepare` filled, and at least 1 byte",
         )
+    if one_spelling(store) == one_spelling(out):
+        raise UsageError(f"{out}: is the store itself", remedy="name another folder for the shards")
     found = {
         name.removesuffix(".zip"): place
         for place, name in find_stores(store)
@@ -95,27 +102,17 @@ def pack(
             name = SHARD.format(number)
             with sent(out / name) as file:
                 rows, bad = _write_shard(file, waiting, found, shard_bytes)
+                if not rows:
+                    file.unlink()
             failures += bad
             if rows:
-                _note(notes / SHARDS_FILE, rows)
-            elif address_of(out) is None:
-                (out / name).unlink()
+                write_rows(notes / SHARDS_FILE, rows)
             new += rows
             del waiting[: len(rows) + len(bad)]
             number += 1
             on_progress(Progress(len(new), len(new) + len(waiting), name))
-    done = set(new)
-    skipped = sorted(name for name in found if name in packed and name not in done)
-    return JobReport(tuple(sorted(new)), tuple(skipped), tuple(sorted(failures)))
-
-
-def _note(file: Path, rows: Mapping[str, Indexed]) -> None:
-    try:
-        write_rows(file, rows)
-    except sqlite3.Error as error:
-        raise EnvironmentProblem(
-            f"{file}: cannot be written ({error})", remedy="free space, then run it again"
-        ) from error
+    skipped = found.keys() & packed.keys() - {*new, *(name for name, _ in failures)}
+    return JobReport(tuple(sorted(new)), tuple(sorted(skipped)), tuple(sorted(failures)))
 
 
 def _write_shard(

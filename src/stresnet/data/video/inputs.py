@@ -7,8 +7,9 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from stresnet.cloud import listing
@@ -53,20 +54,16 @@ class FoundFiles:
         Hidden files and folders are left out, and so are folders that this program wrote, links to
         folders, and links that lead out of `root`.
         """
+        leave_out = partial(self.leave_out, root=root)
         found = []
-        for parent, folders, names in os.walk(folder):
-            for name in [*folders]:
-                if problem := _problem_of_folder(Path(parent, name)):
-                    folders.remove(name)
-                    self.leave_out(Path(parent, name), root, problem)
-            for name in names:
-                if problem := _problem_of_file(Path(parent, name), root):
-                    self.leave_out(Path(parent, name), root, problem)
-                else:
-                    found.append(Path(parent, name))
+        for path in _walk(folder, leave_out):
+            if problem := _problem_of_file(path, root):
+                leave_out(path, problem=problem)
+            else:
+                found.append(path)
         return found
 
-    def leave_out(self, path: Path, root: Path, problem: str) -> None:
+    def leave_out(self, path: Path, problem: str, *, root: Path) -> None:
         """Note a file or folder below `root` that is not looked at."""
         self.left_out.setdefault(problem, []).append(path.relative_to(root).as_posix())
 
@@ -81,6 +78,22 @@ class FoundFiles:
             which = f": {', '.join(shown)}{more}" if by_name else ""
             reasons.append(f"{problem} ({len(names)}{which})")
         logger.info("%s: left out: %s", printable(place), ", ".join(reasons))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Files at any depth, but hidden ones, those in folders of ours and of the system, and links
+    to folders.
+    """
+    return (path for path in _walk(folder, lambda path, problem: None) if not is_hidden(path.name))
+
+
+def _walk(folder: Path, leave_out: Callable[[Path, str], None]) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        for name in [*folders]:
+            if problem := _problem_of_folder(Path(parent, name)):
+                folders.remove(name)
+                leave_out(Path(parent, name), problem)
+        yield from (Path(parent, name) for name in names)
 
 
 def require_others(outs: Iterable[Path], videos: Iterable[Path]) -> None:
