@@ -240,7 +240,7 @@ def test_an_index_that_cannot_be_written_again_is_told(
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(index, "_write", full)
-    with pytest.raises(EnvironmentProblem, match="disk is full.*free space"):
+    with pytest.raises(EnvironmentProblem, match=r"disk is full.*free space"):
         index.rebuild_index(world.out, found)
     assert dict(index.read_index(world.out)) == found
 

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 NAMES_SHOWN = 10  # of a list in a message
+LINE = "\n  - "  # before each of them, where each has its own
 
 
 class StresnetError(Exception):
@@ -91,3 +92,8 @@ def in_short(names: Sequence[str], separator: str = ", ") -> str:
     shown = separator.join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
     # File names need not be UTF-8; what is left of such bytes cannot be printed.
     return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def in_lines(names: Sequence[str]) -> str:
+    """The same as `in_short`, each on a line of its own."""
+    return LINE + in_short(names, LINE)

@@ -7,12 +7,10 @@ from dataclasses import replace
 from itertools import groupby, pairwise
 
 from stresnet.data.annotations.annotation import LabelledSegment
-from stresnet.errors import DatasetError, UsageError, in_short
+from stresnet.errors import DatasetError, UsageError, in_lines
 
 OVERLAPS = ("error", "later", "longer", "drop")
 TOLERATED = 0.05  # seconds that two segments may overlap: a click is no more exact
-
-LINE = "\n  - "  # before each problem in a message
 
 
 def without_overlap(
@@ -40,8 +38,7 @@ def without_overlap(
         result += _painted(joined, "later" if rule == "error" else rule)
     if problems and rule == "error":
         raise DatasetError(
-            f"segments of different classes overlap ({len(problems)}):\n  - "
-            + in_short(problems, LINE),
+            f"segments of different classes overlap ({len(problems)}):" + in_lines(problems),
             remedy="correct them, or say who gets the time: --overlap later, longer or drop",
         )
     return result

@@ -14,11 +14,11 @@ from functools import cache
 from pathlib import Path
 
 from stresnet.data.annotations.annotation import Annotation, LabelledSegment
-from stresnet.data.annotations.overlap import LINE, without_overlap
+from stresnet.data.annotations.overlap import without_overlap
 from stresnet.data.annotations.read import read_annotations
 from stresnet.data.annotations.videos import videos_below, videos_named
 from stresnet.data.video.probe import probe
-from stresnet.errors import DatasetError, UsageError, VideoError, in_short
+from stresnet.errors import DatasetError, UsageError, VideoError, in_lines, in_short
 from stresnet.files import atomic_write, inert_cell
 
 BEYOND = 0.5  # seconds that a segment may lie outside its video: tools and containers round
@@ -209,7 +209,7 @@ def check_segments(
         )  # fmt: skip
     if problems:
         raise DatasetError(
-            f"impossible segments ({len(problems)}):\n  - {in_short(problems, LINE)}",
+            f"impossible segments ({len(problems)}):{in_lines(problems)}",
             remedy="correct them in the annotations; times are seconds, or h:mm:ss.s",
         )
     return kept

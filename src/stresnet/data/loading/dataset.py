@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, Sampler
 from stresnet.data.loading.augmentation import CropKind
 from stresnet.data.loading.chunks import FramesAndFlow, Modality, segment_of, training_chunks
 from stresnet.data.loading.sampling import Indices, draw_tau
-from stresnet.data.store.place import Place
+from stresnet.data.store.location import Place
 from stresnet.errors import UsageError
 
 

@@ -15,14 +15,12 @@ from stresnet.data.prepare.many import prepare
 from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.index import Indexed, place_of
 from stresnet.data.store.reader import Known, StoredVideo
-from stresnet.errors import DatasetError, in_short
+from stresnet.errors import DatasetError, in_lines
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.jobs import Engine
 from stresnet.progress import OnProgress, Progress, silent
 from stresnet.workers import map_in_processes
-
-LINE = "\n  - "  # of a list in a message
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +69,7 @@ class PreparedVideos:
     def require_usable(self, *, skip_broken: bool) -> None:
         """Raise `DatasetError` if some cannot be used; with `skip_broken`, warn of them."""
         broken = [f"{name}: {reason}" for name, reason in self.failures.items()]
-        listed = LINE + in_short(broken, LINE)
+        listed = in_lines(broken)
         if broken and not skip_broken:
             raise DatasetError(
                 f"{len(broken)} of {len(self.items)} videos cannot be used:{listed}",
@@ -117,7 +115,7 @@ def ensure_prepared(
     if report.warnings:
         lines = [f"{name}: {warning}" for name, warning in report.warnings]
         count = len({name for name, _ in report.warnings})
-        logger.warning("%d videos have warnings:%s", count, LINE + in_short(lines, LINE))
+        logger.warning("%d videos have warnings:%s", count, in_lines(lines))
     return PreparedVideos(tuple(videos), store, dict(report.failures), report.index)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +25,6 @@ from stresnet.jobs import Done
 from stresnet.worker_process import report_progress
 
 
-@cache
-def _expected(parameters: TVL1Parameters, short_side: int) -> dict[str, Any]:
-    """As it comes out of a store."""
-    made: dict[str, Any] = json.loads(json.dumps(preparation(parameters, short_side=short_side)))
-    return made
-
-
 @dataclass(frozen=True)
 class PrepareJob:
     """A video, where it shall go, and how."""
@@ -49,7 +40,7 @@ class PrepareJob:
 
         An import was made on purpose, and from pictures: there is no video to compare with.
         """
-        expected = _expected(self.parameters, self.short_side)
+        expected = preparation(self.parameters, short_side=self.short_side)
         return [] if made == expected or "imported_from" in made else differences(made, expected)
 
     def is_done(self) -> bool:

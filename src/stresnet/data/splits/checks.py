@@ -13,7 +13,7 @@ from unicodedata import category, normalize
 
 from stresnet.data.splits.split import NUMBER, Split, VideoItem
 from stresnet.data.store.index import Look, is_stored, read_index
-from stresnet.errors import DatasetError, in_short
+from stresnet.errors import DatasetError, in_lines, in_short
 
 
 def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
     ]
     if found := [problem for problem in problems if problem]:
         raise DatasetError(
-            "the data set cannot be used:\n  - " + "\n  - ".join(found),
+            f"the data set cannot be used:{in_lines(found)}",
             remedy="correct the folder or the list as named above",
         )
     sources = {item.source for item in split.train} & {item.source for item in split.test} - {None}

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from stresnet.cloud import listing
 from stresnet.data.store.format import NO_MOTION
 from stresnet.data.store.index import Indexed, Look, is_packed, packed_place, read_packed
-from stresnet.data.store.place import Place, Slice
+from stresnet.data.store.location import Place, Slice
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import DatasetError, StresnetError, UsageError
 from stresnet.files import address_of

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
-from stresnet.data.store.place import Window
+from stresnet.data.store.location import Window
 from stresnet.flow.quantize import BOUND
 
 VERSION = 1

@@ -29,8 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stresnet.cloud import facts
-from stresnet.data.store.location import key_of, store_path
-from stresnet.data.store.place import Place, Slice
+from stresnet.data.store.location import Place, Slice, key_of, store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import EnvironmentProblem, StoreError
 from stresnet.files import address_of, atomic_write

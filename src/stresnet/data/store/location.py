@@ -1,4 +1,4 @@
-"""Where prepared videos lie: one rule for every verb.
+"""Where prepared videos lie: one rule for every verb; each is a file, or a part of a shard.
 
 $STRESNET_STORE/KEY/CLASS/clip.avi.zip      or, without that variable, below ./store
 KEY = clips-1a2b3c4d                        the data's folder, and a hash of its whole path
@@ -7,9 +7,11 @@ KEY = clips-1a2b3c4d-128px-fast             prepared in another way than the pap
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
 
 from stresnet.errors import UsageError
 from stresnet.files import address_of
@@ -45,19 +47,19 @@ def default_store(
     return Path(os.environ.get(VARIABLE) or "store") / f"{root.name or 'root'}-{key}{made}"
 
 
-def key_of(name: str) -> str:
-    """What a video is called inside a store: its name, cut as the file's is."""
-    return store_path(Path(), name).as_posix().removesuffix(".zip")
-
-
 def store_path(store: Path, name: str) -> Path:
-    """`CLASS/clip.avi` -> `store/CLASS/clip.avi.zip`.
+    """`CLASS/clip.avi` -> `store/CLASS/clip.avi.zip`; errors as of `key_of`."""
+    return store / f"{key_of(name)}.zip"
 
-    The ending stays, so that clip.avi and clip.mp4 do not meet. Very long names are cut, and told
-    apart by a hash.
+
+def key_of(name: str) -> str:
+    """What a video is called inside a store: its name, which is cut where a file's would be.
+
+    The ending stays, so that clip.avi and clip.mp4 do not meet. Very long names are told apart by a
+    hash.
 
     Raises:
-        UsageError: the name is empty or leads out of `store`.
+        UsageError: the name is empty or leads out of a store.
     """
     relative = PurePosixPath(name)
     if not relative.name or relative.is_absolute() or ".." in relative.parts:
@@ -65,4 +67,36 @@ def store_path(store: Path, name: str) -> Path:
     last = os.fsencode(relative.name)
     if len(last) > LONGEST_NAME:
         last = last[:LONGEST_NAME] + b"-" + hashlib.sha256(last).hexdigest()[:16].encode()
-    return store.joinpath(relative.parent, os.fsdecode(last) + ".zip")
+    return str(relative.parent / os.fsdecode(last))
+
+
+class Slice(NamedTuple):
+    """A prepared video inside a shard (see `pack`): `length` bytes of a tar, from `first` on."""
+
+    path: Path
+    first: int
+    length: int
+    name: str
+
+
+Place = Path | Slice  # of a prepared video
+
+
+class Window:
+    """Part of a file, read as if it were a file of its own."""
+
+    def __init__(self, file: BinaryIO, place: Slice) -> None:
+        self._file, self._first, self._end = file, place.first, place.first + place.length
+        file.seek(self._first)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As a file's."""
+        base = {os.SEEK_SET: self._first, os.SEEK_CUR: self._file.tell(), os.SEEK_END: self._end}
+        if (place := base[whence] + offset) < self._first:
+            raise OSError(errno.EINVAL, "a place before the file's begin")
+        return self._file.seek(place) - self._first
+
+    def read(self, length: int = -1) -> bytes:
+        """As a file's."""
+        left = max(self._end - self._file.tell(), 0)
+        return self._file.read(left if length < 0 else min(length, left))

@@ -33,8 +33,7 @@ from stresnet.data.store.index import (
     read_packed,
     write_rows,
 )
-from stresnet.data.store.location import key_of
-from stresnet.data.store.place import Slice
+from stresnet.data.store.location import Slice, key_of
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import StoreError, UsageError
 from stresnet.files import (

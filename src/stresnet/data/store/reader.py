@@ -37,7 +37,7 @@ from stresnet.data.store.format import (
     digest,
 )
 from stresnet.data.store.jpeg import decode_grey, decode_rgb
-from stresnet.data.store.place import Place, Slice, Window
+from stresnet.data.store.location import Place, Slice, Window
 from stresnet.data.video.container import printable
 from stresnet.data.video.decode import mean_step
 from stresnet.errors import EnvironmentProblem, StoreError
