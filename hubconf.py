@@ -58,7 +58,7 @@ def st_resnet(
 
 
 def fight_recogniser(device: str = "cpu") -> STResNet:
-    """The small ST-ResNet* that ships with the package: fight or no fight in surveillance clips."""
+    """The two streams that ship with the package: fight or no fight in surveillance clips."""
     from stresnet import load_model
 
     return load_model("fight", device=device)

@@ -91,14 +91,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # training's progress
+    recipe = recipe_named(options.recipe)
     studies = [
         Study(
             options.data,
             options.out if fold is None else options.out / f"fold-{fold}",
-            recipe_named(options.recipe),
+            recipe,
             fold=fold,
             weights=options.weights,
-            store=options.store or default_store(options.data),
+            store=options.store or default_store(options.data, **recipe.preparing),
             phases=tuple(options.phases.split(",")),
             protocol=options.protocol,
             workers=options.workers,

@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, help="default: as of `stresnet train`")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # training's progress
-    store = options.store or default_store(options.data)
+    store = options.store or default_store(options.data, **RECIPE.preparing)
     study = Study(options.data, options.out, RECIPE, fold=1, weights=None, store=store)
     print(
         table(
