@@ -15,7 +15,7 @@ import stresnet.data.prepare.job as job_module
 from making_stores import contents, without_processes
 from making_videos import moving_texture, write_video
 from stresnet.data.prepare.many import prepare
-from stresnet.data.store.flow_check import check_stores
+from stresnet.data.store.check import check_stores
 from stresnet.data.store.index import place_of
 from stresnet.data.store.location import default_store
 from stresnet.data.store.pack import cached, pack

@@ -17,7 +17,7 @@ from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.estimate import estimate_preparation
 from stresnet.data.prepare.many import prepare
 from stresnet.data.splits.split import VideoItem
-from stresnet.data.store.flow_check import check_stores
+from stresnet.data.store.check import check_stores
 from stresnet.data.store.index import SHARDS_FILE, is_stored, place_of
 from stresnet.data.store.location import store_path
 from stresnet.data.store.pack import cached, pack

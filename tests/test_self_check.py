@@ -7,8 +7,10 @@ import pytest
 
 from making_stores import moved, moving_store, sharp_texture, without_processes, write_store
 from making_videos import Video
-from stresnet.data.store.flow_check import Evidence, check_stores, evidence, find_stores, finding
+from stresnet.data.store.check import check_stores
+from stresnet.data.store.flow_check import Evidence, evidence, finding
 from stresnet.data.store.format import Origin
+from stresnet.data.store.index import find_stores
 from stresnet.errors import DatasetError
 from stresnet.flow import grey, to_bytes, tv_l1
 from stresnet.progress import Progress
@@ -134,8 +136,8 @@ def test_each_video_is_judged_alone(tmp_path, monkeypatch):
     (tmp_path / "3.mp4.zip").write_bytes(b"damaged")
     progress: list[Progress] = []
     report = check_stores(find_stores(tmp_path), on_progress=progress.append)
-    assert [names for names in report.by_finding.values()] == [("2.mp4.zip",)]
-    assert [name for name, _ in report.failures] == ["3.mp4.zip"]
+    assert [names for names in report.by_finding.values()] == [("2.mp4",)]
+    assert [name for name, _ in report.failures] == ["3.mp4"]
     assert [each.done for each in progress] == [1, 2, 3, 4]
     assert report.videos == 4
 
@@ -173,7 +175,7 @@ def test_the_bound_given_at_import_is_what_is_doubted(tmp_path):
 
 def test_stores_are_found(tmp_path):
     stored = moving_store(tmp_path, "run/a.mp4")
-    assert find_stores(tmp_path) == [(stored.path, "run/a.mp4.zip")]
-    assert find_stores(stored.path) == [(stored.path, "a.mp4.zip")]
+    assert find_stores(tmp_path) == [(stored.path, "run/a.mp4")]
+    assert find_stores(stored.path) == [(stored.path, "a.mp4")]
     with pytest.raises(DatasetError, match="no prepared videos"):
         find_stores(tmp_path / "none")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stresnet.classifier import STResNetClassifier as STResNetClassifier
     from stresnet.data.annotations.segments import read_segments as annotations
     from stresnet.data.prepare.many import prepare
-    from stresnet.data.store.flow_check import check_stores as check
+    from stresnet.data.store.check import check_stores as check
     from stresnet.data.store.pack import pack
     from stresnet.data.store.reader import StoredVideo
     from stresnet.demonstration import demo
@@ -92,7 +92,7 @@ if not TYPE_CHECKING:  # imported when they are first used: torch alone takes a 
         "stresnet.classifier": ["STResNetClassifier"],
         "stresnet.data.annotations.segments": ["annotations"],
         "stresnet.data.prepare.many": ["prepare"],
-        "stresnet.data.store.flow_check": ["check"],
+        "stresnet.data.store.check": ["check"],
         "stresnet.data.store.pack": ["pack"],
         "stresnet.data.store.reader": ["StoredVideo"],
         "stresnet.demonstration": ["demo"],

@@ -16,7 +16,7 @@ from stresnet.files import address_of
 
 if TYPE_CHECKING:
     from stresnet.data.prepare.estimate import PreparationEstimate
-    from stresnet.data.store.flow_check import CheckReport
+    from stresnet.data.store.check import CheckReport
     from stresnet.jobs import JobReport
 
 PARTS = "`stresnet check` on a part of the store shows all of that part"
@@ -153,7 +153,7 @@ def import_(
     from stresnet.cluster import cluster
     from stresnet.data.formats.read import find_pictures, import_pictures
     from stresnet.data.splits.csv_list import videos_of
-    from stresnet.data.store.flow_check import check_stores
+    from stresnet.data.store.check import check_stores
     from stresnet.data.store.location import default_store, store_path
 
     out = out or default_store(videos or folder)
@@ -195,7 +195,7 @@ def check(
 ) -> None:
     """Check prepared videos: every bit, and whether the flow fits the frames."""
     from stresnet.cluster import cluster
-    from stresnet.data.store.flow_check import check_stores
+    from stresnet.data.store.check import check_stores
     from stresnet.data.store.index import is_packed, rebuild_index
 
     if index and (not store.is_dir() or is_packed(store)):

@@ -12,27 +12,17 @@ black video has none, and is not judged.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.cloud import listing
 from stresnet.data.store.format import NO_MOTION
-from stresnet.data.store.index import Indexed, Look, is_packed, packed_place, read_packed
-from stresnet.data.store.location import Place, Slice
 from stresnet.data.store.reader import StoredVideo
-from stresnet.errors import DatasetError, StresnetError, UsageError
-from stresnet.files import address_of
 from stresnet.flow import grey, to_pixels
 from stresnet.flow.quantize import BOUND
-from stresnet.jobs import Engine
-from stresnet.progress import OnProgress, silent
-from stresnet.workers import map_in_processes
 
 FIELDS = 12  # looked at in a video
 PIXELS = 4000  # looked at in a field
@@ -186,107 +176,3 @@ def _at(image: NDArray[np.float32], y: Any, x: Any) -> NDArray[np.float32]:
     upper = image[top, left] * (1 - right) + image[top, left + 1] * right
     lower = image[top + 1, left] * (1 - right) + image[top + 1, left + 1] * right
     return np.asarray(upper * (1 - down) + lower * down, np.float32)
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """What was found.
-
-    Attributes:
-        videos: how many were looked at.
-        failures: (name, reason) of those that are damaged or were made otherwise.
-        warnings: (name, what was lost when the video was decoded).
-        by_finding: sentence -> names of the videos that show it.
-        index: what is worth knowing of each that is intact, by name.
-    """
-
-    videos: int
-    failures: tuple[tuple[str, str], ...]
-    warnings: tuple[tuple[str, str], ...]
-    by_finding: Mapping[str, tuple[str, ...]]
-    index: Mapping[str, Indexed]
-
-    @property
-    def all_well(self) -> bool:
-        """Whether no store is damaged and no flow is odd; videos may have been cut off."""
-        return not (self.failures or self.by_finding)
-
-
-def find_stores(place: Path) -> list[tuple[Place, str]]:
-    """Find a prepared video, or those at any depth of a folder: (place, name), sorted by name.
-
-    The folder may hold shards, or be the address of one of single prepared videos.
-
-    Raises:
-        DatasetError: there is no such place, or no prepared video in it.
-    """
-    if place.is_file():
-        return [(place, place.name)]
-    if is_packed(place):
-        return [(packed_place(place, name), name) for name in sorted(read_packed(place))]
-    if address_of(place):
-        names = [name for name in listing(place) if name.endswith(".zip")]
-    else:
-        names = [path.relative_to(place).as_posix() for path in place.rglob("*.zip")]
-    if not names:
-        raise DatasetError(
-            f"{place}: there are no prepared videos here", remedy="run `stresnet prepare`"
-        )
-    return [(place / name, name) for name in sorted(names)]
-
-
-def check_stores(
-    stores: str | Path | Sequence[tuple[Place, str]],
-    *,
-    workers: int | None = None,
-    engine: Engine = map_in_processes,
-    on_progress: OnProgress = silent,
-) -> CheckReport:
-    """Check prepared videos: every byte, and the flow.
-
-    Args:
-        stores: a prepared video, or a folder of them, or of shards; or each as (place, name).
-        engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).
-
-    Raises:
-        DatasetError: there is no such folder, or no prepared video in it.
-        UsageError: `workers` is less than 1, or the folder is in an object store.
-    """
-    if isinstance(stores, str | Path):
-        if (address := address_of(stores)) is not None:
-            raise UsageError(
-                f"{address}: prepared videos are read from a disk",
-                remedy="copy them to one; shards are checked as well",
-            )
-        stores = find_stores(Path(stores))
-    failures: list[tuple[str, str]] = []
-    warnings: list[tuple[str, str]] = []
-    outcomes = engine(
-        _checked, {name: path for path, name in stores}, workers=workers, on_progress=on_progress
-    )
-    by_finding: dict[str, list[str]] = defaultdict(list)
-    index: dict[str, Indexed] = {}
-    for name, outcome in sorted(outcomes):
-        if isinstance(outcome, StresnetError):
-            failures.append((name, str(outcome)))
-            continue
-        sentence, found = outcome
-        index[name.removesuffix(".zip")] = found
-        warnings += [(name, warning) for warning in found.warnings]
-        if sentence:
-            by_finding[sentence].append(name)
-    return CheckReport(
-        videos=len(stores),
-        failures=tuple(failures),
-        warnings=tuple(warnings),
-        by_finding={sentence: tuple(names) for sentence, names in by_finding.items()},
-        index=index,
-    )
-
-
-def _checked(place: Place) -> tuple[str, Indexed]:
-    """(what seems to be wrong with the flow, what is worth knowing of the video)."""
-    stored = StoredVideo(place)
-    look = None if isinstance(place, Slice) else Look.of(place)  # before it is read
-    stored.verify()
-    return finding(evidence(stored)), Indexed.of(stored, source=None, store=look)

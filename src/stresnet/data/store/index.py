@@ -28,10 +28,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stresnet.cloud import facts
+from stresnet.cloud import facts, listing
 from stresnet.data.store.location import Place, Slice, key_of, store_path
 from stresnet.data.store.reader import StoredVideo
-from stresnet.errors import EnvironmentProblem, StoreError
+from stresnet.errors import DatasetError, EnvironmentProblem, StoreError
 from stresnet.files import address_of, atomic_write
 
 FILE = "index.sqlite"
@@ -174,6 +174,29 @@ def place_of(store: Path, name: str) -> Place:
             f"{store}: {name} is not among the packed videos",
             remedy="prepare it into the store that was packed, then `stresnet pack` again",
         ) from error
+
+
+def find_stores(place: Path) -> list[tuple[Place, str]]:
+    """Find a prepared video, or those at any depth of a folder: (place, video's name), sorted.
+
+    The folder may hold shards, or be the address of one of single prepared videos.
+
+    Raises:
+        DatasetError: there is no such place, or no prepared video in it.
+    """
+    if place.is_file():
+        return [(place, place.name.removesuffix(".zip"))]
+    if is_packed(place):
+        return [(packed_place(place, name), name) for name in sorted(read_packed(place))]
+    if address_of(place):
+        names = [name for name in listing(place) if name.endswith(".zip")]
+    else:
+        names = [path.relative_to(place).as_posix() for path in place.rglob("*.zip")]
+    if not names:
+        raise DatasetError(
+            f"{place}: there are no prepared videos here", remedy="run `stresnet prepare`"
+        )
+    return [(place / name, name.removesuffix(".zip")) for name in sorted(names)]
 
 
 def is_stored(store: Path, name: str) -> bool:

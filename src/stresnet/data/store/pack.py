@@ -22,12 +22,12 @@ from typing import BinaryIO
 from filelock import FileLock
 
 from stresnet.cloud import fetch, fetched, listing, records, sent
-from stresnet.data.store.flow_check import find_stores
 from stresnet.data.store.index import (
     PARTS,
     SHARD_NAME,
     SHARDS_FILE,
     Indexed,
+    find_stores,
     is_packed,
     read_index,
     read_packed,
@@ -82,11 +82,7 @@ def pack(
         )
     if one_spelling(store) == one_spelling(out):
         raise UsageError(f"{out}: is the store itself", remedy="name another folder for the shards")
-    found = {
-        name.removesuffix(".zip"): place
-        for place, name in find_stores(store)
-        if isinstance(place, Path)
-    }
+    found = {name: place for place, name in find_stores(store) if isinstance(place, Path)}
     failures: list[tuple[str, str]] = []
     new: list[str] = []
     with records(out, SHARDS_FILE) as notes:
