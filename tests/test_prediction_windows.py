@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import stresnet.data.prepare.prefetched as prepared_ahead
+import stresnet.data.prepare.ahead as prepared_ahead
 from making_videos import moving_texture, write_video
 from stresnet.data.prepare.one import prepare_frames
 from stresnet.data.video.decode import frames_of_array

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import stresnet.data.prepare.prefetched as module
+import stresnet.data.prepare.ahead as module
 from making_videos import moving_texture, write_video
+from stresnet.data.prepare.ahead import prepared_ahead
 from stresnet.data.prepare.one import prepare_video
-from stresnet.data.prepare.prefetched import prepared_ahead
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import EnvironmentProblem, VideoError
 from stresnet.flow import FAST
@@ -32,7 +32,7 @@ def test_the_same_as_here_and_an_unreadable_one_stops_no_other(tmp_path: Path, s
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video")
     here = prepare_video(short, tmp_path / "here.zip", parameters=FAST)
-    with prepared_ahead([short, broken, short], flow=FAST, isolated=True) as prepared:
+    with prepared_ahead([short, broken, short], parameters=FAST, isolated=True) as prepared:
         for video, stored in prepared:
             if video == broken:
                 assert isinstance(stored, VideoError)
@@ -43,7 +43,7 @@ def test_the_same_as_here_and_an_unreadable_one_stops_no_other(tmp_path: Path, s
 
 
 def test_a_crash_costs_one_video(long: Path, short: Path) -> None:
-    with prepared_ahead([long, short], flow=FAST, isolated=True) as prepared:
+    with prepared_ahead([long, short], parameters=FAST, isolated=True) as prepared:
         first = _worker()
         first.kill()
         first.join()
@@ -64,14 +64,14 @@ def test_a_full_disk_ends_all(short: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(module, "map_in_processes", full)
     with (
-        prepared_ahead([short, short], flow=FAST, isolated=True) as prepared,
+        prepared_ahead([short, short], parameters=FAST, isolated=True) as prepared,
         pytest.raises(EnvironmentProblem, match="disk is full"),
     ):
         next(prepared)
 
 
 def test_leaving_ends_the_process_in_the_middle_of_a_video(long: Path) -> None:
-    with prepared_ahead([long], flow=FAST, isolated=True):
+    with prepared_ahead([long], parameters=FAST, isolated=True):
         worker = _worker()
     assert not worker.is_alive()
     assert not multiprocessing.active_children()

@@ -153,7 +153,7 @@ def test_videos_are_prepared_as_the_model_was_trained(
     real = recognise.prepared_ahead
 
     def spied(files: Any, **options: Any) -> Any:
-        ways.append((options["flow"], options["short_side"]))
+        ways.append((options["parameters"], options["short_side"]))
         return real(files, **options)
 
     monkeypatch.setattr(recognise, "prepared_ahead", spied)

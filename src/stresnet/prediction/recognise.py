@@ -17,8 +17,8 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from stresnet.data.prepare.ahead import Prepared, prepared_ahead
 from stresnet.data.prepare.one import prepare_frames
-from stresnet.data.prepare.prefetched import Prepared, prepared_ahead
 from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import StoreError, StresnetError, UsageError, VideoError, WeightsError
@@ -108,7 +108,7 @@ def recognise_each(
     ) -> AbstractContextManager[Iterator[Prepared]]:
         return prepared_ahead(
             files,
-            flow=flow,
+            parameters=flow,
             short_side=side,
             chunks=chunks,
             threads=threads,

@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.video.container import printable
 from stresnet.data.video.probe import lasts_longer
 from stresnet.errors import JobError, StresnetError, VideoError
-from stresnet.flow import AUTHORS, TVL1Parameters
-from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.worker_process import report_progress
 from stresnet.workers import map_in_processes
 
@@ -29,13 +27,9 @@ _Outcomes: TypeAlias = "Iterable[tuple[int, bool | StresnetError]]"
 def prepared_ahead(
     videos: Iterable[Path],
     *,
-    flow: TVL1Parameters = AUTHORS,
-    short_side: int = SHORT_SIDE,
-    threads: int = 1,
-    device: str = "auto",
     longest: float = math.inf,
-    chunks: int | None = None,
     isolated: bool = False,
+    **how: Any,
 ) -> Iterator[Iterator[Prepared]]:
     """Prepare videos in order.
 
@@ -43,16 +37,13 @@ def prepared_ahead(
     until the next one is asked for. Leaving the block ends the work, even in the middle of a video.
 
     Args:
-        flow: how the optical flow is computed.
-        short_side: of the frames, in pixels.
-        threads, device: for the optical flow.
         longest: seconds; a longer video is not prepared and comes as None.
-        chunks: as of `prepare_video`.
         isolated: in a process of its own, where the next video is prepared while the consumer is
             busy, and a decoder that crashes or hangs costs one video; from a script, only under
             `if __name__ == "__main__":`. Otherwise here, each when it is asked for.
+        how: as of `prepare_video`: parameters, short_side, threads, device, chunks.
     """
-    prepare = partial(_prepare, flow, short_side, threads, device, longest, chunks)
+    prepare = partial(_prepare, longest, how)
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
         jobs = {
             number: (video, Path(scratch, f"{number}.zip")) for number, video in enumerate(videos)
@@ -64,29 +55,12 @@ def prepared_ahead(
             yield _usable(jobs, _in_this_process(prepare, jobs))
 
 
-def _prepare(
-    flow: TVL1Parameters,
-    short_side: int,
-    threads: int,
-    device: str,
-    longest: float,
-    chunks: int | None,
-    job: _Job,
-) -> bool:
+def _prepare(longest: float, how: Mapping[str, Any], job: _Job) -> bool:
     """Prepare a video, unless it is too long; return whether it is prepared."""
     video, store = job
     if longest < math.inf and lasts_longer(video, longest):
         return False
-    prepare_video(
-        video,
-        store,
-        parameters=flow,
-        short_side=short_side,
-        threads=threads,
-        device=device,
-        chunks=chunks,
-        on_frames=lambda frames: report_progress(0.0),
-    )
+    prepare_video(video, store, **how, on_frames=lambda frames: report_progress(0.0))
     return True
 
 
