@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +21,10 @@ from stresnet.errors import StresnetError, UsageError, VideoError
 if TYPE_CHECKING:
     from stresnet.prediction.result import Prediction, Timeline
 
-TIMELINES, FILES = "Timelines", "Files (a file for one video, a folder for several)"
+of_timelines = partial(typer.Option, rich_help_panel="Timelines")
+to_files = partial(
+    typer.Option, rich_help_panel="Files (a file for one video, a folder for several)"
+)
 
 
 def predict(
@@ -47,84 +51,62 @@ def predict(
     ] = False,
     timeline: Annotated[
         bool | None,
-        typer.Option(
+        of_timelines(
             "--timeline/--whole",
             help="Predict a timeline, or one label for the whole video.",
             show_default="a timeline for videos longer than 10 s",
-            rich_help_panel=TIMELINES,
         ),
     ] = None,
     window: Annotated[
         float | None,
-        typer.Option(
-            help="Seconds that the network sees at a time.",
-            show_default="as fitted, else 2",
-            rich_help_panel=TIMELINES,
+        of_timelines(
+            help="Seconds that the network sees at a time.", show_default="as fitted, else 2"
         ),
     ] = None,
     stride: Annotated[
         float | None,
-        typer.Option(
-            help="Seconds from one window's start to the next.",
-            show_default="as fitted, else 0.5",
-            rich_help_panel=TIMELINES,
+        of_timelines(
+            help="Seconds from one window's start to the next.", show_default="as fitted, else 0.5"
         ),
     ] = None,
     smooth: Annotated[
         float | None,
-        typer.Option(
-            help="Seconds over which scores are averaged.",
-            show_default="as fitted, else 1",
-            rich_help_panel=TIMELINES,
+        of_timelines(
+            help="Seconds over which scores are averaged.", show_default="as fitted, else 1"
         ),
     ] = None,
     min_duration: Annotated[
         float | None,
-        typer.Option(
-            help="Length of the shortest segment, in seconds.",
-            show_default="as fitted, else 2",
-            rich_help_panel=TIMELINES,
+        of_timelines(
+            help="Length of the shortest segment, in seconds.", show_default="as fitted, else 2"
         ),
     ] = None,
     background: Annotated[
         str | None,
-        typer.Option(
-            help="Class whose segments are not reported.",
-            show_default="as trained, else none",
-            rich_help_panel=TIMELINES,
+        of_timelines(
+            help="Class whose segments are not reported.", show_default="as trained, else none"
         ),
     ] = None,
-    srt: Annotated[
-        Path | None, typer.Option(help="Write subtitles for players.", rich_help_panel=FILES)
-    ] = None,
-    vtt: Annotated[
-        Path | None, typer.Option(help="Write subtitles for browsers.", rich_help_panel=FILES)
-    ] = None,
-    elan: Annotated[
-        Path | None, typer.Option(help="Write ELAN files (.eaf).", rich_help_panel=FILES)
-    ] = None,
+    srt: Annotated[Path | None, to_files(help="Write subtitles for players.")] = None,
+    vtt: Annotated[Path | None, to_files(help="Write subtitles for browsers.")] = None,
+    elan: Annotated[Path | None, to_files(help="Write ELAN files (.eaf).")] = None,
     boris: Annotated[
         Path | None,
-        typer.Option(help="Write aggregated events for BORIS (.tsv).", rich_help_panel=FILES),
+        to_files(help="Write aggregated events for BORIS (.tsv)."),
     ] = None,
     label_studio: Annotated[
         Path | None,
-        typer.Option(help="Write tasks for Label Studio (.json).", rich_help_panel=FILES),
+        to_files(help="Write tasks for Label Studio (.json)."),
     ] = None,
     annotated: Annotated[
         Path | None,
-        typer.Option(
-            "--annotate",
-            help="Write the video with classes, scores and flow drawn into it (.mp4).",
-            rich_help_panel=FILES,
+        to_files(
+            "--annotate", help="Write the video with classes, scores and flow drawn into it (.mp4)."
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for a line of JSON on each of many videos; rerun to resume.",
-            rich_help_panel=FILES,
-        ),
+        to_files(help="Folder for a line of JSON on each of many videos; rerun to resume."),
     ] = None,
     protocol: Annotated[
         str,
