@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stresnet.data.splits.checks import check
+from stresnet.data.splits.csv_list import csv_list
 from stresnet.data.splits.split import Split, VideoItem, draw_split
 from stresnet.errors import DatasetError, UsageError
 
@@ -236,3 +237,14 @@ def test_the_check_passes_the_doubts_on(tmp_path: Path) -> None:
     write(tmp_path, "e.mp4")
     warnings = check(Split(("0", "1", "1.0"), train, test))
     assert "class names that look alike (1): '1' = '1.0'" in warnings
+
+
+@pytest.mark.parametrize(("name", "folds", "videos"), [("exercises", 3, 528), ("fights", 5, 238)])
+def test_the_folds_of_the_results_share_no_source(name: str, folds: int, videos: int) -> None:
+    path = Path(__file__).parents[1] / "benchmarks" / "folds" / f"{name}.csv"
+    tested: list[str] = []
+    for fold in range(1, folds + 1):
+        split = csv_list(path, fold=fold, seed=0)
+        assert {each.source for each in split.train}.isdisjoint(each.source for each in split.test)
+        tested += [each.name for each in split.test]
+    assert len(set(tested)) == len(tested) == videos
