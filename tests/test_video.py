@@ -21,11 +21,11 @@ from making_videos import (
     write_sound,
     write_video,
 )
-from stresnet.data.video.container import content_sha256, printable
+from stresnet.data.video.container import content_sha256
 from stresnet.data.video.decode import FrameTimes, frames_of_array, iter_frames
 from stresnet.data.video.presentation import scaled_size, upright
 from stresnet.drawing import resized
-from stresnet.errors import UsageError, VideoError
+from stresnet.errors import UsageError, VideoError, printable
 
 CLIP = moving_texture(12, 64, 80)
 

@@ -20,6 +20,7 @@ stresnet.errors.VideoError: clip.mp4: has no video stream (audio only). Fix: rem
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -97,3 +98,10 @@ def in_short(names: Sequence[str], separator: str = ", ") -> str:
 def in_lines(names: Sequence[str]) -> str:
     """The same as `in_short`, each on a line of its own."""
     return LINE + in_short(names, LINE)
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """Return a path for messages: line breaks, direction marks and broken bytes are escaped."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fspath(path)
+    )

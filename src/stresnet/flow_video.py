@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stresnet.data.video.container import printable
 from stresnet.data.video.decode import Frame, iter_frames
 from stresnet.data.video.encode import video_writer
 from stresnet.data.video.inputs import require_others
-from stresnet.errors import UsageError, VideoError
+from stresnet.errors import UsageError, VideoError, printable
 from stresnet.files import atomic_directory, require_writable
 from stresnet.flow import grey, tv_l1, write_flo
 from stresnet.flow.colour import to_colour

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -13,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stresnet.cli.app import logger, say
-from stresnet.errors import VideoError
+from stresnet.errors import VideoError, printable
 
 if TYPE_CHECKING:
     from stresnet.prediction.result import ClassScore, Prediction, Timeline
@@ -39,12 +38,12 @@ class Answers:
         from stresnet.prediction.outputs import to_csv
 
         for warning in answer.warnings:
-            logger.warning(f"{shown(answer.source)}: {warning}")
+            logger.warning(f"{printable(answer.source)}: {warning}")
         if self.form == "table":
             # On a line of its own: as the table's title a path would be broken at its width.
             ran = f"({answer.device}, {answer.precision})"
             console = Console(highlight=False, soft_wrap=True)
-            console.print(f"[bold]{escape(shown(answer.source))}[/]   {ran}")
+            console.print(f"[bold]{escape(printable(answer.source))}[/]   {ran}")
             console.print(table(answer))
         elif self.form == "jsonl":
             typer.echo(json.dumps(answer.as_dict(top_k=self.top_k)))
@@ -87,10 +86,3 @@ def clock(seconds: float) -> str:
     """Format seconds as h:mm:ss.s."""
     tenths = round(seconds * 10)
     return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
-
-
-def shown(path: str | Path) -> str:
-    """Write a path so that a terminal can show it."""
-    from stresnet.data.video.container import printable
-
-    return printable(Path(path))

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stresnet.cli.answers import Answers, Form, shown
+from stresnet.cli.answers import Answers, Form
 from stresnet.cli.app import logger, say
 from stresnet.cli.options import Device, Model, Precision, Ray, Threads, Workers
 from stresnet.cli.progress import ItemProgress, progress
 from stresnet.cli.watch import watch
-from stresnet.errors import StresnetError, UsageError, VideoError
+from stresnet.errors import StresnetError, UsageError, VideoError, printable
 
 if TYPE_CHECKING:
     from stresnet.prediction.result import Prediction, Timeline
@@ -288,4 +288,4 @@ def _write(found: Prediction | Timeline, video: Path, paths: Sequence[Path]) -> 
                 annotate(found, video, path, on_progress=on_progress)
         else:
             write_timeline(found, video, path)
-        say(f"written: {shown(path)}")
+        say(f"written: {printable(path)}")

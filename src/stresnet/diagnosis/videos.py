@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from stresnet.data.splits.csv_list import videos_of
-from stresnet.data.video.container import printable
 from stresnet.data.video.decode import MAX_FRAMES, Frame, iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
-from stresnet.errors import StresnetError
+from stresnet.errors import StresnetError, printable
 from stresnet.flow.quantize import FLOW_FIELDS
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import map_in_processes

@@ -24,8 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stresnet.data.store.location import store_path
-from stresnet.data.video.container import printable
-from stresnet.errors import StoreError
+from stresnet.errors import StoreError, printable
 from stresnet.files import DAMAGE, atomic_write
 from stresnet.idt.layout import (
     COLUMNS,

@@ -15,12 +15,11 @@ import numpy as np
 
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.video.container import printable
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.encode import video_writer
 from stresnet.data.video.probe import probe
 from stresnet.drawing import Picture
-from stresnet.errors import StresnetError, VideoError
+from stresnet.errors import StresnetError, VideoError, printable
 from stresnet.evaluation.report.pictures import flow_pictures
 from stresnet.explanation import Explanation, explain
 from stresnet.explanation.class_activation_map import STREAMS

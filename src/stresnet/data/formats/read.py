@@ -26,8 +26,7 @@ from stresnet.data.store.jpeg import decode_grey, decode_rgb, size_of
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.data.store.writer import store_writer
-from stresnet.data.video.container import printable
-from stresnet.errors import DatasetError, StoreError, UsageError
+from stresnet.errors import DatasetError, StoreError, UsageError, printable
 from stresnet.files import remove_stale_partials, require_writable
 from stresnet.flow import to_bytes
 from stresnet.flow.quantize import BOUND, stored_scale

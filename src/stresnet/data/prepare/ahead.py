@@ -12,9 +12,8 @@ from typing import Any, TypeAlias
 
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.video.container import printable
 from stresnet.data.video.probe import lasts_longer
-from stresnet.errors import JobError, StresnetError, VideoError
+from stresnet.errors import JobError, StresnetError, VideoError, printable
 from stresnet.worker_process import report_progress
 from stresnet.workers import map_in_processes
 

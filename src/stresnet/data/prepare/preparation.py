@@ -16,8 +16,7 @@ from typing import Any, TypedDict
 from stresnet.data.store.format import FLOW_FORMAT, differences
 from stresnet.data.store.jpeg import QUALITY
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.video.container import printable
-from stresnet.errors import DatasetError, StoreError, UsageError, WeightsError, in_short
+from stresnet.errors import DatasetError, StoreError, UsageError, WeightsError, in_short, printable
 from stresnet.flow import AUTHORS, TVL1Parameters
 from stresnet.flow.parameters import FORMER_PARAMETERS
 from stresnet.flow.quantize import SHORT_SIDE, stored_scale

@@ -38,9 +38,8 @@ from stresnet.data.store.format import (
 )
 from stresnet.data.store.jpeg import decode_grey, decode_rgb
 from stresnet.data.store.location import Place, Slice, Window
-from stresnet.data.video.container import printable
 from stresnet.data.video.decode import mean_step
-from stresnet.errors import EnvironmentProblem, StoreError
+from stresnet.errors import EnvironmentProblem, StoreError, printable
 
 Indices = Sequence[int] | NDArray[np.integer[Any]]
 Kind = Literal["rgb", "flow"]

@@ -7,7 +7,6 @@ hundreds; most are for rare formats, and every year holes are found in some of t
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from stresnet.errors import VideoError
+from stresnet.errors import VideoError, printable
 
 CONTAINERS = (
     "avi", "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "mpegts", "mpeg",
@@ -81,13 +80,6 @@ def open_container(
     }
     opened: InputContainer = av.open(place, "r", options=allowed, **_METADATA, **settings)
     return opened
-
-
-def printable(path: Path) -> str:
-    """Return a path for messages: line breaks, direction marks and broken bytes are escaped."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fspath(path)
-    )
 
 
 def content_sha256(path: Path, *, on_block: Callable[[], None] = lambda: None) -> str:

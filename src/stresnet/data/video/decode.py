@@ -23,7 +23,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from stresnet.data.video.container import PacketCount, opened_video, printable
+from stresnet.data.video.container import PacketCount, opened_video
 from stresnet.data.video.presentation import (
     INTERLACED,
     display_matrix,
@@ -32,7 +32,7 @@ from stresnet.data.video.presentation import (
     scaled_size,
     upright,
 )
-from stresnet.errors import UsageError, VideoError
+from stresnet.errors import UsageError, VideoError, printable
 
 MAX_ASPECT = 16  # long side / short side; at short side 256, no frame is longer than 4096
 MAX_FRAMES = 1_000_000  # eleven hours at 25 frames per second; a forged file must come to an end

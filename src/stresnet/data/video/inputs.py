@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from stresnet.cloud import listing
-from stresnet.data.video.container import RAW_FORMATS, printable
-from stresnet.errors import DatasetError, UsageError
+from stresnet.data.video.container import RAW_FORMATS
+from stresnet.errors import DatasetError, UsageError, printable
 from stresnet.files import MARK, address_of, read_text
 
 VIDEO_ENDINGS = (
