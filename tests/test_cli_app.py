@@ -86,6 +86,15 @@ def test_an_unforeseen_error_is_one_sentence_and_a_traceback_only_with_v(run) ->
     assert "Traceback" in loud.stderr
 
 
+def test_a_place_that_cannot_be_looked_at_is_no_bug(run) -> None:
+    def fails() -> None:
+        raise PermissionError(13, "Permission denied", "locked/a.mp4")
+
+    told = run(fails)
+    assert told.exit_code == 2
+    assert "locked/a.mp4: cannot be read (Permission denied). Fix: check" in told.stderr
+
+
 def test_a_full_disk_is_the_machine_s_problem(run) -> None:
     def fails() -> None:
         raise OSError(28, "No space left on device")

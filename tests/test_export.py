@@ -212,12 +212,12 @@ def test_one_frame_has_no_flow_files(tmp_path):
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     target = tmp_path / "deep" / "clip"
-    with pytest.raises(RuntimeError), atomic_directory(target, ending=".jpg") as partial:
+    with pytest.raises(RuntimeError), atomic_directory(target, ours=r".*\.jpg$") as partial:
         (partial / "1.jpg").touch()
         raise RuntimeError
     assert list(tmp_path.rglob("*.jpg")) == []
     for content in ("old", "new"):
-        with atomic_directory(target, ending=".jpg") as partial:
+        with atomic_directory(target, ours=r".*\.jpg$") as partial:
             (partial / f"{content}.jpg").touch()
     assert [path.name for path in target.iterdir()] == ["new.jpg"]
     assert list(target.parent.iterdir()) == [target]
@@ -235,7 +235,7 @@ def test_a_folder_of_somebody_else_is_never_replaced(tmp_path):
     ):
         with (
             pytest.raises(UsageError, match=said),
-            atomic_directory(tmp_path / name, ending=".flo"),
+            atomic_directory(tmp_path / name, ours=r"\d{6}\.flo$"),
         ):
             pass
     assert (tmp_path / "mine" / "thesis.tex").exists()
@@ -244,7 +244,7 @@ def test_a_folder_of_somebody_else_is_never_replaced(tmp_path):
 def test_a_full_disk_is_told(tmp_path):
     with (
         pytest.raises(EnvironmentProblem, match="disk is full"),
-        atomic_directory(tmp_path / "a", ending=".jpg"),
+        atomic_directory(tmp_path / "a", ours=r".*\.jpg$"),
     ):
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []

@@ -62,7 +62,7 @@ def test_errors_of_other_files_are_not_explained_as_ours(tmp_path: Path, code: i
     other = str(tmp_path / "other")
     with pytest.raises(OSError, match="other"), atomic_write(tmp_path / "file"):
         raise OSError(code, os.strerror(code), other)
-    with pytest.raises(OSError, match="other"), atomic_directory(tmp_path / "f", ending=".jpg"):
+    with pytest.raises(OSError, match="other"), atomic_directory(tmp_path / "f", ours=r".*\.jpg$"):
         raise OSError(code, os.strerror(code), other)
     assert list(tmp_path.iterdir()) == []
 
@@ -74,7 +74,10 @@ def test_a_folder_that_cannot_be_written_is_named(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    for writing in (atomic_write(tmp_path / "a"), atomic_directory(tmp_path / "b", ending=".jpg")):
+    for writing in (
+        atomic_write(tmp_path / "a"),
+        atomic_directory(tmp_path / "b", ours=r".*\.jpg$"),
+    ):
         with pytest.raises(EnvironmentProblem, match="cannot be written"), writing:
             raise AssertionError
 
@@ -103,7 +106,7 @@ def test_two_threads_may_write_one_file(tmp_path: Path) -> None:
 
 
 def picture(folder: Path, content: str) -> None:
-    with atomic_directory(folder, ending=".jpg") as partial:
+    with atomic_directory(folder, ours=r".*\.jpg$") as partial:
         (partial / "0.jpg").write_text(content)
 
 
@@ -133,7 +136,7 @@ def test_a_killed_replacement_loses_neither_folder(tmp_path: Path, at: int, left
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
-    with pytest.raises(RuntimeError), atomic_directory(folder, ending=".jpg"):
+    with pytest.raises(RuntimeError), atomic_directory(folder, ours=r".*\.jpg$"):
         raise RuntimeError  # this run fails, too
     assert (folder / "0.jpg").read_text() == left
     picture(folder, "newest")

@@ -41,13 +41,19 @@ def test_arguments_of_the_view(tmp_path):
     before = contents(tmp_path)
     with pytest.raises(UsageError, match="--view FILE"):
         flow_view(video)
-    with pytest.raises(UsageError, match="is the video itself"):
+    with pytest.raises(UsageError, match="is one of the files that are read"):
         flow_view(video, view=tmp_path / "." / "clip.mp4")
     with pytest.raises(UsageError, match="above 0"):
         flow_view(video, view=tmp_path / "view.mp4", max_px=0)
     with pytest.raises(UsageError, match="would be replaced"):
         flow_view(video, flo=tmp_path)
     assert contents(tmp_path) == before
+    truth = tmp_path / "truth" / "frame_0001.flo"  # as Sintel's, which cannot be computed again
+    truth.parent.mkdir()
+    truth.write_bytes(b"PIEH")
+    with pytest.raises(UsageError, match=r"files of others, as frame_0001\.flo"):
+        flow_view(video, flo=truth.parent)
+    assert truth.read_bytes() == b"PIEH"
 
 
 def test_a_single_frame_or_none_leaves_nothing(tmp_path):

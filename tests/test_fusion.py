@@ -118,6 +118,7 @@ def percent(table: ScoreTable) -> ScoreTable:
         ([A, B], "raw", ""),
         ([A, replace(B, scores=100 * B.scores)], "l2", ""),
         ([A, replace(B, scores=100 * B.scores)], "softmax", ""),
+        ([A, replace(B, scores=np.eye(2)[[0, 1, 1]])], "l2", ""),  # votes
         ([softmaxed(A), softmaxed(B)], "raw", ""),
         ([A, softmaxed(B)], ["softmax", "raw"], ""),
     ],
@@ -241,6 +242,16 @@ def test_the_command_line_fuses(tmp_path: Path) -> None:
     np.testing.assert_allclose(fused.scores[1], [0.25 - 0.45, 0.6])
     assert fused.truth is not None and fused.truth.tolist() == [0, 0, 1]
 
+    for place in (a, f"{a}#appearance"):  # its own input would lose what fuse does not write
+        kept = CliRunner().invoke(app, ["fuse", str(place), str(b), "--out", str(a)])
+        assert kept.exit_code == 2 and "one of the files that are read" in kept.stderr
+    long = tmp_path / ("long" * 30)
+    long.mkdir()
+    for table, name in ((A, "a.npz"), (A, "b.npz")):
+        write_scores(table, long / name)
+    both = [str(long / name) for name in ("a.npz", "b.npz")]
+    shown = "".join(CliRunner().invoke(app, ["fuse", *both]).stdout.split())
+    assert "a.npz" in shown and "b.npz" in shown  # rows can be told apart
     silent = CliRunner().invoke(app, ["fuse", str(b)])
     assert (silent.exit_code, silent.stdout) == (0, "")
     assert "nothing to show" in silent.stderr

@@ -180,6 +180,22 @@ def test_files_of_one_video_and_of_several(world: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_annotations_are_not_overwritten(world: Path, tmp_path: Path) -> None:
+    """In the layout of annotated recordings each video has its .eaf beside it."""
+    recordings = tmp_path / "recordings"
+    recordings.mkdir()
+    shutil.copy(world / "videos" / "long.mp4", recordings)
+    (recordings / "long.eaf").write_text("by hand")
+    for out in (recordings, recordings / "long.eaf"):
+        refused = run(world, recordings / "long.mp4", "--elan", out)
+        assert refused.exit_code == 2 and "somebody's annotations" in refused.stderr
+    assert (recordings / "long.eaf").read_text() == "by hand"
+    for _ in range(2):  # into a folder that it has made, once more
+        told = run(world, recordings, "--elan", tmp_path / "found")
+        assert told.exit_code == 0, told.stderr
+    assert "ANNOTATION_DOCUMENT" in (tmp_path / "found" / "long.eaf").read_text()
+
+
 def test_a_background_is_not_reported(world: Path) -> None:
     short = world / "videos" / "sub" / "short.mp4"
     (found,) = json.loads(run(world, short, "--json", "--timeline").stdout)
@@ -206,7 +222,7 @@ def test_a_background_is_not_reported(world: Path) -> None:
         (["0", "--out", "folder"], "a camera comes alone"),
         (["0", "--min-duration", "3"], "a camera comes alone"),
         (["a.mp4", "b.mp4", "--srt", "a.srt"], "one file for 2 videos"),
-        (["clip.mp4", "--annotate", "clip.mp4"], "is the video itself"),
+        (["clip.mp4", "--annotate", "clip.mp4"], "is one of the files that are read"),
     ],
 )
 def test_what_makes_no_sense_is_said_at_once(

@@ -142,6 +142,12 @@ def test_refuses_to_save_wrong_class_names(tmp_path: Path, names: list[str]) -> 
     assert not (tmp_path / "m").exists()
 
 
+def test_other_numbers_of_bits_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="bits is 5; expected 32, 16 or 8"):
+        save(network(), tmp_path / "m", bits=5)  # type: ignore[arg-type]
+    assert not (tmp_path / "m").exists()
+
+
 @pytest.mark.parametrize(("value", "bits"), [(torch.nan, 32), (torch.nan, 8), (1e6, 16)])
 def test_refuses_to_save_what_is_not_finite(tmp_path: Path, value: float, bits: Bits) -> None:
     net = network()

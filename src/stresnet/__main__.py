@@ -3,9 +3,12 @@
 Worker processes load it again, so what it needs is imported when it is run.
 """
 
+import signal
+
 
 def main() -> None:
     """Run the command line."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of Ctrl-C while this is imported
     from stresnet.cli import main
 
     main()

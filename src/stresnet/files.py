@@ -96,10 +96,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def atomic_directory(path: Path, *, ending: str) -> Iterator[Path]:
+def atomic_directory(path: Path, *, ours: str) -> Iterator[Path]:
     """Give a temporary folder beside `path`; on success it replaces `path`, else it is removed.
 
-    An existing `path` is replaced only if it holds nothing but files of this `ending`, as `.jpg`.
+    An existing `path` is replaced only if all names in it match the pattern `ours`.
     A kill between the two renames leaves the old folder beside it, as `.NAME.previous`; the next
     call puts it back. Files are not synced one by one, which would cost more than writing them:
     check them after a power cut.
@@ -112,7 +112,7 @@ def atomic_directory(path: Path, *, ending: str) -> Iterator[Path]:
     previous = path.with_name(f".{path.name}.previous")
     if previous.is_dir() and not path.exists():
         previous.rename(path)  # a run was killed between the two renames below
-    _require_ours(path, ending)
+    _require_ours(path, ours)
     partial = _partial(path)
     with _explained(path):
         partial.mkdir(parents=True)
@@ -260,12 +260,12 @@ def _explained(path: Path, *, of_disk: Path | None = None) -> Iterator[None]:
         ) from error
 
 
-def _require_ours(path: Path, ending: str) -> None:
+def _require_ours(path: Path, ours: str) -> None:
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise UsageError(f"{path}: is not a folder", remedy="choose another output folder")
-    if path.is_dir() and (others := [p.name for p in path.iterdir() if p.suffix != ending]):
+    if path.is_dir() and (others := [p.name for p in path.iterdir() if not re.match(ours, p.name)]):
         raise UsageError(
-            f"{path}: would be replaced, but holds more than {ending} files ({others[0]})",
+            f"{path}: would be replaced, but holds files of others, as {others[0]}",
             remedy="choose a new folder",
         )
 

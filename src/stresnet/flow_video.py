@@ -58,7 +58,7 @@ def flow_view(
     fields = 0
     with ExitStack() as stack:
         writer = stack.enter_context(video_writer(view)) if view else None
-        folder = stack.enter_context(atomic_directory(flo, ending=".flo")) if flo else None
+        folder = stack.enter_context(atomic_directory(flo, ours=r"\d{6}\.flo$")) if flo else None
         for frame, field in _frames_with_flow(video, short_side, threads, device):
             if writer is not None:
                 colour = to_colour(field, max_px)

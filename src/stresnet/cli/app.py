@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import gc
 import inspect
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -24,7 +26,7 @@ from stresnet.cli.process import (
     has_no_reader,
     prepare_streams,
 )
-from stresnet.errors import EnvironmentProblem, StresnetError
+from stresnet.errors import EnvironmentProblem, StresnetError, UsageError, printable
 from stresnet.memory import keep_memory
 
 app = typer.Typer(
@@ -38,6 +40,7 @@ notes = Console(stderr=True, highlight=False, soft_wrap=True)
 logger = logging.getLogger("stresnet")
 
 SHOWN = 20  # failures, and warnings
+UNREADABLE = (errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 UNFORESEEN = 70  # the exit code for a mistake of ours: EX_SOFTWARE of sysexits.h
 REPORTED = (EnvironmentProblem.exit_code, NO_READER)  # of a verb that could not write to stdout
 OTHER_OUTPUT = "Fix: free some space, or write elsewhere; then run the same command again"
@@ -180,6 +183,12 @@ def _report_unforeseen(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         logger.error(f"output cannot be written: {UNWRITABLE[error.errno]}. {OTHER_OUTPUT}")
         return EnvironmentProblem.exit_code
+    if isinstance(error, OSError) and error.filename and error.errno in UNREADABLE:
+        place = printable(os.fsdecode(error.filename))
+        logger.error(
+            f"{place}: cannot be read ({error.strerror}). Fix: check the path and the permissions"
+        )
+        return UsageError.exit_code
     if isinstance(error, MemoryError):
         logger.error("not enough memory. Fix: free some, or use fewer --workers")
         return EnvironmentProblem.exit_code

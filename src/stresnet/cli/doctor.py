@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from stresnet.cli.options import Workers
 from stresnet.cli.progress import progress
+from stresnet.errors import printable
 
 COLOURS = {"fine": "green", "limited": "yellow", "odd": "yellow"}  # others are red
 
@@ -42,9 +43,9 @@ def doctor(
     unusable = [video for video in found.videos if video.unusable]
     odd = [video for video in found.videos if video.odd]
     for video in unusable:
-        show("unusable", f"{video.name}: {video.unusable}", video.remedy)
+        show("unusable", f"{printable(video.name)}: {video.unusable}", video.remedy)
     for video in odd:
-        show("odd", f"{video.name}: {'; '.join(video.odd)}")
+        show("odd", f"{printable(video.name)}: {'; '.join(video.odd)}")
     if found.videos:
         fine = len(found.videos) - len(odd) - len(unusable)
         Console().print(f"videos: {fine} fine, {len(odd)} odd, {len(unusable)} unusable")

@@ -192,9 +192,12 @@ def fuse(
     ] = None,
 ) -> None:
     """Fuse the scores of several programs, ours or others', by a weighted mean."""
+    from stresnet.data.video.inputs import require_others
     from stresnet.evaluation.fusion import fuse
     from stresnet.evaluation.score_files import read_scores, write_scores
 
+    if out is not None:
+        require_others([out], [Path(place.partition("#")[0]) for place in scores])
     tables = [read_scores(place) for place in scores]
     kinds = words(normalise)
     fused = fuse(
@@ -216,7 +219,10 @@ def accuracy_table(tables: Sequence[ScoreTable], truth: NDArray[np.int64]) -> Ta
     """Return the accuracies of several score files on the same videos."""
     from stresnet.evaluation.metrics import mean_class_accuracy, top_k_accuracy
 
-    shown = Table("", "accuracy", "mean of classes", title=f"{len(truth)} videos")
+    shown = Table(title=f"{len(truth)} videos")
+    shown.add_column("", overflow="fold")
+    shown.add_column("accuracy", no_wrap=True)
+    shown.add_column("mean of classes")
     for table in tables:
         values = (f(table.scores, truth) for f in (top_k_accuracy, mean_class_accuracy))
         shown.add_row(escape(table.origin), *(f"{100 * value:.1f} %" for value in values))

@@ -139,7 +139,7 @@ def predict(
     from stresnet.data.video.inputs import find_inputs, require_others
     from stresnet.files import require_writable
     from stresnet.flow import FAST
-    from stresnet.prediction.outputs import output_paths
+    from stresnet.prediction.outputs import output_paths, require_no_annotations
     from stresnet.prediction.recognise import recognise_each
     from stresnet.prediction.result import Prediction, TimelineSettings
 
@@ -209,6 +209,7 @@ def predict(
     names = [name for _, name in videos]
     paths = [output_paths(out, names, ending) for ending, out in outs.items()]
     require_others(chain.from_iterable(paths), [video for video, _ in videos])
+    require_no_annotations(chain.from_iterable(paths))
     for out, of_out in zip(outs.values(), paths, strict=True):
         is_file = of_out == [out]
         require_writable(out.parent if is_file else out, mark=not is_file)

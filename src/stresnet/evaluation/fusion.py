@@ -120,7 +120,7 @@ def scale_warnings(
     probable = [_are_probabilities(part) for part in parts]
     spreads = [float(part.std(axis=1).mean()) for part in parts]
     widest, narrowest = int(np.argmax(spreads)), int(np.argmin(spreads))
-    if any(probable) and not all(probable):
+    if any(probable) and not all(probable) and set(kinds) != {"l2"}:
         one, other = probable.index(True), probable.index(False)
         warnings.append(
             f"{tables[one].origin} is averaged as probabilities, and {tables[other].origin} is "

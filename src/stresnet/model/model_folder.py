@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -39,10 +39,12 @@ def write_model_folder(
             sensitive, stay as they are.
 
     Raises:
-        UsageError: class_names are not `num_classes` different names.
+        UsageError: class_names are not `num_classes` different names, or there are no such bits.
         WeightsError: a tensor is not finite once stored.
         EnvironmentProblem: the folder cannot be written.
     """
+    if bits not in get_args(Bits):
+        raise UsageError(f"bits is {bits}; expected 32, 16 or 8")
     names, expected = config["class_names"], config["architecture"]["num_classes"]
     if len(set(names)) != len(names) or len(names) != expected:
         raise UsageError(

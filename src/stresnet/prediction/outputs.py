@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from stresnet.data.annotations.boris import to_boris
 from stresnet.data.annotations.elan import to_elan
 from stresnet.data.annotations.label_studio import to_label_studio
+from stresnet.data.video.inputs import is_ours
 from stresnet.data.video.probe import probe
 from stresnet.errors import UsageError, printable
 from stresnet.files import inert_cell, write_text
@@ -24,6 +25,9 @@ COLUMNS = ("source", "start", "end", "rank", "label", "score", "appearance", "mo
 
 # A name that ends so was meant as a file's.
 OF_FILES = re.compile(r"\.(mp4|avi|mov|mkv|webm|gif|srt|vtt|eaf|tsv|csv|txt|jsonl?)", re.IGNORECASE)
+
+
+OF_ANNOTATIONS = (".eaf", ".tsv", ".json")  # people correct them in other programs
 
 
 def output_paths(out: Path, names: Sequence[str], ending: str) -> list[Path]:
@@ -55,6 +59,19 @@ def output_paths(out: Path, names: Sequence[str], ending: str) -> list[Path]:
             remedy="give them one after the other, or the folder that holds them all",
         )
     return paths
+
+
+def require_no_annotations(paths: Iterable[Path]) -> None:
+    """Raise `UsageError` if a file that may hold somebody's annotations would be replaced.
+
+    What lies in a folder that this program made is its own.
+    """
+    for path in paths:
+        if path.suffix.lower() in OF_ANNOTATIONS and path.exists() and not is_ours(path.parent):
+            raise UsageError(
+                f"{path}: is there already, and may hold somebody's annotations",
+                remedy="write into a new folder or file, or remove it",
+            )
 
 
 def to_srt(segments: Sequence[Segment]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -88,6 +89,6 @@ def bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         raise EnvironmentProblem(
-            f"cannot listen on {host}:{port} ({error.strerror})",
+            f"cannot listen on {host}:{port} ({os.strerror(error.errno or 0)})",
             remedy="choose another with --port" if taken else "choose another --host",
         ) from error

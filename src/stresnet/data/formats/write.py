@@ -115,7 +115,8 @@ def _read(mark: Path) -> str:
 def _write_folders(job: _Job) -> None:
     with ExitStack() as stack:
         partial = [
-            stack.enter_context(atomic_directory(target, ending=".jpg")) for target in job.targets
+            stack.enter_context(atomic_directory(target, ours=r".*\.jpg$"))
+            for target in job.targets
         ]
         for kind, index, jpeg in pictures(job.stored):
             (partial[kind] / AUTHORS_PICTURE.format(number=index + 1)).write_bytes(jpeg)

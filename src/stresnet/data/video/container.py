@@ -117,6 +117,8 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         # Absolute, because FFmpeg takes a name like "concat:a.avi" for a protocol.
         raw = RAW_FORMATS.get(path.suffix.lower())
         container = open_container(path.absolute(), formats=[raw] if raw else CONTAINERS)
+    except PermissionError as error:
+        raise _unreadable(path, error) from error
     except FFmpegError as error:
         raise VideoError(
             f"{printable(path)}: not a video, or its start is damaged ({error.strerror}); "

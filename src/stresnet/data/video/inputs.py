@@ -97,11 +97,13 @@ def _walk(folder: Path, leave_out: Callable[[Path, str], None]) -> Iterator[Path
 
 
 def require_others(outs: Iterable[Path], videos: Iterable[Path]) -> None:
-    """Raise `UsageError` if a file to write is one of the videos that are read."""
+    """Raise `UsageError` if a file to write is one of the files that are read."""
     read = {video.resolve() for video in videos}
     for out in outs:
         if out.resolve() in read:
-            raise UsageError(f"{printable(out)}: is the video itself", remedy="choose another name")
+            raise UsageError(
+                f"{printable(out)}: is one of the files that are read", remedy="choose another name"
+            )
 
 
 def is_hidden(name: str) -> bool:
