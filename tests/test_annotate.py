@@ -72,7 +72,7 @@ def test_an_annotated_video_plays_in_browsers(tmp_path: Path) -> None:
 def test_what_cannot_be_annotated(tmp_path: Path) -> None:
     video = write_video(tmp_path / "clip.mp4", moving_texture(3, 64, 90), fps=5)
     before = video.read_bytes()
-    with pytest.raises(UsageError, match="the video itself"):
+    with pytest.raises(UsageError, match="one of the files that are read"):
         annotate(a_timeline(), video, video)
     with pytest.raises(UsageError, match="short_side"):
         annotate(a_timeline(), video, tmp_path / "out.mp4", short_side=131)

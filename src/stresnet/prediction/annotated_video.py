@@ -35,7 +35,6 @@ from stresnet.drawing import (
     resized,
 )
 from stresnet.errors import UsageError
-from stresnet.evaluation.metrics import softmax
 from stresnet.flow import FAST, grey, tv_l1
 from stresnet.flow.colour import to_colour
 from stresnet.prediction.input_video import MAX_FRAMES
@@ -139,7 +138,7 @@ class Panel:
     def __init__(self, timeline: Timeline, width: int) -> None:
         self._timeline, self._width = timeline, width
         self._times = timeline.times
-        self._streams = softmax(timeline.appearance), softmax(timeline.motion)  # (W,K) each
+        self._streams = timeline.of_streams
         order = [timeline.class_names.index(entry.label) for entry in timeline.predictions]
         self._shown = order[:CLASSES_SHOWN]
         self._colours = {

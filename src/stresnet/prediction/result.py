@@ -160,9 +160,18 @@ class Timeline:
         return softmax(self._smoothed)
 
     @cached_property
+    def of_streams(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Appearance and motion, (W,K) each: softmax in [0, 1] of each stream's smoothed scores."""
+        seconds = self.settings.smooth
+        return (
+            softmax(smoothed(self.appearance, self.times, seconds)),
+            softmax(smoothed(self.motion, self.times, seconds)),
+        )
+
+    @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """In order; without those of the background class, and those below the threshold."""
-        columns = self.scores, softmax(self.appearance), softmax(self.motion)
+        columns = self.scores, *self.of_streams
         found: list[Segment] = []
         for begin, end in itertools.pairwise([0, *self._after_gaps(), len(self.starts)]):
             borders = borders_between(
