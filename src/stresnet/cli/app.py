@@ -149,7 +149,7 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
             logger.error(str(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            notes.print("stopped; the same command goes on where it can, or begins again")
+            notes.print("stopped; the same command resumes, or begins again where nothing is kept")
             raise typer.Exit(getattr(error, "exit_code", 130)) from error
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
