@@ -77,7 +77,8 @@ def test_what_is_missing_is_named(videos, tmp_path):
     nothing = stresnet("idt", "evaluate", tmp_path / "none", videos, "--out", tmp_path / "encoded")
     assert nothing.exit_code == 2
     assert "0 trajectories in the training videos" in nothing.stderr
-    unknown = stresnet("idt", "evaluate", tmp_path, videos, "--descriptors", "surf")
+    out = ("--out", tmp_path / "encoded")
+    unknown = stresnet("idt", "evaluate", tmp_path, videos, "--descriptors", "surf", *out)
     assert "descriptors surf; expected some of trajectory, hog, hof, mbh" in unknown.stderr
 
 
