@@ -92,7 +92,7 @@ def test_a_place_that_cannot_be_looked_at_is_no_bug(run) -> None:
 
     told = run(fails)
     assert told.exit_code == 2
-    assert "locked/a.mp4: cannot be read (Permission denied). Fix: check" in told.stderr
+    assert "locked/a.mp4: cannot be opened (Permission denied). Fix: check" in told.stderr
 
 
 def test_a_full_disk_is_the_machine_s_problem(run) -> None:

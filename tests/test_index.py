@@ -121,6 +121,11 @@ def test_what_was_prepared_otherwise_is_not_overwritten(world: World, verify: bo
     before = [store_path(world.out, name).read_bytes() for name in NAMES]
     with pytest.raises(UsageError, match=r"prepared otherwise: of .* is 3, expected 4.*--recipe"):
         prepare(videos, world.out, parameters=other, short_side=32, verify=verify)
+    # A copied store has an index that does not fit any more, or none.
+    (world.out / index.FILE).unlink()
+    report = prepare(videos, world.out, parameters=other, short_side=32, verify=verify)
+    assert [name for name, _ in report.failures] == list(NAMES)
+    assert "is prepared otherwise" in report.failures[0][1]
     assert [store_path(world.out, name).read_bytes() for name in NAMES] == before
 
 

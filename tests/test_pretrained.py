@@ -214,6 +214,19 @@ def test_other_tensors_are_named(folder: Path, change: str, message: str) -> Non
         load_model(folder)
 
 
+def test_a_model_with_arguments_that_are_gone_is_loaded(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    former = {"norm_group": None, "rgb_std": [1.0, 1.0, 1.0]}
+    for change, message in ((former, ""), (former | {"norm_group": 4}, "norm_group")):
+        content = config | {"architecture": config["architecture"] | change}
+        (folder / "config.json").write_text(json.dumps(content))
+        if message:
+            with pytest.raises(WeightsError, match=message):
+                load_model(folder)
+        else:
+            assert load_model(folder).config == config["architecture"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

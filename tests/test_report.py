@@ -345,6 +345,8 @@ def test_the_command_line_reports_and_lists_failures(world: Path, tmp_path: Path
     for wrong in (
         ["--folds", "1,2"],
         ["--folds", "one"],
+        ["--folds", "1,,2"],
+        ["--fold", "1", "--protocols", "quick,,paper"],
         ["--fold", "1", "--folds", "1"],
         ["--protocols", "best"],
         ["--device", "abacus"],

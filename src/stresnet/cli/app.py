@@ -186,7 +186,7 @@ def _report_unforeseen(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename and error.errno in UNREADABLE:
         place = printable(os.fsdecode(error.filename))
         logger.error(
-            f"{place}: cannot be read ({error.strerror}). Fix: check the path and the permissions"
+            f"{place}: cannot be opened ({error.strerror}). Fix: check the path and the permissions"
         )
         return UsageError.exit_code
     if isinstance(error, MemoryError):

@@ -149,7 +149,7 @@ Number = TypeVar("Number", int, float)
 
 def words(text: str) -> list[str]:
     """Read a list that an option is given, such as `one,two` or `one, two`."""
-    return [word.strip() for word in text.split(",") if word.strip()]
+    return [word.strip() for word in text.split(",")]
 
 
 def numbers(text: str, kind: Callable[[str], Number], option: str) -> list[Number]:

@@ -22,6 +22,8 @@ from stresnet.errors import UsageError, WeightsError
 from stresnet.files import atomic_write, write_text
 from stresnet.model.weight_files import in_8_bits, read_tensors
 
+# Arguments that are gone, with the only values that networks were trained with.
+FORMER: Mapping[str, Any] = {"norm_group": None, "rgb_std": [1.0, 1.0, 1.0]}
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT = 1
 Bits = Literal[32, 16, 8]
@@ -95,6 +97,9 @@ def read_model_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], 
         WeightsError: a file is missing, damaged, or of another format.
     """
     config, card = _read_config(folder / CONFIG), folder / CARD
+    for name, value in FORMER.items():
+        if config["architecture"].get(name, ...) == value:
+            del config["architecture"][name]
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     return config, read_tensors(folder / WEIGHTS), text
 

@@ -24,6 +24,11 @@ from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.jobs import Done
 from stresnet.worker_process import report_progress
 
+KEEP = (
+    "name another --store, or the --recipe that it was prepared for; or, if it is no longer "
+    "needed, remove the folder"
+)
+
 
 @dataclass(frozen=True)
 class PrepareJob:
@@ -50,14 +55,17 @@ class PrepareJob:
 
         Raises:
             VideoError: the video cannot be read.
+            StoreError: it was prepared in another way, which this would overwrite.
         """
         stored = StoredVideo(self.store)
         try:
             stored.verify()
         except StoreError:
             return False
-        if self.differing(stored.preparation):
-            return False
+        if differing := self.differing(stored.preparation):
+            raise StoreError(
+                f"{self.store}: is prepared otherwise: {'; '.join(differing)}", remedy=KEEP
+            )
         if stored.imported or not self.video.exists():
             return True
         return stored.index.origin.sha256 == content_sha256(

@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from stresnet.cloud import listing, records
-from stresnet.data.prepare.job import PrepareJob, prepare_jobs, prepare_unless_done
+from stresnet.data.prepare.job import KEEP, PrepareJob, prepare_jobs, prepare_unless_done
 from stresnet.data.prepare.shard import WHOLE, Shard
 from stresnet.data.splits.csv_list import videos_of
 from stresnet.data.store.index import (
@@ -218,7 +218,6 @@ def known_done(jobs: Iterable[PrepareJob], notes: Path) -> dict[str, Indexed]:
     if otherwise:
         raise UsageError(
             f"{notes}: holds {len(otherwise)} of these videos, prepared otherwise: {otherwise[0]}",
-            remedy="name another --store, or the --recipe that they were prepared for; or, if they "
-            "are no longer needed, remove the folder",
+            remedy=KEEP,
         )
     return done

@@ -81,9 +81,7 @@ class FoundFiles:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Files at any depth, but hidden ones, those in folders of ours and of the system, and links
-    to folders.
-    """
+    """Files at any depth, but those that are hidden, the system's, ours, or behind a link."""
     return (path for path in _walk(folder, lambda path, problem: None) if not is_hidden(path.name))
 
 
