@@ -504,9 +504,8 @@ def test_from_elan_to_a_model_to_elan(
 
 
 def test_timelines_are_fitted_on_recordings_that_are_kept_back(
-    folder: Path, prepared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked_at: list[str] = []
 
     def score(recogniser: object, items: list[VideoItem], *args: Any, **options: Any) -> Any:
@@ -516,7 +515,7 @@ def test_timelines_are_fitted_on_recordings_that_are_kept_back(
     monkeypatch.setattr(fitting, "score_recordings", score)
     with caplog.at_level(logging.INFO, "stresnet"):
         model = train(folder, tmp_path / "run", recipe=TOY, phases=("motion",), background="still",
-                      store=shutil.copytree(prepared, tmp_path / "store"), validate=0.4,
+                      store=tmp_path / "store", validate=0.4,
                       execution=Execution("cpu", "fp32", 0))  # fmt: skip
     rows = rows_of(tmp_path / "run" / "split.csv")
     kept_back = {row["name"] for row in rows if row["split"] == "validation"}

@@ -150,7 +150,7 @@ def train(
             "fold": fold,
             "lists": lists,
             "store": store,
-            "phases": words(phases),
+            "phases": [name for name in words(phases) if name],
             "seed": seed,
             "background": background,
             "overlap": overlap,
