@@ -142,6 +142,15 @@ def test_a_file_without_its_head_is_no_video(tmp_path: Path) -> None:
             read_video(path)
 
 
+def test_an_mp4_that_was_cut_off_is_told_as_that(tmp_path: Path) -> None:
+    """Its index is written last, so that nothing of a copy that broke off can be read."""
+    path = write_video(tmp_path / "a.mp4", CLIP)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"moov")])
+    with pytest.raises(VideoError, match="index is missing or damaged .* probably cut off"):
+        read_video(path)
+
+
 FLV = ("flv", "yuv420p", {})
 WMV = ("wmv2", "yuv420p", {"qmin": "1", "qmax": "2"})
 

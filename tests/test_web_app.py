@@ -175,6 +175,19 @@ def test_no_other_file_is_served(client, path):
     assert client.get(f"/{path}").status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/", "/api", "/app.js"])
+def test_pages_can_be_asked_for_without_their_contents(client, path):
+    answer = client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_wrong_query_is_told_in_a_sentence(client, service):
+    job = sent(service, "fine")
+    answer = client.get(f"/api/jobs/{job.id}?after=soon")
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("after: Input should be a valid integer")
+
+
 def test_the_interface_is_described_and_no_page_is_loaded_from_elsewhere(client):
     described = client.get("/openapi.json").json()
     assert set(described["paths"]) == {

@@ -13,7 +13,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
@@ -33,6 +34,7 @@ REFUSALS: dict[int | str, str] = {
     429: "Too many clips are waiting.",
     507: "The server's disk is full.",
 }
+WRONG_QUERY = {422: {"description": "A value in the address is not of its kind."}}
 DESCRIPTION = (
     "Send a clip, wait for its turn, fetch what happens in it and when. Answers are JSON; an error "
     "is a sentence in `detail`, or in the job's `error`."
@@ -65,11 +67,25 @@ def make_app(service: Service, *, names: Collection[str] = ()) -> FastAPI:
         names: host names, without ports, that the server is called by in addition to "localhost".
     """
     # FastAPI's own pages load scripts from elsewhere; /api is ours.
-    app = FastAPI(title="stresnet", description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="stresnet",
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        responses={**WRONG_QUERY},
+    )
     app.add_middleware(Guard, names=names)
+    app.add_exception_handler(RequestValidationError, _in_a_sentence)
     _add_jobs(app, service)
     _add_pages(app)
     return app
+
+
+def _in_a_sentence(request: Request, error: Exception) -> JSONResponse:
+    """Answer a wrong query as every other error is answered."""
+    assert isinstance(error, RequestValidationError)
+    wrong = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
+    return JSONResponse({"detail": wrong}, 422)
 
 
 def example_clips() -> dict[str, Path]:
@@ -82,14 +98,14 @@ def example_clips() -> dict[str, Path]:
 def _add_pages(app: FastAPI) -> None:
     static = Path(str(files("stresnet.web") / "static"))
 
-    @app.get("/", include_in_schema=False)
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     def page(request: Request) -> FileResponse:
         response = FileResponse(static / "index.html")
         if CLIENT not in request.cookies:
             response.set_cookie(CLIENT, secrets.token_urlsafe(12), httponly=True, samesite="strict")
         return response
 
-    @app.get("/api", include_in_schema=False)
+    @app.api_route("/api", methods=["GET", "HEAD"], include_in_schema=False)
     def interface() -> FileResponse:
         return FileResponse(static / "api.html")
 

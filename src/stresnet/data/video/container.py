@@ -120,6 +120,12 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except PermissionError as error:
         raise _unreadable(path, error) from error
     except FFmpegError as error:
+        if _begins_as_mp4(path):
+            raise VideoError(
+                f"{printable(path)}: its index is missing or damaged ({error.strerror}); mp4 files "
+                "have it at the end, so it was probably cut off while it was copied or recorded",
+                remedy="copy it again, repair it (`untrunc` can), or remove it",
+            ) from error
         raise VideoError(
             f"{printable(path)}: not a video, or its start is damaged ({error.strerror}); "
             "expected avi, mp4, mov, mkv, webm, mpeg, ts, wmv, flv, ogv or gif",
@@ -129,6 +135,11 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         stream = _video_stream(path, container)
         set_up_decoder(printable(path), stream)
         yield container, stream
+
+
+def _begins_as_mp4(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8)[4:] == b"ftyp"
 
 
 def _require_content(path: Path) -> None:
