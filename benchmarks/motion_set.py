@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from stresnet.data.splits.open import csv_list
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.encode import video_writer
-from stresnet.data.video.inputs import find_videos
+from stresnet.data.video.folders import find_videos
 from stresnet.errors import DatasetError, StresnetError
 from stresnet.files import atomic_write
 from stresnet.flow.quantize import FLOW_FIELDS

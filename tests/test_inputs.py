@@ -8,7 +8,8 @@ from unicodedata import normalize
 import pytest
 
 from making_videos import moving_texture, read_video, write_video
-from stresnet.data.video.inputs import find_inputs, find_videos
+from stresnet.data.splits.inputs import find_inputs, videos_of
+from stresnet.data.video.folders import find_videos
 from stresnet.errors import DatasetError, UsageError, VideoError
 from stresnet.prediction.outputs import output_paths
 
@@ -76,6 +77,18 @@ def test_a_list_is_relative_to_its_folder(folder: Path) -> None:
         find_inputs(str(listed))
     with pytest.raises(DatasetError, match="cannot be read"):
         find_inputs(str(folder / "none.txt"))
+
+
+def test_all_verbs_take_the_same_lists(folder: Path) -> None:
+    text, table = folder / "list.txt", folder / "list.csv"
+    text.write_text("a/one.mp4\nb/two.avi\na/one.mp4\n", encoding="utf-8")
+    table.write_text("path,label\na/one.mp4,x\nb/two.avi,y\na/one.mp4,x\n", encoding="utf-8")
+    for listed in (text, table):
+        assert names(listed) == ["a/one.mp4", "b/two.avi"]  # each once
+        assert videos_of(listed) == find_inputs(str(listed))
+    table.write_text("path,label\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match="lists no video"):
+        find_inputs(str(table))
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])  # Windows writes all three

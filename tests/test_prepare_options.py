@@ -14,7 +14,7 @@ from making_videos import moving_texture, write_sound, write_video
 from stresnet.data.prepare.estimate import estimate_preparation
 from stresnet.data.prepare.many import prepare
 from stresnet.data.prepare.shard import WHOLE, Shard
-from stresnet.data.video.inputs import find_videos
+from stresnet.data.video.folders import find_videos
 from stresnet.data.video.probe import probe
 from stresnet.errors import UsageError, VideoError
 from stresnet.progress import Progress

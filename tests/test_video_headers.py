@@ -147,7 +147,7 @@ def test_an_mp4_that_was_cut_off_is_told_as_that(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", CLIP)
     content = path.read_bytes()
     path.write_bytes(content[: content.index(b"moov")])
-    with pytest.raises(VideoError, match="index is missing or damaged .* probably cut off"):
+    with pytest.raises(VideoError, match=r"index is missing or damaged .* probably cut off"):
         read_video(path)
 
 

@@ -41,10 +41,10 @@ from stresnet.data.annotations.elan import to_elan
 from stresnet.data.annotations.label_studio import to_label_studio
 from stresnet.data.annotations.read import is_annotations, read_annotations
 from stresnet.data.splits.checks import check
+from stresnet.data.splits.inputs import find_inputs
 from stresnet.data.splits.open import open_dataset
 from stresnet.data.store.format import Origin
 from stresnet.data.store.reader import StoredVideo
-from stresnet.data.video.inputs import find_inputs
 from stresnet.data.video.probe import lasts_longer, probe
 from stresnet.errors import StresnetError
 from stresnet.evaluation.score_files import read_scores

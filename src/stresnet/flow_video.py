@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stresnet.data.video.decode import Frame, iter_frames
 from stresnet.data.video.encode import video_writer
-from stresnet.data.video.inputs import require_others
+from stresnet.data.video.folders import require_others
 from stresnet.errors import UsageError, VideoError, printable
 from stresnet.files import atomic_directory, require_writable
 from stresnet.flow import grey, tv_l1, write_flo

@@ -21,7 +21,7 @@ def doctor(
         Path | None,
         typer.Argument(
             metavar="VIDEOS",
-            help="Also examine this video, or those of this folder or CSV list.",
+            help="Also examine this video, or those of this folder, CSV or .txt list.",
             show_default=False,
         ),
     ] = None,

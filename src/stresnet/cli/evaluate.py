@@ -192,7 +192,7 @@ def fuse(
     ] = None,
 ) -> None:
     """Fuse the scores of several programs, ours or others', by a weighted mean."""
-    from stresnet.data.video.inputs import require_others
+    from stresnet.data.video.folders import require_others
     from stresnet.evaluation.fusion import fuse
     from stresnet.evaluation.score_files import read_scores, write_scores
 

@@ -25,7 +25,7 @@ def extract(
     """Follow points through videos and describe them. Rerun to resume."""
     from stresnet.cli.prepare import say_report
     from stresnet.cluster import cluster
-    from stresnet.data.splits.csv_list import videos_of
+    from stresnet.data.splits.inputs import videos_of
     from stresnet.idt.extract import extract
 
     with cluster(ray, out) as engine, progress("extract") as on_progress:

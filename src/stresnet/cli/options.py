@@ -30,7 +30,7 @@ Videos = Annotated[
     Path,
     typer.Argument(
         metavar="VIDEOS",
-        help="A video, a folder of them, or a CSV list with columns path and label.",
+        help="A video, a folder of them, a CSV list with columns path and label, or a .txt list.",
     ),
 ]
 Fold = Annotated[

@@ -33,7 +33,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Video files, folders, patterns or .txt lists of them; or a camera, as 0.",
+            help="Video files, folders, patterns, CSV or .txt lists of them; or a camera, as 0.",
         ),
     ],
     top_k: Annotated[
@@ -136,7 +136,8 @@ def predict(
 
     Short videos get a ranked list of classes; long ones a timeline of labelled segments.
     """
-    from stresnet.data.video.inputs import find_inputs, require_others
+    from stresnet.data.splits.inputs import find_inputs
+    from stresnet.data.video.folders import require_others
     from stresnet.files import require_writable
     from stresnet.flow import FAST
     from stresnet.prediction.outputs import output_paths, require_no_annotations

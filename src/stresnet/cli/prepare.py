@@ -62,7 +62,7 @@ def prepare(
     from stresnet.data.formats.write import export
     from stresnet.data.prepare import estimate, many
     from stresnet.data.prepare.shard import Shard
-    from stresnet.data.splits.csv_list import videos_of
+    from stresnet.data.splits.inputs import videos_of
     from stresnet.data.store.location import default_store
     from stresnet.training.recipes import recipe_named
 
@@ -152,7 +152,7 @@ def import_(
     """Import frames and flow that another tool has written, and check them. Rerun to resume."""
     from stresnet.cluster import cluster
     from stresnet.data.formats.read import find_pictures, import_pictures
-    from stresnet.data.splits.csv_list import videos_of
+    from stresnet.data.splits.inputs import videos_of
     from stresnet.data.store.check import check_stores
     from stresnet.data.store.location import default_store, store_path
 

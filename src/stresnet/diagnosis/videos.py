@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stresnet.data.splits.csv_list import videos_of
+from stresnet.data.splits.inputs import videos_of
 from stresnet.data.video.decode import MAX_FRAMES, Frame, iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
 from stresnet.errors import StresnetError, printable

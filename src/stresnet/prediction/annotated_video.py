@@ -23,7 +23,7 @@ import numpy as np
 
 from stresnet.data.video.decode import Frame, iter_frames
 from stresnet.data.video.encode import video_writer
-from stresnet.data.video.inputs import require_others
+from stresnet.data.video.folders import require_others
 from stresnet.drawing import (
     APPEARANCE,
     MOTION,

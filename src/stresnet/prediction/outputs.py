@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from stresnet.data.annotations.boris import to_boris
 from stresnet.data.annotations.elan import to_elan
 from stresnet.data.annotations.label_studio import to_label_studio
-from stresnet.data.video.inputs import is_ours
+from stresnet.data.video.folders import is_ours
 from stresnet.data.video.probe import probe
 from stresnet.errors import UsageError, printable
 from stresnet.files import inert_cell, write_text

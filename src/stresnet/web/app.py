@@ -34,7 +34,6 @@ REFUSALS: dict[int | str, str] = {
     429: "Too many clips are waiting.",
     507: "The server's disk is full.",
 }
-WRONG_QUERY = {422: {"description": "A value in the address is not of its kind."}}
 DESCRIPTION = (
     "Send a clip, wait for its turn, fetch what happens in it and when. Answers are JSON; an error "
     "is a sentence in `detail`, or in the job's `error`."
@@ -72,7 +71,7 @@ def make_app(service: Service, *, names: Collection[str] = ()) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        responses={**WRONG_QUERY},
+        responses={422: {"description": "A value in the address is not of its kind."}},
     )
     app.add_middleware(Guard, names=names)
     app.add_exception_handler(RequestValidationError, _in_a_sentence)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 
-from stresnet.data.video.inputs import VIDEO_ENDINGS, as_spelt_on_disk, files_below
+from stresnet.data.video.folders import VIDEO_ENDINGS, as_spelt_on_disk, files_below
 from stresnet.files import one_spelling
 
 

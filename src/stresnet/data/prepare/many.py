@@ -16,7 +16,7 @@ from pathlib import Path
 from stresnet.cloud import listing, records
 from stresnet.data.prepare.job import KEEP, PrepareJob, prepare_jobs, prepare_unless_done
 from stresnet.data.prepare.shard import WHOLE, Shard
-from stresnet.data.splits.csv_list import videos_of
+from stresnet.data.splits.inputs import videos_of
 from stresnet.data.store.index import (
     PARTS,
     Indexed,
@@ -77,8 +77,8 @@ def prepare(
     fails.
 
     Args:
-        videos: a video, a folder of them or a CSV list; or files, each with its name, a relative
-            path with `/`. Alone, a file is called by its file name. Or an address (see
+        videos: a video, a folder of them, a CSV or text list; or files, each with its name, a
+            relative path with `/`. Alone, a file is called by its file name. Or an address (see
             `stresnet.cloud`): each video is fetched, prepared and forgotten.
         out: None is the folder's own store (see `default_store`). To an address, each prepared
             video is sent when it is finished.

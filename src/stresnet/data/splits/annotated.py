@@ -17,7 +17,7 @@ from stresnet.data.annotations.read import is_annotations
 from stresnet.data.annotations.segments import Length, check_segments, length_of, read_segments
 from stresnet.data.splits.parts import HELD_OUT, part_of
 from stresnet.data.splits.split import TEST_FRACTION, Split, VideoItem, draw_split, make_split
-from stresnet.data.video.inputs import files_below
+from stresnet.data.video.folders import files_below
 from stresnet.errors import DatasetError
 from stresnet.files import one_spelling
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stresnet.data.annotations.annotation import seconds_of
-from stresnet.data.annotations.read import LISTS, separator
+from stresnet.data.annotations.read import separator
 from stresnet.data.splits.annotated import Recordings, settle, split_recordings
 from stresnet.data.splits.parts import HELD_OUT, TRAINING, part_of
 from stresnet.data.splits.split import (
@@ -21,7 +21,7 @@ from stresnet.data.splits.split import (
     draw_split,
     make_split,
 )
-from stresnet.data.video.inputs import as_spelt_on_disk, as_written_here, find_videos
+from stresnet.data.video.folders import as_spelt_on_disk, as_written_here
 from stresnet.errors import DatasetError, UsageError, in_short
 from stresnet.files import plain_cell, read_text
 
@@ -51,7 +51,7 @@ def csv_list(
         UsageError: `fold` is given and not in the list.
     """
     rows = read_csv_list(path)
-    items = [_csv_item(path, row) for row in rows]
+    items = [item_of(path, row) for row in rows]
     if rows and "fold" in rows[0]:
         folds = [int(row["fold"].partition(".")[0]) for row in rows]
         wanted = min(folds) if fold is None else fold
@@ -81,20 +81,6 @@ def csv_list(
     train = (item for item, is_test in zip(items, in_test, strict=True) if not is_test)
     test = (item for item, is_test in zip(items, in_test, strict=True) if is_test)
     return make_split(train, test)
-
-
-def videos_of(data: Path, *, by_name: bool = False) -> list[tuple[Path, str]]:
-    """The videos of a CSV list, each once, or what `find_videos` finds: (path, name).
-
-    Raises:
-        DatasetError: the list cannot be read, or there is no such place, or no video in it.
-    """
-    if data.suffix.lower() not in LISTS:
-        return find_videos(data, by_name=by_name)
-    items = [_csv_item(data, row) for row in read_csv_list(data)]
-    if not items:
-        raise DatasetError(f"{data}: lists no video", remedy="write one on each line")
-    return [(path, name) for name, path in {item.name: item.path for item in items}.items()]
 
 
 def _by_part(
@@ -163,7 +149,8 @@ def _row_problem(row: Mapping[str, str]) -> str:
     return ""
 
 
-def _csv_item(list_path: Path, row: Mapping[str, str]) -> VideoItem:
+def item_of(list_path: Path, row: Mapping[str, str]) -> VideoItem:
+    """The video, or the segment, of a row of the list at `list_path`."""
     video = Path(as_written_here(list_path.parent, row["path"]))
     # A name is a relative path too: prepared videos are stored under it.
     inside = not video.is_absolute() and ".." not in video.parts

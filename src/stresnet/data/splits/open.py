@@ -16,7 +16,7 @@ from stresnet.data.splits.csv_list import csv_list, read_csv_list
 from stresnet.data.splits.official import HMDB51_LISTS, UCF101_CLASSES, hmdb51, ucf101
 from stresnet.data.splits.parts import HELD_OUT, TRAINING, part_of
 from stresnet.data.splits.split import TEST_FRACTION, Split, VideoItem, draw_split, make_split
-from stresnet.data.video.inputs import (
+from stresnet.data.video.folders import (
     OURS,
     VIDEO_ENDINGS,
     FoundFiles,

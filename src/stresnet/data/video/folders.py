@@ -1,11 +1,9 @@
-"""What the command line is given: video files, folders, patterns, lists, a camera or a stream."""
+"""Folders of video files: which files in them are looked at, and how their paths are spelt."""
 
 from __future__ import annotations
 
-import glob
 import logging
 import os
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +13,7 @@ from pathlib import Path
 from stresnet.cloud import listing
 from stresnet.data.video.container import RAW_FORMATS
 from stresnet.errors import DatasetError, UsageError, printable
-from stresnet.files import MARK, address_of, read_text
+from stresnet.files import MARK, address_of
 
 VIDEO_ENDINGS = (
     *(".avi", ".divx", ".gif", ".m4v", ".mk3d", ".mkv", ".mov", ".mp4", ".mp4v", ".qt", ".webm"),
@@ -25,7 +23,6 @@ VIDEO_ENDINGS = (
     *(".wm", ".wmv"),
     *RAW_FORMATS,
 )
-LIST_ENDINGS = (".txt", ".lst")
 OUR_MARKS = (MARK, "run.json", "report.json", "explanation.npz")
 # Of macOS's archives, Synology, ext4, Windows and trash cans.
 OF_THE_SYSTEM = (
@@ -33,7 +30,6 @@ OF_THE_SYSTEM = (
 )  # fmt: skip
 OURS = "folders written by stresnet"
 NAMED = 5  # files left out for one reason, in a message that names them
-STREAM_SCHEMES = ("rtsp", "rtsps")
 
 logger = logging.getLogger(__name__)
 
@@ -170,66 +166,6 @@ def find_videos(place: Path, *, by_name: bool = False) -> list[tuple[Path, str]]
     return [(path, name) for name, path in found]
 
 
-def find_inputs(given: str, *, allow_network: bool = False) -> str | list[tuple[Path, str]]:
-    """Find the videos that an argument stands for, in order, as `find_videos` does.
-
-    A file is itself. A folder stands for the videos at any depth of it, a pattern with `*`, `?` or
-    `**` for what matches, a `.txt` file for its lines, each a file, folder or pattern relative to
-    the list's folder; empty lines are skipped, and so are lines that begin with `#`, unless they
-    name a file. A number is a camera ("./0" is a file). No video is opened here: a missing file is
-    noticed when it is read.
-
-    Args:
-        allow_network: rtsp:// addresses may be opened.
-
-    Returns:
-        (path, name) of each; or the text itself of a camera's number or a stream's address.
-
-    Raises:
-        UsageError: an address that may not be opened.
-        DatasetError: no video was found, or a list cannot be read.
-    """
-    if given.isdecimal():
-        return given
-    scheme, is_address, _ = given.partition("://")
-    if not is_address:
-        path = Path(given)
-        return _listed(path) if path.suffix.lower() in LIST_ENDINGS else _videos(given)
-    if scheme.lower() not in STREAM_SCHEMES:
-        raise UsageError(
-            f"{scheme}:// addresses are not fetched",
-            remedy="download the video, and name the file",
-        )
-    if not allow_network:
-        raise UsageError(f"{scheme}:// needs the network", remedy="allow it with --allow-network")
-    return given
-
-
-def _listed(path: Path) -> list[tuple[Path, str]]:
-    try:
-        lines = re.split(r"\r\n|\n|\r", read_text(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(
-            f"{printable(path)}: cannot be read as a list of videos ({error})",
-            remedy="give a UTF-8 text file with one path a line",
-        ) from error
-    entries = [line.strip() for line in lines if line.strip()]
-    comments = [
-        entry
-        for entry in entries
-        if entry.startswith("#") and not as_spelt_on_disk(path.parent / entry).exists()
-    ]
-    if comments:
-        logger.info("%s: left out: lines that begin with # (%d)", printable(path), len(comments))
-    entries = [entry for entry in entries if entry not in comments]
-    if not entries:
-        raise DatasetError(
-            f"{printable(path)}: lists no video", remedy="write one path on each line"
-        )
-    entries = [as_written_here(path.parent, entry) for entry in entries]
-    return [video for entry in entries for video in _videos(str(path.parent / entry), entry)]
-
-
 def as_written_here(folder: Path, path: str) -> str:
     r"""Return a path that a list in `folder` names, with / where the list has the \ of Windows."""
     if "\\" not in path or (folder / path).exists():
@@ -249,23 +185,3 @@ def as_spelt_on_disk(path: Path) -> Path:
         )
         found = next((form for form in forms if form.exists()), found / part)
     return found if found.exists() else path
-
-
-def _videos(given: str, name: str = "") -> list[tuple[Path, str]]:
-    path = as_spelt_on_disk(Path(given))
-    if path.is_dir():
-        return find_videos(path)
-    if path.exists() or not glob.has_magic(given):
-        return [(path, _inside(name or path.name))]
-    matches = sorted(glob.glob(given, recursive=True))  # noqa: PTH207 Path's takes no "/a/*"
-    found = [Path(match) for match in matches if not Path(match).is_dir()]
-    if not matches:
-        raise DatasetError(f"{given}: matches no file", remedy="check the pattern")
-    if folders := len(matches) - len(found):
-        logger.info("%s: left out: folders (%d; for all in them: **/*)", given, folders)
-    return [(match, _inside(match)) for match in found]
-
-
-def _inside(path: str | Path) -> str:
-    """Return a relative path that leads nowhere but down."""
-    return "/".join(part for part in Path(path).parts if part not in ("..", ".", Path(path).anchor))
