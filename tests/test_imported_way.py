@@ -81,6 +81,10 @@ def test_options_of_the_command_line_reach_training(monkeypatch: pytest.MonkeyPa
             ["--compile", "--motion-weights", "ucf101"],
             {"execution": Execution(compiled=True), "motion_weights": "ucf101"},
         ),
+        (
+            ["--no-channels-last", "--recompute"],
+            {"execution": Execution(channels_last=False, recompute=True)},
+        ),
     ):
         assert CliRunner().invoke(app, ["train", "data", *words]).exit_code == 0
         assert {name: given[name] for name in expected} == expected

@@ -106,9 +106,10 @@ def train(
     workers: Loaders = 1,
     device: Device = "auto",
     precision: Precision = "auto",
-    channels_last: Annotated[
-        bool, typer.Option(help="Use the channels-last memory format.")
-    ] = True,
+    plane_by_plane: Annotated[
+        bool,
+        typer.Option("--no-channels-last", help="Keep maps plane by plane in memory: slower."),
+    ] = False,
     recompute: Annotated[
         bool,
         typer.Option(
@@ -156,7 +157,7 @@ def train(
             "overlap": overlap,
             "validate": validate,
         }
-        execution = Execution(device, precision, workers, channels_last, recompute, compiled)
+        execution = Execution(device, precision, workers, not plane_by_plane, recompute, compiled)
         if dry_run:
             planned = plan(data, **arguments)
             require_trainable(planned, out)
