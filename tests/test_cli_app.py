@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import os
@@ -127,9 +128,21 @@ def test_every_verb_has_a_help() -> None:
     assert ["train"] in verbs
     assert ["idt", "extract"] in verbs
     for verb in verbs:
-        told = CliRunner().invoke(app, [*verb, "--help"])
+        told = CliRunner().invoke(app, [*verb, "--help"], env={"COLUMNS": "80"})
         assert told.exit_code == 0, verb
         assert "--verbose" in told.stdout
+        # A flag with two long names leaves too little room for what is said of each.
+        column = re.search(r"--verbose.*?(?=Report)", told.stdout)
+        assert column and len(column[0]) < 55, verb
+
+
+def test_a_help_is_no_wider_than_a_terminal() -> None:
+    """Typer keeps the line breaks of all paragraphs but the first."""
+    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]
+        for verb in getattr(command, "commands", {"": command}).values():
+            _, *further = inspect.cleandoc(verb.help).split("\n\n")
+            broken = [line for text in further for line in text.splitlines() if text != line]
+            assert all(len(line) < 79 for line in broken), verb.name
 
 
 def test_a_help_says_the_defaults_that_are_no_values() -> None:

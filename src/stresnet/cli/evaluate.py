@@ -97,8 +97,8 @@ def evaluate(
 ) -> None:
     """Evaluate models on the test videos, per stream and fused. Rerun to resume.
 
-    Annotated recordings are evaluated as timelines, with one model, one fold and one protocol; a
-    rerun then starts from the beginning.
+    Annotated recordings are evaluated as timelines, with one model, one fold
+    and one protocol; a rerun then starts from the beginning.
     """
     from stresnet.cluster import cluster
     from stresnet.data.splits.open import holds_recordings

@@ -60,8 +60,8 @@ def serve(
 ) -> None:
     """Serve a web page that recognises clips: drop a file, or use the camera.
 
-    Programs send clips to /api/jobs; /api describes how. Press Ctrl-C to stop; nothing stays on
-    disk.
+    Programs send clips to /api/jobs; /api describes how. Press Ctrl-C to stop;
+    nothing stays on disk.
     """
     from stresnet.web import serve
 
