@@ -62,6 +62,17 @@ def test_the_bootstrap_of_independent_videos_is_the_binomial_s() -> None:
     assert found.high == pytest.approx(0.75 + 1.96 * deviation, abs=0.006)
 
 
+@pytest.mark.parametrize(("sources", "lowest"), [(1, 0.025), (5, 0.478), (50, 0.929)])
+def test_all_right_on_few_sources_proves_little(sources: int, lowest: float) -> None:
+    names = [str(n % sources) for n in range(100)]
+    right = estimate([of_hits([True] * 100, names)])["top1"]
+    assert (right.value, right.high) == (1, 1)
+    assert right.low == pytest.approx(lowest, abs=5e-4)
+    wrong = estimate([of_hits([False] * 100, names)])["top1"]
+    assert (wrong.value, wrong.low) == (0, 0)
+    assert wrong.high == pytest.approx(1 - lowest, abs=5e-4)
+
+
 def test_four_copies_of_a_source_tell_no_more_than_one() -> None:
     hits, names = [True, False, True, True, False], list("abcde")
     alone = estimate([of_hits(hits, names)])

@@ -4,6 +4,9 @@ Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile inte
 with replacement are sources, each with all its videos: clips of one source succeed and fail
 together, and to draw them one by one would pretend to know more than is known. A video without a
 known source stands for itself. A source that is tested in several folds is drawn for all at once.
+
+Where all is right, or all wrong, every draw says the same. Then the interval is the exact one of a
+binomial with as many trials as there are sources (Clopper and Pearson, Biometrika 1934).
 """
 
 from __future__ import annotations
@@ -73,7 +76,20 @@ def estimate(
     if above:
         values = values - _accuracies([_tally(fold, row, index) for fold in above], drawn)
     names = ("top1", "top5", "mean_class")
-    return {name: estimated(column) for name, column in zip(names, values.T, strict=True)}
+    estimates = {name: estimated(column) for name, column in zip(names, values.T, strict=True)}
+    if above:
+        return estimates
+    return {name: _widened(each, len(sources)) for name, each in estimates.items()}
+
+
+def _widened(accuracy: Estimate, sources: int) -> Estimate:
+    """The exact interval where all is right or all wrong."""
+    missed = 1 - ((1 - COVERAGE) / 2) ** (1 / max(sources, 1))
+    if accuracy.value == 1:
+        return Estimate(1.0, 1 - missed, 1.0)
+    if accuracy.value == 0:
+        return Estimate(0.0, 0.0, missed)
+    return accuracy
 
 
 def _tally(fold: EvaluationResult, row: str, index: Mapping[str, int]) -> NDArray[np.float64]:
