@@ -71,6 +71,14 @@ def test_what_is_not_frames_is_refused(net: STResNet, frames: Any) -> None:
         stresnet.predict(net, frames)
 
 
+@pytest.mark.parametrize("video", [None, 3, b"a.mp4", np.float32(1)])
+def test_what_is_no_video_is_told_as_that(net: STResNet, video: Any) -> None:
+    with pytest.raises(UsageError, match=f"a video is {type(video).__name__}"):
+        stresnet.predict(net, video)
+    with pytest.raises(UsageError, match="the model is NoneType"):
+        stresnet.predict(None, video)  # type: ignore[arg-type]
+
+
 def test_each_input_comes_back_with_its_answer_in_order(net: STResNet, tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.mp4", FRAMES)
     stored = prepare_frames(FRAMES, tmp_path / "stored.zip", fps=25, parameters=FAST)

@@ -96,6 +96,7 @@ def recognise_each(
     made_for, guessed_side = _guess(model)
     guess = (flow or made_for, guessed_side, 8 if protocol == "quick" else 25)
     inputs = list(inputs)
+    _require_kinds(model, inputs)
     # The flow's device, before the network is loaded: a network that is given stays where it is.
     flow_on = device
     if device == "auto" and not isinstance(model, str | Path):
@@ -253,6 +254,22 @@ def timeline(
         on_progress=on_progress,
     )
     return cast(Timeline, _only(each))
+
+
+def _require_kinds(model: object, inputs: Iterable[object]) -> None:
+    """Raise `UsageError` for what is no model or no video, without importing torch."""
+    if not (isinstance(model, str | Path) or hasattr(model, "config")):
+        raise UsageError(
+            f"the model is {type(model).__name__}; expected a network, a folder or a name"
+        )
+    for video in inputs:
+        if isinstance(video, bytes) or not (
+            isinstance(video, Path | StoredVideo) or hasattr(video, "__len__")
+        ):
+            raise UsageError(
+                f"a video is {type(video).__name__}; expected a file's path, frames (N,H,W,3) "
+                "uint8, or a prepared video"
+            )
 
 
 def _only(pairs: Generator[tuple[Video, Outcome], None, None]) -> Prediction | Timeline:
