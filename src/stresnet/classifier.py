@@ -50,12 +50,12 @@ Videos: TypeAlias = Sequence[str | Path | NDArray[np.uint8]] | NDArray[Any]
 class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Trains as `stresnet.train` does, and scores as `stresnet.predict`.
 
-    From a script, use it under `if __name__ == "__main__":`, as all multiprocessing.
+    From a script, use it under `if __name__ == "__main__":`, like all multiprocessing.
 
     Args:
-        recipe, weights, phases, seed, workers, device, precision: as of
-            `stresnet.train`, the last two also of predictions; a grid search may vary all of them,
-            including recipes of your own.
+        recipe, weights, phases, seed, workers, device, precision: as in `stresnet.train`, the last
+            two also for predictions; a grid search may vary all of them, including recipes of your
+            own.
         store: folder of prepared videos, which all folds and candidates share. None: the default
             store of the whole file system.
         out: the run's folder, from which the same fit resumes if interrupted. None: a temporary
@@ -154,13 +154,13 @@ class STResNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(rows, np.float32)
 
     def predict(self, X: Videos) -> NDArray[Any]:
-        """Return the best class of each video, (len(X),); errors as of `predict_proba`."""
+        """Return the best class of each video, (len(X),); errors as in `predict_proba`."""
         best = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 
 
 def class_names(classes: NDArray[Any]) -> list[str]:
-    """Return the labels as texts, as a network and its lists hold them.
+    """Return the labels as text, the way a network and its lists hold them.
 
     Raises:
         UsageError: two read alike, or one is empty.

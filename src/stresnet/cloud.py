@@ -1,4 +1,4 @@
-"""Object stores: addresses as s3://BUCKET/KEY, gs:// and hf://, through fsspec. Its only door.
+"""Object stores: addresses such as s3://BUCKET/KEY, gs:// and hf://. Only this file uses fsspec.
 
     fetched(path)     the same file on this disk, for a while
     sent(path)        a file on this disk that is sent when it is finished, by one PUT
@@ -70,7 +70,7 @@ def send(source: Path, path: Path) -> None:
     """Copy a file to an address; it appears there whole.
 
     Raises:
-        EnvironmentProblem: it cannot be reached, or not be written.
+        EnvironmentProblem: it cannot be reached or written.
     """
     system, name = _opened(path)
     with _explained(path, missing=EnvironmentProblem):
@@ -79,9 +79,9 @@ def send(source: Path, path: Path) -> None:
 
 @contextmanager
 def fetched(path: Path) -> Iterator[Path]:
-    """Give a file on this disk with the object's name and content; a file on a disk is itself.
+    """Give a file on this disk with the object's name and content; a file on a disk as it is.
 
-    Where there is no such object, there is no such file. Errors name the object.
+    If there is no such object, there is no such file. Errors name the object.
     """
     if address_of(path) is None:
         yield path
@@ -115,8 +115,8 @@ def sent(path: Path) -> Iterator[Path]:
 def records(folder: Path, *patterns: str) -> Iterator[Path]:
     """Give a folder on this disk for what a run notes about `folder`: an index, its failures.
 
-    For an address, it begins with the objects there whose names match, and at the end, also after
-    an error, these become what has changed in it. A folder on a disk is itself.
+    For an address, it begins with the objects there whose names match; at the end, even after an
+    error, what has changed in it is sent there. A folder on a disk is given as it is.
     """
     if address_of(folder) is None:
         yield folder

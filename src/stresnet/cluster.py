@@ -1,12 +1,12 @@
-"""The same jobs on a Ray cluster, one Ray task a video: `stresnet prepare VIDEOS --ray HOST:PORT`.
+"""The same jobs on a Ray cluster, one task per video: `stresnet prepare VIDEOS --ray HOST:PORT`.
 
-    cluster(address, folder) -> engine                 an `Engine`, as `map_in_processes` is one
+    cluster(address, folder) -> engine                 an `Engine`, like `map_in_processes`
     driver --(Ray task)--> Ray worker --(pipe)--> its worker process: function(job)
 
 A Ray worker keeps a worker process of its own (`workers.map_in_processes`) and hands it job after
 job. So crashes, hangs, second tries and their reasons are those of one machine, and models stay
-loaded. What is left to do here are lost machines and lack of memory. Ray itself retries nothing: it
-would retry a video that kills its machine forever.
+loaded. Only lost machines and lack of memory are left to handle here. Ray itself retries nothing:
+it would retry a video that kills its machine forever.
 
 Functions, jobs and outcomes are small: videos and stores are on a disk that all machines share.
 """
@@ -131,7 +131,7 @@ class _Machines:
     largest: float = 1  # CPUs of one machine
 
     def look(self) -> None:
-        """Look which machines there are, now and then."""
+        """See which machines there are, now and then."""
         if time.monotonic() - self.looked > LOOK_SECONDS:
             self.require_alike()
 
@@ -220,15 +220,15 @@ def _map_on_ray(
     deadline: float | None = DEADLINE,
     on_progress: OnProgress = silent,
 ) -> Generator[tuple[Name, Result | StresnetError], None, None]:
-    """As `map_in_processes`; there are as many `workers` as the cluster has room for.
+    """Like `map_in_processes`; there are as many `workers` as the cluster has room for.
 
     Raises:
         UsageError: a machine that joined meanwhile differs from this one.
     """
     import ray
 
-    # Pickled here, so that a worker knows the function again and keeps what it has loaded. Ray
-    # sends everything in this form; nothing of it comes from a file or from a user.
+    # Pickled here, so that a worker recognises the function and keeps what it has loaded. Ray sends
+    # everything in this form; nothing of it comes from a file or from a user.
     pickled, work = pickle.dumps(function), str(Path.cwd())
     # Otherwise Ray ends a worker that has a GPU after each job, with the models it has loaded.
     attempt = ray.remote(max_retries=0, max_calls=0)(_attempt)

@@ -1,12 +1,12 @@
 """Where a network runs and with which numbers: one meaning of `device` and of `precision`.
 
-Every verb and every function that takes one of the two takes both words from here:
+Every verb and every function that takes one of them means the same by it:
 
     device      "auto" (the first GPU, or the CPU where there is none), "cpu", "cuda", "cuda:1"
     precision   "auto" (bf16 where the device multiplies it natively, else fp32),
                 "fp32", "bf16", "fp16"
 
-$STRESNET_PRECISION says what "auto" is instead: the same on all machines of a cluster.
+$STRESNET_PRECISION says what "auto" stands for instead: the same on all machines of a cluster.
 """
 
 from __future__ import annotations
@@ -63,15 +63,15 @@ def resolve_device(device: str | torch.device = "auto", *, rank: int = 0) -> tor
 
 
 def gpu(device: str | torch.device = "auto", *, worker: int = 0) -> torch.device | None:
-    """Return the GPU that a name stands for, None where that is the processor.
+    """Return the GPU that a name stands for; None if that is the processor.
 
-    As `resolve_device`, but torch, a second of imports, is asked only where there may be a GPU.
+    Like `resolve_device`, but torch, a second of imports, is asked only where there may be a GPU.
 
     Args:
         worker: number of this process among those that share the work; "auto" and "cuda" spread
             them over the GPUs in turn.
 
-    Raises: as of `resolve_device`.
+    Raises: as in `resolve_device`.
     """
     if str(device) == "cpu" or (str(device) == "auto" and not _may_have_gpu()):
         return None

@@ -72,7 +72,7 @@ def export_model(
         The greatest difference of a logit, relative to the greatest logit of its clip.
 
     Raises:
-        UsageError: there is no such format, its suffix is another, the size is too small, or the
+        UsageError: there is no such format, `out` has another suffix, the size is too small, or the
             network has no class names.
         WeightsError: the model cannot be used.
         VideoError: a clip cannot be read.
@@ -222,7 +222,7 @@ def _write_onnx(program: ExportedProgram, path: Path, facts: Mapping[str, str]) 
             )
     finally:
         log.setLevel(level)
-    assert exported is not None  # as it was given no file
+    assert exported is not None  # because it was given no file
     model = exported.model_proto
     for described in (*model.graph.node, *model.graph.input, *model.graph.initializer):
         described.ClearField("metadata_props")

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from stresnet.errors import EnvironmentProblem, UsageError
 
-# What `zipfile` and `np.load` raise of a damaged file. RuntimeError: it calls itself encrypted, or
+# What `zipfile` and `np.load` raise on a damaged file. RuntimeError: it claims to be encrypted, or
 # compressed in an unknown way.
 DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, RuntimeError, TypeError),
@@ -46,10 +46,10 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
 def address_of(path: str | Path) -> str | None:
-    """The address of an object store that a path holds; None of a file or folder on a disk.
+    """The address of an object store that a path holds; None for a file or folder on a disk.
 
-    A `Path` holds an address with a slash less, s3:/bucket/key, so that what is written for folders
-    (`folder / name`, `path.parent`) is right for both. `stresnet.cloud` reads and writes them.
+    A `Path` holds an address with one slash less, s3:/bucket/key, so that code for folders
+    (`path.parent`, `folder / name`) works for both. `stresnet.cloud` reads and writes them.
     """
     found = _ADDRESS.fullmatch(str(path))
     return f"{found[1]}://{found[2]}" if found else None
@@ -180,7 +180,7 @@ def read_text(path: Path) -> str:
 
     Raises:
         OSError: it cannot be read.
-        UnicodeDecodeError: it is coded otherwise, or no text.
+        UnicodeDecodeError: it has another encoding, or is not text.
     """
     content = path.read_bytes()
     coding = "utf-16-le" if content[1:2] == b"\0" else "utf-8-sig"
@@ -193,7 +193,7 @@ def read_text(path: Path) -> str:
 
 
 def one_spelling(path: Path) -> Path:
-    """The path that a file is called by, from wherever it was reached; links stay what they are."""
+    """The one path that stands for a file, however it was reached; links stay what they are."""
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
@@ -203,7 +203,7 @@ def inert_cell(cell: str) -> str:
 
 
 def plain_cell(cell: str) -> str:
-    """What `inert_cell` was given."""
+    """Undo `inert_cell`."""
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA_STARTS) else cell
 
 
@@ -241,7 +241,7 @@ def _explained(path: Path, *, of_disk: Path | None = None) -> Iterator[None]:
     """Turn OSErrors into clear ones.
 
     Args:
-        of_disk: only those in which the disk fails, and that concern this file or folder.
+        of_disk: only those that concern this file or folder, and in which the disk fails.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What all that runs jobs shares: one result, a report of all, and an engine that runs them."""
+"""What the runners of jobs share: one result, a report of all, and an engine that runs them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class JobReport:
 def saving(
     outcomes: Generator[Outcome, None, None], save: Callable[[], None], seconds: float
 ) -> Generator[Outcome, None, None]:
-    """Call `save` now and then while outcomes are taken, and at the end, however that comes."""
+    """Call `save` now and then while outcomes are taken, and at the end, however it comes."""
     saved = time.monotonic()
     try:
         with closing(outcomes):
@@ -98,7 +98,7 @@ def job_report(
         on_done: called with the name and the result of each job that did not fail.
 
     Raises:
-        EnvironmentProblem: a job met one, as a full disk; the others could only meet it too.
+        EnvironmentProblem: a job met one, such as a full disk; the others could only meet it too.
     """
     done: dict[str, Done] = {}
     failed: list[tuple[str, str]] = []

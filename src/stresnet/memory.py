@@ -1,8 +1,8 @@
 """Memory that stays with the process between two layers.
 
 glibc takes every block above 32 MiB from the system and returns it as soon as it is free, and the
-system zeroes each page again. The maps of 25 chunks at 256x340 take up to 140 MB, so that a layer
-would wait longer for its memory than for its products.
+system zeroes each page again. The maps of 25 chunks at 256x340 take up to 140 MB, so a layer would
+wait longer for its memory than for its products.
 
 It is a setting of the whole process, so the library leaves it alone: the command line, the server's
 worker and whoever wants the speed call `keep_memory()`.

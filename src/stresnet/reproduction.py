@@ -8,8 +8,8 @@ The folder `out`:
     report/                      `stresnet evaluate` of all networks on all splits
     tables.md                    Tables 3 and 4
 
-Every step is the Python function of the verb of its name. Each resumes where it was killed, and
-finds quickly that all is done; so the whole does, too.
+Every step is the Python function of the verb of that name. Each resumes where it was killed and
+quickly finds what is done, and so does the whole.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ class Job:
         lists: folder of the official split files; None: `root` or a folder in it.
         recipe: a name of `stresnet.training.recipes`, or a recipe of your own.
         splits: some of 1, 2 and 3.
-        weights, motion_weights: as of `train`, with "{fold}" for the split's number. (Section 4.1
+        weights, motion_weights: as in `train`, with "{fold}" for the split's number. (Section 4.1
             starts HMDB51's motion stream from UCF101's: "runs/ucf101/split{fold}/two_stream".)
-        store, skip_broken, seed, execution: as of `train`.
+        store, skip_broken, seed, execution: as in `train`.
 
     Raises:
         UsageError: no such data set, recipe or split.
@@ -137,7 +137,7 @@ class Job:
 
 
 def reproduce(job: Job) -> dict[str, Any]:
-    """Do all that is not done yet. The same call again resumes.
+    """Do all that is not done yet. The same call resumes.
 
     Returns:
         The numbers of report/report.json.
@@ -209,10 +209,10 @@ def estimate_reproduction(job: Job) -> tuple[PreparationEstimate, list[PhaseEsti
     """Estimate the preparation of all videos and the training of one split; others take the same.
 
     Tries a little of each: minutes on a CPU. Nothing is written. The evaluation, which is short
-    beside the training, is not estimated.
+    compared with the training, is not estimated.
 
     Raises:
-        DatasetError, UsageError, WeightsError: as of `reproduce`.
+        DatasetError, UsageError, WeightsError: as in `reproduce`.
     """
     plans = job.plans()
     first = plans[job.splits[0]]

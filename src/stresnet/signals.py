@@ -21,6 +21,6 @@ def ending_signals() -> tuple[signal.Signals, ...]:
 
 
 def send_later(number: int) -> None:
-    """Send this process a signal in a moment, from a thread of its own: it came at a bad one."""
+    """Send this process a signal in a moment, from a thread of its own: it came at a bad moment."""
     time.sleep(0.05)
     os.kill(os.getpid(), number)

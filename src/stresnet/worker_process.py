@@ -36,7 +36,7 @@ class Started:
 
 
 def report_progress(share: float) -> None:
-    """Called by a job: a sign of life, and how much of it is done, from 0 to 1.
+    """Give a sign of life from a job, and say how much of it is done, from 0 to 1.
 
     Does nothing outside a worker process.
     """
@@ -80,7 +80,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def _end_again(unraisable: Any) -> None:
-    """End once more, where Python dropped the exception of `_end`, as in a library's callback."""
+    """End once more where Python dropped the exception of `_end`, as in a library's callback."""
     ended = unraisable.exc_value
     if not isinstance(ended, SystemExit) or not isinstance(ended.code, int):
         sys.__unraisablehook__(unraisable)

@@ -4,8 +4,8 @@
     map_in_processes(function, {name: job})    -> (name, result or error), as they finish
 
 `concurrent.futures` gives up all its jobs when one worker dies, and here one may: decoders crash
-or loop on damaged files, and the system kills what takes too much memory. Another engine than
-processes, as `stresnet.cluster`, needs no more than to yield the same pairs (`stresnet.jobs`).
+or loop on damaged files, and the system kills what takes too much memory. Another engine, such as
+`stresnet.cluster`, only needs to yield the same pairs (`stresnet.jobs`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def worker_count(wanted: int | None, jobs: int) -> tuple[int, int]:
 
 
 def thread_count(wanted: int | None) -> int:
-    """As many threads as are wanted, or one for each core; errors as of `worker_count`."""
+    """As many threads as are wanted, or one for each core; errors as in `worker_count`."""
     return _wanted_or_all(wanted, "threads")
 
 
@@ -79,7 +79,7 @@ def map_in_processes(
 
     Args:
         workers: processes at a time; None is one for each processor core.
-        deadline: seconds that a job may take; each `report_progress` starts them again. After that
+        deadline: seconds that a job may take; each `report_progress` restarts the count. After that
             its process is killed, and the job fails. None: for ever.
         on_progress: gets the jobs finished, with the shares (0 to 1) that running jobs report.
         spare: idle processes that earlier calls with this function left here; this one uses them,
@@ -87,7 +87,7 @@ def map_in_processes(
 
     Raises:
         UsageError: `workers` is less than 1.
-        EnvironmentProblem: processes do not start, as from a script without a main guard.
+        EnvironmentProblem: processes do not start, for example from a script without a main guard.
     """
     workers, _ = worker_count(workers, len(jobs))
     outcomes = _outcomes(function, jobs, workers, deadline, on_progress, spare)
@@ -108,7 +108,7 @@ class Worker:
         with _deferred(), _blocked(signal.SIGINT):
             self.process.start()
         its_end.close()  # here, so that the line breaks when the worker dies
-        self.silence = 0.0  # seconds that were listened for a sign of life in vain
+        self.silence = 0.0  # seconds of listening for a sign of life in vain
         self.started = False
 
     def give(self, job: Any) -> None:
@@ -125,7 +125,7 @@ def _outcomes(
     on_progress: OnProgress,
     spare: list[Worker] | None,
 ) -> Generator[Any, None, None]:
-    """As `map_in_processes`, after a first None."""
+    """Like `map_in_processes`, after a first None."""
     waiting = deque(jobs)
     idle: list[Worker] = [] if spare is None else spare
     busy: dict[Worker, Name] = {}
@@ -225,9 +225,9 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
 
 @contextmanager
 def _deferred() -> Iterator[None]:
-    """Have signals wait: a process that is left while it starts misses its arguments, and says so.
+    """Have signals wait: a process abandoned while it starts misses its arguments, and says so.
 
-    To block them is not enough, since any thread may take a signal that this one obeys.
+    Blocking them is not enough, since any thread may take a signal that this one obeys.
     """
     came: list[int] = []
     former = {}

@@ -23,7 +23,7 @@ Form = Literal["table", "json", "jsonl", "csv"]
 
 
 class Answers:
-    """Prints each answer as it comes, but for the one array of "json", which `close` prints.
+    """Prints each answer as it comes, except for the one array of "json", which `close` prints.
 
     Attributes:
         failures: videos that could not be recognised.

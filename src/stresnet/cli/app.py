@@ -212,7 +212,7 @@ def say_each(kind: str, named: Sequence[tuple[str, str]], rest: str) -> None:
     """Name what failed, or what is odd, and why.
 
     Args:
-        kind: what comes before each name, as "failed".
+        kind: what comes before each name, such as "failed".
         rest: where to look for the others if there are many.
     """
     for name, reason in named[:SHOWN]:

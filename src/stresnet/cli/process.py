@@ -82,7 +82,7 @@ class Stop:
         sys.exit(self.exit_code)
 
     def _on_unraisable(self, unraisable: Any) -> None:
-        """Raise once more what came up where Python drops exceptions, as in a destructor."""
+        """Raise once more what came up where Python drops exceptions, such as in a destructor."""
         number = self.number
         if number is None or not isinstance(unraisable.exc_value, KeyboardInterrupt | SystemExit):
             sys.__unraisablehook__(unraisable)

@@ -31,7 +31,7 @@ def watch(
 
     Args:
         as_json: a line of JSON for each window, instead of one for each change.
-        network: as of `live`.
+        network: as in `live`.
     """
     from stresnet.data.prepare.preparation import short_side
     from stresnet.data.video.camera import camera_frames

@@ -1,4 +1,4 @@
-"""From video files to what the network is shown, one room for each step.
+"""From video files to what the network is shown, one folder for each step.
 
 video       a video file -> frames
 store       a prepared video on disk: frames and flow

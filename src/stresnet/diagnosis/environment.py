@@ -54,7 +54,7 @@ Check: TypeAlias = Callable[[], Found | None]  # None: nothing to tell
 
 
 def examine_environment() -> tuple[Finding, ...]:
-    """Try everything that stresnet needs, which takes seconds; one failure stops no other check."""
+    """Try everything that stresnet needs, which takes seconds; a failure ends only its check."""
     tried = ((topic, _guarded(check)) for topic, check in CHECKS)
     return tuple(Finding(topic, *found) for topic, found in tried if found)
 

@@ -1,7 +1,7 @@
 """Which videos of a folder cannot be used, and which are odd. Nothing is written.
 
-Of each video the header is read, its packets are counted, and the first frames are decoded, or all
-of them if asked. As in `prepare`, this happens in worker processes: a file that crashes the decoder
+For each video, the header is read, the packets are counted, and the first frames, or all if asked,
+are decoded. As in `prepare`, this happens in worker processes: a file that crashes the decoder
 costs only itself.
 """
 
@@ -27,7 +27,7 @@ from stresnet.workers import map_in_processes
 LOOKED_AT = 32  # frames decoded of each video
 SHORT_SIDE = 64  # px, of the frames looked at
 SMALL = 112  # px: the smallest crop of a recipe
-USUAL_RATES = (10, 61)  # frames a second
+USUAL_RATES = (10, 61)  # frames per second
 BLACK = 32  # levels of 255; 16 is black where a video says so
 CODING_NOISE = 6  # levels of 255, in pictures that are the same
 REPEATED = 0.15  # levels of 255: pictures that differ less in the mean are one picture twice
@@ -36,7 +36,7 @@ MANY_REPEATED = 0.2  # of the pictures
 
 @dataclass(frozen=True)
 class VideoCondition:
-    """How it stands with one video.
+    """The condition of one video.
 
     Attributes:
         unusable: why it cannot be used, or "".
@@ -57,7 +57,7 @@ def examine_videos(
     workers: int | None = None,
     on_progress: OnProgress = silent,
 ) -> tuple[VideoCondition, ...]:
-    """Look at a video, or at all videos of a folder at any depth; return how they are, by name.
+    """Look at a video, or at all videos of a folder at any depth; return their condition, by name.
 
     Args:
         thorough: decode every frame, so that damage in later ones shows too.

@@ -1,12 +1,12 @@
 """Accuracies with bootstrap confidence intervals, over one fold or the mean of several.
 
-Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile intervals. What is drawn
-with replacement are sources, each with all its videos: clips of one source succeed and fail
-together, and to draw them one by one would pretend to know more than is known. A video without a
-known source stands for itself. A source that is tested in several folds is drawn for all at once.
+Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile intervals. Sources are
+drawn with replacement, each with all its videos: clips of one source succeed and fail together, and
+drawing them one by one would pretend to know more than is known. A video without a known source
+stands for itself. A source that is tested in several folds is drawn for all at once.
 
-Where all is right, or all wrong, every draw says the same. Then the interval is the exact one of a
-binomial with as many trials as there are sources (Clopper and Pearson, Biometrika 1934).
+Where all videos are right, or all wrong, every draw says the same. The interval is then the exact
+one of a binomial with as many trials as there are sources (Clopper and Pearson, Biometrika 1934).
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def estimate(
     `mean_class` averages the accuracy within each class over the classes that occur.
 
     Args:
-        above: another network's results on the same videos. Returned are the differences from it,
-            draw by draw, so that videos that are hard for both do not widen the intervals.
+        above: another network's results on the same videos. The result is then the difference from
+            it, draw by draw, so that videos that are hard for both do not widen the intervals.
     """
     sources = sorted({source for fold in folds for source in fold.sources or fold.names})
     index = {source: place for place, source in enumerate(sources)}
@@ -83,7 +83,7 @@ def estimate(
 
 
 def _widened(accuracy: Estimate, sources: int) -> Estimate:
-    """The exact interval where all is right or all wrong."""
+    """The exact interval where all videos are right, or all wrong."""
     missed = 1 - ((1 - COVERAGE) / 2) ** (1 / max(sources, 1))
     if accuracy.value == 1:
         return Estimate(1.0, 1 - missed, 1.0)
@@ -93,7 +93,7 @@ def _widened(accuracy: Estimate, sources: int) -> Estimate:
 
 
 def _tally(fold: EvaluationResult, row: str, index: Mapping[str, int]) -> NDArray[np.float64]:
-    """(3, S, K): of each source and true class the videos, those right, those in the best five."""
+    """(3, S, K) for each source and true class: videos, right ones, ones in the best five."""
     scores, truth = fold.scores[row], fold.truth
     counts = np.zeros((3, len(index), scores.shape[1]))
     where = (np.array([index[source] for source in fold.sources or fold.names]), truth)

@@ -2,8 +2,8 @@
 
 Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017): the expected calibration error
 over bins of equal width, and temperature scaling, which divides all scores by one number. The
-temperature is fitted on training videos, never on tested ones. It does not change the order of the
-classes, and so not the accuracy.
+temperature is fitted on training videos, never on tested ones. It leaves the order of the classes,
+and so the accuracy, as it is.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Bin:
 
 
 def reliability(scores: Scores, truth: Indices) -> tuple[Bin, ...]:
-    """Return the bins that hold videos, by rising confidence, of unnormalised scores (N, K)."""
+    """Sort unnormalised scores (N, K) into bins; return those with videos, by rising confidence."""
     probabilities = softmax(scores)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
@@ -118,8 +118,8 @@ def calibrate(
 ) -> tuple[float, tuple[str, ...]]:
     """Fit the temperature of the fused scores on a sample of the training videos.
 
-    A network is surer of what it was trained on, so this temperature is rather too low; that is the
-    price of leaving the test videos alone. Arguments as of `evaluate`.
+    A network is surer of what it was trained on, so this temperature tends to be too low; that is
+    the price of leaving the test videos alone. Arguments as in `evaluate`.
 
     Returns:
         The temperature, and the names of the videos.

@@ -1,4 +1,4 @@
-"""What `evaluate` returns: networks and protocols beside each other, each on every fold."""
+"""What `evaluate` returns: networks and protocols side by side, each on every fold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EvaluationResult:
         names: of the videos, in the order of `truth` (N,) and of each scores array (N, K).
         scores: unnormalised, under "appearance", "motion" and "fused".
         failures: videos that could not be scored, with the reason.
-        sources: the recording that each video was cut from; the video itself where it is unknown.
+        sources: the recording that each video was cut from; the video itself where that is unknown.
         seconds: (N,) that each video took, reading included.
         device, precision: what the network was computed with.
     """
@@ -49,7 +49,7 @@ class Entry:
 
     Attributes:
         model: what the report calls it.
-        network: which of the paper's networks it is; or the name of its row in Table 4, with IDT.
+        network: which of the paper's networks it is; or, with IDT, the name of its row in Table 4.
         results: one for each fold.
     """
 
@@ -82,7 +82,7 @@ class Entry:
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """Which of `ROWS` it has scores of."""
+        """Which of `ROWS` it has scores for."""
         return tuple(row for row in ROWS if row in self.results[0].scores)
 
     @property
@@ -102,11 +102,11 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that was measured.
+    """Everything that was measured.
 
     Attributes:
-        folds: the tested folds; None alone stands for the data's only or first one.
-        calibration: of the main network, where asked for.
+        folds: the tested folds; a single None stands for the data's only or first one.
+        calibration: of the main network, if asked for.
         store: folder of the prepared videos.
         warnings: why the numbers may flatter.
         idt: improved dense trajectories alone, and the main network with them, where given.

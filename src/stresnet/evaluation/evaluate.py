@@ -1,4 +1,4 @@
-"""Networks, protocols and folds on one data set: the rows of Table 3 beside each other.
+"""Networks, protocols and folds on one data set: the rows of Table 3 side by side.
 
     evaluate -> score_videos -> score_video -> InferenceNetwork        for each network and protocol
 
@@ -60,7 +60,7 @@ def evaluate(
             there are several folds.
         data, lists, seed: as in `open_dataset`. Where the test videos are drawn, the seed must be
             that of training.
-        fold: to test on, one or several; None is the data's first, or only one.
+        fold: one or several to test on; None is the data's first or only one.
         store: folder of prepared videos; what is missing is prepared. None: the data's own.
         out: keeps the scores of finished videos in `out`/scores, one .npz for each network,
             protocol and fold; an interrupted call resumes from them.
@@ -71,15 +71,15 @@ def evaluate(
         device: "auto", "cpu", "cuda" or "cuda:N"; a network that is given stays where it is.
         precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
         workers: processes that prepare videos; None is one for each processor core.
-        engine: what prepares and scores the videos, as a cluster (`stresnet.cluster`); None: worker
-            processes prepare them, and this process scores them.
+        engine: what prepares and scores the videos, such as a cluster (`stresnet.cluster`); None:
+            worker processes prepare them, and this process scores them.
         on_progress: called after each video that is prepared or scored; each network, protocol and
             fold counts from 1 again.
 
     Raises:
         UsageError: an argument makes no sense, or one model would be tested on several folds.
         DatasetError: the data cannot be used, has classes that a model does not know, or was
-            prepared otherwise than a model's training videos.
+            prepared differently from a model's training videos.
         WeightsError: a model cannot be used.
         EnvironmentProblem: there is no such device, or disk or memory are full.
     """
@@ -110,7 +110,7 @@ def evaluate(
     warnings: list[str] = []
     for each, split in splits.items():
         nets = {label: found.load(label, each, device) for label in found.labels}
-        for label, net in nets.items():  # whatever is wrong, before the long work
+        for label, net in nets.items():  # raise errors before the long work
             require_known({item.label for item in split.test}, net, str(data))
             resolve_precision(precision, net.device)
             if warning := found.warning(label, each, split.test):

@@ -6,7 +6,7 @@ the network), over time, over the mirror and, for the fusion, over both streams 
 without a softmax ("averaging un-normalised scores", section 4.1). Other protocols differ in what
 they look at, not in how scores are averaged.
 
-Evaluation, prediction and validation during training all come through `score_video`.
+Evaluation, prediction and validation during training all use `score_video`.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class VideoScores:
 def score_video(
     net: STResNet, video: FramesAndFlow, *, precision: str = "auto", protocol: Protocol = PAPER
 ) -> VideoScores:
-    """Score one video on the network's device; a network in training is tested and trains on.
+    """Score one video, as in eval mode, on the network's device; the network's mode stays.
 
-    On a GPU all passes, as the video and its mirror image, are one batch, on a processor one after
-    the other.
+    On a GPU all passes, such as the video and its mirror image, are one batch; on a processor they
+    run one after the other.
 
     Args:
-        precision: as of `stresnet.device`. In bfloat16 scores differ by up to 10 % of the greatest
+        precision: see `stresnet.device`. In bfloat16 scores differ by up to 10 % of the greatest
             (docs/inference.md).
 
     Raises:
@@ -73,7 +73,7 @@ def score_video(
 
 
 def _passes(tested: InferenceNetwork, batch: Sequence[Chunks]) -> list[Tensor]:
-    """Score views of one size, (2,K) each; without memory for all, half of them at a time."""
+    """Score views of one size, (2,K) each; if memory is short, half of them at a time."""
     try:
         rgb = torch.stack([view.rgb for view in batch])
         flow = torch.stack([view.flow for view in batch])

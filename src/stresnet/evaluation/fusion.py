@@ -2,8 +2,8 @@
 
 Section 4.2 joins ST-ResNet* with a classifier of improved dense trajectories: both scores are
 L2-normalised for each video and averaged. Streams of one network are averaged as they are
-(section 4.1), and many programs give probabilities; a file may be taken each way. Scores that are
-on different scales when they are averaged follow the larger one; a warning says so.
+(section 4.1), and many programs give probabilities; a file may be taken each way. If scores on
+different scales are averaged, the larger scale wins; a warning says so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def normalised(scores: NDArray[np.float64], how: Normalisation) -> NDArray[np.float64]:
-    """Return scores (N, K) as they are, as probabilities, or with a length of one per video."""
+    """Return scores (N, K) as they are, as probabilities, or scaled to length 1 per video."""
     if how == "softmax":
         return softmax(scores)
     if how == "l2":
@@ -48,14 +48,14 @@ def fuse(
     Args:
         scores: tables of scores, or the files that hold them (see `read_scores`).
         weights: one for each table, not negative; None weighs all alike.
-        normalise: "raw", "softmax" or "l2" (section 4.2), for all tables or one each.
+        normalise: "raw", "softmax" or "l2" (section 4.2), one for all tables or one each.
 
     Raises:
         UsageError: weights or normalisations that make no sense.
-        DatasetError: a video or class is missing, in another place or has another true class; the
-            first such is named.
+        DatasetError: a video or class is missing, is in another place or has another true class;
+            the first one is named.
     """
-    if isinstance(scores, str | Path):  # one file; a text is a sequence of texts, too
+    if isinstance(scores, str | Path):  # one file; a str is a sequence of str, too
         scores = [scores]
     tables = [each if isinstance(each, ScoreTable) else read_scores(each) for each in scores]
     if not tables:
@@ -137,7 +137,7 @@ def scale_warnings(
 
 
 def _are_probabilities(scores: NDArray[np.float64]) -> bool:
-    """Whether they are, perhaps in percent."""
+    """Whether scores are probabilities, perhaps in per cent."""
     sums = scores.sum(axis=1)
     of_one, of_hundred = np.allclose(sums, 1, atol=1e-3), np.allclose(sums, 100, atol=0.5)
     return bool((scores >= 0).all() and (of_one or of_hundred))
@@ -147,7 +147,7 @@ def _softmax_twice(scores: NDArray[np.float64]) -> bool:
     """Whether probabilities are the softmax of probabilities, some of which are nearly certain."""
     if scores.shape[1] < 2 or not _are_probabilities(scores) or not (scores > 0).all():
         return False
-    logarithms = np.log(scores)  # those of softmax(q): q, less a number for each video
+    logarithms = np.log(scores)  # those of softmax(q): q minus a number for each video
     first = logarithms + (1 - logarithms.sum(axis=1, keepdims=True)) / scores.shape[1]
     return bool((first > -1e-3).all() and first.max() > 0.9)
 
@@ -155,7 +155,7 @@ def _softmax_twice(scores: NDArray[np.float64]) -> bool:
 def _require_same(
     kind: str, first: ScoreTable, ours: Sequence[str], other: ScoreTable, theirs: Sequence[str]
 ) -> None:
-    """Name what is missing, or else the first that stands in another place."""
+    """Raise an error that names what is missing, or else the first in another place."""
     places(kind, ours, theirs, other.origin)
     places(kind, theirs, ours, first.origin)
     for place, (name, instead) in enumerate(zip_longest(ours, theirs)):

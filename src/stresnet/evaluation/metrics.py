@@ -44,7 +44,7 @@ def class_accuracies(scores: Scores, truth: Indices) -> NDArray[np.float64]:
 
 
 def mean_class_accuracy(scores: Scores, truth: Indices) -> float:
-    """Mean over the classes that occur of the accuracy within the class."""
+    """Mean of `class_accuracies` over the classes that occur."""
     return float(np.nanmean(class_accuracies(scores, truth)))
 
 

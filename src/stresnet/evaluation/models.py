@@ -18,7 +18,7 @@ from stresnet.model.model_folder import CONFIG
 FOLD = "{fold}"
 OF_A_RUN = ("two_stream", "st_resnet", "st_resnet_star")  # Table 3's order
 SPLIT_LIST = "split.csv"  # a run's record of its training videos
-IN_MEMORY = "network"  # the label of a network that is given itself
+IN_MEMORY = "network"  # the label of a network given as an object
 
 Network = Literal["two-stream", "ST-ResNet", "ST-ResNet*", "a variant"]
 Fold: TypeAlias = int | None
@@ -62,7 +62,7 @@ class Models:
 def find_models(
     models: STResNet | str | Path | Sequence[str | Path], folds: Sequence[Fold]
 ) -> Models:
-    """Label the networks by their folders' names, with as many parents as tell them apart.
+    """Label networks by their folders' names, with enough parent folders to tell them apart.
 
     Args:
         models: a network; or what `load_model` takes, one or several, each with `{fold}` in it
@@ -107,7 +107,7 @@ def find_models(
 
 
 def trained_in(run: Path) -> set[str]:
-    """The names of a run's training videos; none where it records none."""
+    """The names of a run's training videos; empty if it records none."""
     if not (run / SPLIT_LIST).is_file():
         return set()
     with (run / SPLIT_LIST).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -119,7 +119,7 @@ def in_folds(path: str, folds: Sequence[Fold]) -> list[str]:
     """Return a path for each fold, with its number in the place of `{fold}`.
 
     Raises:
-        UsageError: several folds would share one path, which belongs to one of them at most; or
+        UsageError: several folds would share one path, which can belong to only one of them; or
             there is no fold to put in.
     """
     if len(folds) > 1 and FOLD not in path:

@@ -22,7 +22,7 @@ TABLE_3: Mapping[str, tuple[float, float]] = {
     "ST-ResNet* fused": (93.46, 66.41),
 }
 
-# Table 4: rows with which ours compare.
+# Table 4: rows that ours compare with.
 TABLE_4: Mapping[str, tuple[float, float]] = {
     "improved dense trajectories (IDT)": (86.4, 61.7),
     "two-stream fusion": (92.5, 65.4),
@@ -33,7 +33,7 @@ TABLE_4: Mapping[str, tuple[float, float]] = {
 
 
 def benchmark_of(class_names: Sequence[str]) -> BenchmarkName | None:
-    """Which of the two data sets these classes are, upper or lower case; None: another one."""
+    """Which of the two data sets has these classes, upper or lower case; None: neither."""
     names = {name.casefold() for name in class_names}
     for benchmark, (classes, signs) in _SIGNS.items():
         if len(names) == classes and signs <= names:
@@ -42,13 +42,13 @@ def benchmark_of(class_names: Sequence[str]) -> BenchmarkName | None:
 
 
 def table_3(benchmark: BenchmarkName | None, network: str, row: str) -> float | None:
-    """The paper's accuracy in per cent of a row of ours, where it has that row."""
+    """The paper's accuracy, in per cent, for a row of ours; None if it has no such row."""
     values = TABLE_3.get(f"{network} {row}")
     return None if benchmark is None or values is None else values[BENCHMARKS.index(benchmark)]
 
 
 def table_4(benchmark: BenchmarkName | None) -> dict[str, float]:
-    """Table 4's accuracies in per cent on this data set; none for another one."""
+    """Table 4's accuracies, in per cent, on this data set; empty for any other."""
     if benchmark is None:
         return {}
     return {name: values[BENCHMARKS.index(benchmark)] for name, values in TABLE_4.items()}

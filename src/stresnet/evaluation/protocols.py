@@ -7,9 +7,9 @@
     centre-crop     25 chunks, the centre only
     quick           8 chunks, whole frames, no mirror images: a sixth of the network's work
 
-The network is fully convolutional in space and time under each: all chunks go through it in one
-pass. Videos too short for different chunks repeat some, and those shorter than a chunk are padded
-symmetrically (`stresnet.data.loading.sampling`).
+The network is fully convolutional in space and time under all of them: all chunks go through it in
+one pass. Videos too short for different chunks repeat some, and those shorter than a chunk are
+padded symmetrically (`stresnet.data.loading.sampling`).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def protocols_named(names: Sequence[str]) -> tuple[Protocol, ...]:
     """Protocols by their names, in the order given.
 
     Raises:
-        UsageError: there is none of that name, or no name.
+        UsageError: there is none of that name, or no name is given.
     """
     if unknown := [name for name in names if name not in PROTOCOLS] or (not names and ["nothing"]):
         raise UsageError(
@@ -113,7 +113,7 @@ def _windows(seen: Chunks, crops: Crops, size: int) -> list[tuple[int, int, int,
 
 
 def _squeezed(seen: Chunks, size: int) -> Chunks:
-    """Each side brought into `size` ... 2 `size` px, on its own."""
+    """Bring each side into `size` ... 2 `size` px, on its own."""
     chunks, _, height, width = seen.rgb.shape
     target = (min(max(height, size), 2 * size), min(max(width, size), 2 * size))
     rgb = seen.rgb.permute(0, 2, 3, 1).numpy()

@@ -66,7 +66,7 @@ class ScoreTable:
 
 
 def places(kind: str, wanted: Sequence[str], there: Sequence[str], origin: str) -> list[int]:
-    """Return where each wanted video or class stands among the names that `origin` has.
+    """Return the place of each wanted video or class among the names that `origin` has.
 
     Raises:
         DatasetError: one is missing; it is named.

@@ -1,11 +1,11 @@
 """Score every video of a list: prepared video -> `score_video` -> one row of each scores array.
 
     NAME.npz               an evaluation's score file (see score_files.py), written at the end
-    NAME.part-00000.npz    what was new in half a minute, until then
+    NAME.part-00000.npz    what each half minute added, until then
 
-Both have three more arrays, so that it resumes if interrupted: how long each video took, the seal
-of each prepared video, and the fingerprint of everything else that the scores depend on. A video
-with another seal or fingerprint is scored again.
+Both have three more arrays, so that scoring resumes if interrupted: how long each video took, the
+seal of each prepared video, and the fingerprint of everything else that the scores depend on. A
+video with another seal or fingerprint is scored again.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def score_videos(
     Args:
         precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
         cache: an .npz that keeps the scores of finished videos; a later call reuses them.
-        engine: what scores the videos, one at a time in each of its processes; None: here.
+        engine: what scores the videos, one at a time in each of its processes; None: this process.
         model: what the engine's processes load: `net`, as `load_model` takes it.
         on_progress: called after each video.
 
     Raises:
-        DatasetError: not one video could be scored.
+        DatasetError: no video could be scored.
         EnvironmentProblem: the disk is full, or the device ran out of memory.
     """
     precision = resolve_precision(precision, net.device)
@@ -140,7 +140,7 @@ class ScoreOne:
         return self.with_network(kept_model(self.model, self.device), stored)
 
     def with_network(self, net: STResNet, stored: StoredVideo) -> tuple[VideoScores, float]:
-        """The same with a network that is here."""
+        """The same with a network in this process."""
         began = time.perf_counter()
         scores = score_video(net, stored, precision=self.precision, protocol=self.protocol)
         return scores, time.perf_counter() - began
@@ -148,14 +148,14 @@ class ScoreOne:
 
 @lru_cache(maxsize=1)
 def kept_model(model: str, device: str) -> STResNet:
-    """Load a model once in a process."""
+    """Load a model once per process."""
     return load_model(model, device=device)
 
 
 def _here(
     one: ScoreOne, net: STResNet, jobs: Mapping[str, StoredVideo]
 ) -> Generator[tuple[str, tuple[VideoScores, float] | StresnetError], None, None]:
-    """As an engine, in this process."""
+    """Like an engine, but in this process."""
     for name, stored in jobs.items():
         try:
             yield name, one.with_network(net, stored)
@@ -185,7 +185,7 @@ class ScoredVideo:
 
 
 def fingerprint(net: STResNet, protocol: Protocol, *, precision: str) -> str:
-    """SHA-256 of everything but the video that its scores depend on.
+    """SHA-256 of everything that a video's scores depend on, except the video.
 
     Args:
         precision: a resolved one, not "auto".
@@ -233,13 +233,13 @@ def parts_of(path: Path) -> list[Path]:
 
 
 def next_part(path: Path) -> Path:
-    """Return the part after those."""
+    """Return the path of the next part."""
     numbers = [int(part.stem[-5:]) for part in parts_of(path)]
     return path.with_suffix(f".part-{max(numbers, default=-1) + 1:05d}.npz")
 
 
 def scored_before(path: Path, fingerprint: str) -> dict[str, ScoredVideo]:
-    """Return by name what a score file and its parts hold of this evaluation."""
+    """Return, by name, the videos of this evaluation in a score file and its parts."""
     found: dict[str, ScoredVideo] = {}
     for file in (path, *parts_of(path)):
         found |= _scored_in(file, fingerprint)
@@ -247,7 +247,7 @@ def scored_before(path: Path, fingerprint: str) -> dict[str, ScoredVideo]:
 
 
 def _scored_in(path: Path, fingerprint: str) -> dict[str, ScoredVideo]:
-    """The same of one file; nothing if it is damaged or missing."""
+    """The same for one file; empty if it is damaged or missing."""
     names = ("names", "truth", "seals", "seconds", "appearance", "motion")
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:

@@ -31,7 +31,7 @@ def add_idt(comparison: Comparison, tables: Sequence[ScoreTable]) -> Comparison:
     """Return the comparison with two more entries: IDT alone, and its main network with IDT.
 
     Args:
-        tables: of scores with IDT, one for each fold.
+        tables: the scores of IDT, one table for each fold.
 
     Raises:
         DatasetError: a table lacks a video or a class of the network's, or has another true class.

@@ -77,7 +77,7 @@ class Explanation:
         rows, columns: (h,), (w,) the places, in fractions of the frame's sides.
         edges: (I+1,) frames that bound the I intervals that were hidden in turn.
         losses: (2,I) what the margin loses while one is hidden (see `occlusion.losses`).
-        device: what the network was computed on.
+        device: where the network ran.
         video: the frames and flow that were explained.
     """
 
@@ -114,7 +114,7 @@ class Explanation:
 
     @property
     def residual(self) -> float:
-        """What the parts miss of the margin: rounding in float32."""
+        """How far the parts miss the margin: rounding in float32."""
         return self.margin - float(self.of_streams.sum())
 
     def peak(self, stream: int) -> Peak:
@@ -163,7 +163,7 @@ def explain(
             prepared video.
         label: the class to explain; None: the one that the network recognises.
         intervals: of occlusion in time; each costs half a prediction, and 0 leaves it out.
-        fps: frames per second of frames that are given.
+        fps: frames per second, if frames are given.
         threads: CPU threads for the optical flow; None is one for each core.
         device: see `stresnet.device`. A network that is on another device is copied.
         precision: of occlusion. The evidence is always computed in float32, so that its parts add

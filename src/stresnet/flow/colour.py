@@ -24,8 +24,8 @@ ARCS = (
 def to_colour(flow: npt.NDArray[np.float32], max_px: float | None = None) -> npt.NDArray[np.uint8]:
     """(..., 2, H, W) float32, pixels per frame -> (..., H, W, 3) uint8 RGB.
 
-    `max_px` is the speed of full colour; None takes the fastest pixel of `flow`. What is faster
-    is darkened.
+    `max_px` is the speed of full colour; None takes the fastest pixel of `flow`. Faster pixels are
+    darkened.
 
     Raises:
         UsageError: another shape, or max_px is not above 0.

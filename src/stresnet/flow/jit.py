@@ -71,8 +71,8 @@ def cache_folder() -> Path | None:
 def _remove_others(folder: Path) -> None:
     """Remove the machine code of other states of the sources.
 
-    Beside the sources it can only be of older ones. Elsewhere other installations may use theirs,
-    which is renewed at each use.
+    Beside the sources it can only belong to older ones. Elsewhere, other installations may use
+    theirs, whose date is renewed at each use.
     """
     is_ours_alone = folder.parent == SOURCES / "__pycache__"
     oldest = time.time() - (0 if is_ours_alone else UNUSED)

@@ -32,10 +32,10 @@ def memory_for(height: int, width: int) -> Float32:
 
 
 def new_fields(height: int, width: int, memory: Float32) -> Float32:
-    """(H, FIELDS, P) in `memory`; the duals and all columns from W on are 0, the rest is to be set.
+    """(H, FIELDS, P) in `memory`; the duals and all columns from W on are 0, the rest is unset.
 
-    In memory before the first row are zeros too, where the dual has its border. Its border before
-    x = 0 is the last column of the field before, which stays 0, as all columns from W on of flow,
+    Memory before the first row, where the dual has its border, is zero too. Its border before x = 0
+    is the last column of the field before, which stays 0, as do all columns from W on of flow,
     slope and duals.
     """
     start = -(memory.ctypes.data // FLOAT_BYTES) % CACHE_LINE

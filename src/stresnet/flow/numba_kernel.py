@@ -37,7 +37,7 @@ def flow_of_pair(
     sizes = level_sizes(height, width, p.scales, p.scale_step)
     firsts, seconds = levels(first, sizes, p.scale_step), levels(second, sizes, p.scale_step)
     memory = memory_for(height, width)
-    # In this unit of flow the dual step is 1, which saves the inner loop six products a pixel.
+    # In this unit of flow the dual step is 1, which saves the inner loop six products per pixel.
     unit = p.theta / p.tau
     taps = cubic_taps(p.cubic)
     flow = np.zeros((2, *sizes[-1]), np.float32)
@@ -107,8 +107,8 @@ def _refine(
 
 @inlined
 def _next_look(n: int, excess: float, lazy_check: bool) -> int:
-    """After which iteration to look again, when after the n-th the change was `excess` times larger
-    than allowed.
+    """The iteration after which to look again, if after the n-th the change was `excess` times
+    larger than allowed.
     """
     if lazy_check:
         look = n + int(excess) + 1

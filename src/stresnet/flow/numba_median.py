@@ -2,8 +2,8 @@
 
 Of 25 values, 13 are not above their median. A window is five rows of five; each row is sorted,
 rows are merged in pairs, and of two merged pairs only the six values in the middle can still be
-the median, wherever those of the fifth row lie. Two windows above each other share four rows, and
-so all but the last step. Each row is sorted once, and kept until no window has it any more.
+the median, wherever those of the fifth row lie. Two windows, one above the other, share four rows,
+and so all but the last step. Each row is sorted once, and kept until no window has it any more.
 
 Merging is Batcher's odd-even merge (1968). Values are compared on all sixteen lanes at once, so
 the order of comparisons is fixed.
@@ -18,7 +18,7 @@ from stresnet.flow.simd import LANES, Float32, Lanes, greater, leading, lesser, 
 
 Five = tuple[Lanes, Lanes, Lanes, Lanes, Lanes]
 Ten = tuple[Lanes, ...]
-# Sorted rows of windows: six that two windows above each other have in all.
+# Sorted rows of windows: two windows, one above the other, have six in all.
 KEPT = 6
 
 
@@ -59,7 +59,7 @@ def median_filter(u: Float32, width: int) -> None:
 
 @inlined
 def _with_border(pixels: Float32, width: int, row: Float32) -> None:
-    """Into `row`: `pixels` with its nearest pixel at two pixels to either side."""
+    """Copy `pixels` into `row`, with the outermost pixel repeated twice at either end."""
     for x in range(0, width, LANES):
         store(row, (x + 2,), load(pixels, (x,)))
     row[0] = row[1] = pixels[0]

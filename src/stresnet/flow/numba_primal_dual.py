@@ -34,8 +34,8 @@ def iterate(fields: Float32, width: int, count: int, reach: np.float32, tau: np.
     """
     height = fields.shape[0]
     change = 0.0
-    # An iteration needs of the one before just the row that it stands in and the one below:
-    # it follows one row behind, while these are in the cache.
+    # An iteration needs only two rows of the one before, its own and the one below: it follows one
+    # row behind, while these are in the cache.
     for front in range(height + count):
         for iteration in range(max(0, front - height), min(count, front + 1)):
             y = front - iteration

@@ -1,7 +1,8 @@
 """Warp I1 by the flow so far and linearise the data term there, on one processor core.
 
 I1 and its gradient are interpolated by cubic convolution over 4x4 pixels (Keys 1981). They lie
-interleaved, four floats a pixel, so that the four pixels of a row under the kernel are one vector.
+interleaved, four floats per pixel, so that the four pixels of a row under the kernel are one
+vector.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ import numpy as np
 
 from stresnet.errors import UsageError
 
-# For `lazy_check=False`: how many iterations run at once before the change is looked at again, for
-# each time that it was larger than allowed, and at most.
+# For `lazy_check=False`: how many iterations run before the change is looked at again, as a
+# multiple of how many times larger than allowed it was, and at most.
 HASTE = 1.5
 AT_ONCE = 8
 # Below this |slope|² there is nothing to follow (OpenCV's bound: float32's epsilon).
@@ -48,10 +48,10 @@ class TVL1Parameters:
         epsilon: a warp ends when the flow's root mean square change in one iteration is at most
             this, in pixels.
         iterations: the most iterations a warp takes.
-        lazy_check: look at that change in every second iteration only, and, when its square was c
-            times the allowed one, not for c iterations. True is OpenCV's GPU code, where a sum is
-            dear. False: for 1.5 c iterations, at most 8; OpenCV's CPU code looks every time, and
-            stops less than one iteration sooner in the mean.
+        lazy_check: True, as in OpenCV's GPU code, where a sum is costly: look at that change in
+            every second iteration only and, when its square was c times the allowed one, again only
+            after c iterations. False: again after 1.5 c iterations, at most 8; OpenCV's CPU code
+            looks every time, and stops less than one iteration sooner on average.
         median_every: iterations between two 5x5 median filters of the flow, the first of them
             before the first iteration; 0 for none.
         beyond: what I1 shows outside its border: its nearest pixel ("edge", OpenCV on a GPU) or
@@ -98,8 +98,8 @@ class TVL1Parameters:
                 )
 
 
-# An option that is gone and was off. Stores and models have recorded it, and a store that does not
-# record what its data set's others do would be prepared again, for hours.
+# A former option, which was off. Stores and models have recorded it, and a store that does not
+# record what the others of its data set do would be prepared again, for hours.
 FORMER_PARAMETERS = {"tv_l1_warm_start": False}
 
 # The defaults of OpenCV 2.4's gpu::OpticalFlowDual_TVL1_GPU, which the authors' gpu_flow runs

@@ -44,8 +44,8 @@ def to_pixels(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 def negate(levels: Any) -> Any:
     """Any shape, bytes, array or tensor -> bytes of the opposite motion, 256 - levels: for flips.
 
-    It mirrors about 128, the network's zero, so that still stays still; 0 has no opposite and
-    becomes 255. The authors' 255 - levels turns 128 into 127: a mirrored clip drifts by one level,
-    0.157 px per frame.
+    It mirrors about 128, the network's zero, so that no motion stays no motion; 0 has no opposite
+    and becomes 255. The authors' 255 - levels turns 128 into 127: a mirrored clip drifts by one
+    level, 0.157 px per frame.
     """
     return ~levels + (levels != 0)  # ~ is 255 - levels

@@ -41,7 +41,7 @@ def flow_on_device(
 ) -> npt.NDArray[np.float32]:
     """(N, H, W) uint8 -> (N-1, 2, H, W) float32 flow, pixels per frame; see `tv_l1`.
 
-    A device without room for all pairs at once gets half of them, and again half.
+    A device without room for all pairs at once gets half of them, then half of those.
     """
     flow = np.empty((len(frames) - 1, 2, *frames.shape[1:]), np.float32)
     pairs, done = max(1, PIXELS_AT_ONCE // frames[0].size), 0
@@ -51,7 +51,7 @@ def flow_on_device(
         while done < len(flow):
             pairs = min(pairs, len(flow) - done)
             try:
-                # A copy, because torch would warn of frames that are read-only.
+                # A copy, because torch would warn about frames that are read-only.
                 chunk = torch.tensor(frames[done : done + pairs + 1]).to(device)
                 # Triton's kernels run on the current device.
                 with torch.cuda.device_of(chunk):  # type: ignore[no-untyped-call]
@@ -205,7 +205,7 @@ def _step(
         ended: (B,); pairs that ended before iteration `n` stay as they are.
 
     Returns:
-        u and dual, and (B,) of the pairs that go on: the sum of the squared change of u.
+        u and dual, and (B,) the sum of the squared change of u, for the pairs that continue.
     """
     slope, rho, inverse = term
     residual = rho + (slope * u).sum(1, keepdim=True)

@@ -22,7 +22,7 @@ BLOCK = 512  # pixels of a program; not measured on a GPU
 class FusedStep:
     """One primal and one dual step of pairs of one size, from one half of its memory to the other.
 
-    Called as `torch_kernel._step`; what it returns is overwritten by the second call after.
+    Called like `torch_kernel._step`; the call after next overwrites what it returns.
     """
 
     def __init__(self, u: Tensor) -> None:
@@ -96,7 +96,7 @@ def _step(
     v1, v2, pixel_change = _primal(
         u, across, down, slope, rho, inverse, i, x, y, inside, area, width, reach, theta
     )
-    # What the neighbours will be is computed here once more: they belong to other programs.
+    # The neighbours' new values are computed here once more: they belong to other programs.
     right1, right2, _ = _primal(
         u, across, down, slope, rho, inverse, i + 1, x + 1, y, not_right, area, width, reach, theta
     )
@@ -137,7 +137,7 @@ def _primal(
 
 @triton.jit
 def _divergence(across, down, i, x, y, inside, width):
-    """Of one component's dual, which is 0 left of the first column and above the first row."""
+    """Divergence of one component's dual, 0 left of the first column and above the first row."""
     left = tl.load(across + i - 1, inside & (x > 0), 0.0)
     above = tl.load(down + i - width, inside & (y > 0), 0.0)
     return tl.load(across + i, inside, 0.0) - left + tl.load(down + i, inside, 0.0) - above

@@ -35,8 +35,8 @@ def tv_l1(
         frames: (N, H, W) uint8 grey, N and H and W at least 1.
         parameters: AUTHORS, the default, as the paper's flow was made; OPENCV_CPU; FAST; or your
             own.
-        device: see `stresnet.device`. On a GPU torch computes the same but for rounding: 0.02 px
-            in the mean at most.
+        device: see `stresnet.device`. On a GPU torch computes the same up to rounding: at most 0.02
+            px on average.
         threads: pairs worked on at the same time; None: as many as there are cores. For the
             processor only. The result does not depend on it.
 

@@ -119,17 +119,17 @@ class Words:
 
 @dataclass(frozen=True)
 class Codebook:
-    """The words of every kind of descriptor, by its name."""
+    """The words of every kind of descriptor, by name."""
 
     words: Mapping[str, Words]
 
     @property
     def size(self) -> int:
-        """Numbers in a vector."""
+        """How many numbers a vector has."""
         return sum(2 * words.mixture.means_.size for words in self.words.values())
 
     def encode(self, blocks: Iterable[Float32]) -> Float32:
-        """Encode a video's trajectories, blocks of (n, 436), as one vector; zeros without any."""
+        """Encode a video's trajectories, blocks of (n, 436), as one vector; zeros if none."""
         sums = {kind: np.zeros(2 * words.mixture.means_.size) for kind, words in self.words.items()}
         count = 0
         for block in blocks:
@@ -191,7 +191,7 @@ def learn_codebook(
 
     Raises:
         UsageError: there is no such kind of descriptor, or no kind.
-        DatasetError: the sample has fewer trajectories than there are to be Gaussians.
+        DatasetError: the sample has fewer trajectories than the mixture has Gaussians.
         EnvironmentProblem: scikit-learn is missing.
     """
     principal_axes = optional("sklearn.decomposition").PCA

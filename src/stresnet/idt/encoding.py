@@ -5,10 +5,10 @@
     ├── vectors/CLASS/clip.npz    a video's vector, and what it was made of
     └── failures.csv              videos without features
 
-Rerun to resume: vectors made of the same trajectories and codebook are left alone.
+Rerun to resume: vectors made from the same trajectories and codebook are left alone.
 
 Linear support vector machines score the vectors, one class against the rest (C = 100). They are
-trained and asked in their dual form: the vectors' inner products, (N, N), are far fewer numbers
+trained and evaluated in their dual form: the vectors' inner products, (N, N), are far fewer numbers
 than the vectors, (N, 101376), which are read a block at a time.
 """
 

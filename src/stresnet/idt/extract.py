@@ -2,7 +2,7 @@
 
     jobs --(one process each: extract_video)--> out/CLASS/clip.avi.npz, failures.csv
 
-Rerun to resume: files made of the same video in the same way are left alone, and all others are
+Rerun to resume: files made from the same video in the same way are left alone, and all others are
 made again.
 """
 
@@ -76,7 +76,7 @@ class ExtractJob:
     short_side: int
 
     def index(self) -> dict[str, Any]:
-        """Return all that decides what the trajectories are.
+        """Return all that decides the trajectories.
 
         Raises:
             VideoError: a file cannot be read.
@@ -89,7 +89,7 @@ class ExtractJob:
 
 
 def extract_unless_done(job: ExtractJob) -> Done:
-    """Do a job in a process of its own, unless it was done before, and the same way."""
+    """Do a job in a process of its own, unless it was done before in the same way."""
     cv2.setNumThreads(1)  # each core works on its own video
     index = job.index()
     try:

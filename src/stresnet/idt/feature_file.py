@@ -76,7 +76,7 @@ def write_features(
     """Write the rows of blocks (n, 436), whole or not at all.
 
     Args:
-        index: called after the last block for the facts to be stored. Its "frames" is the video's
+        index: called after the last block, for the facts to store. Its "frames" is the video's
             length, from which column 9 (place in time) is filled in.
 
     Raises:
@@ -98,7 +98,7 @@ def write_features(
 
 
 def _gathered(blocks: Iterable[Float32]) -> Iterator[Float32]:
-    """Gather the same rows into blocks of about `BLOCK`."""
+    """Regroup the rows into blocks of about `BLOCK`."""
     waiting: list[Float32] = []
     for block in blocks:
         waiting.append(block)

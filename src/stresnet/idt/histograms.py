@@ -63,7 +63,7 @@ def _gradient(field: Grey | Float32) -> tuple[Float32, Float32]:
 
 @compiled
 def _sum_over_cells(lengths: Float32, directions: Float32, sums: Float32) -> None:
-    """Votes of (4, H, W) vectors, summed over cells. Rows of pixels lie flat, 33 bins a pixel."""
+    """Votes of (4, H, W) vectors, summed over cells. Rows of pixels lie flat, 33 bins per pixel."""
     _, height, width = lengths.shape
     size = width * BINS
     rows = np.zeros((CELL, size), f32)  # the latest rows' votes
@@ -101,5 +101,5 @@ def _sum_over_cells(lengths: Float32, directions: Float32, sums: Float32) -> Non
             eight[i] = four[i] + four[i + 4 * BINS]
         cell = sums[y - CELL + 1]
         for i in range(size - 15 * BINS):
-            # Rounding may leave a little less than nothing where votes have left the window.
+            # Rounding may leave a little less than 0 where votes have left the window.
             cell[i] = max(eight[i] + eight[i + 8 * BINS], f32(0))

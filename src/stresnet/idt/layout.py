@@ -9,7 +9,7 @@
     244 ... 339  MBHx     the same of 8
     340 ... 435  MBHy     the same of 8
 
-It is the layout that the authors' program prints, one line of text a trajectory.
+It is the layout that the authors' program prints, one line of text per trajectory.
 
 Sources: H. Wang, A. Klaser, C. Schmid, C.-L. Liu, "Dense trajectories and motion boundary
 descriptors for action recognition" (IJCV 2013), and H. Wang, C. Schmid, "Action recognition with
@@ -41,7 +41,7 @@ TIMES = 3  # cells along time
 TIME = LENGTH // TIMES  # frames
 
 ORIENTATIONS = 8
-# The bins of the four histograms of a cell, which lie beside each other.
+# The bins of the four histograms of a cell, which lie side by side.
 HISTOGRAMS: Mapping[str, slice] = {
     "hog": slice(0, 8),
     "hof": slice(8, 17),

@@ -108,7 +108,7 @@ class Tracks:
         return Finished(self._points[ended], self._displacements[ended], self._cells[ended])
 
     def _slots(self, count: int) -> npt.NDArray[np.intp]:
-        """Return free places for `count` points; memory grows where they are lacking."""
+        """Return free places for `count` points; memory grows if there are too few."""
         lacking = count - int(np.count_nonzero(self._ages == FREE))
         if lacking > 0:
             more = max(lacking, len(self._ages) // 2)

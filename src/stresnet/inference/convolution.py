@@ -1,14 +1,13 @@
 """A convolution with all that surrounds it, in one pass over memory.
 
-BatchNorm at test time is a factor and an offset for each channel, which the filter and its bias
-take in:
+BatchNorm at test time is a factor and an offset for each channel, folded into filter and bias:
 
     gamma (w * x - m) / sqrt(v + eps) + beta = (s w) * x + (beta - s m),  s = gamma / sqrt(v + eps)
 
-exactly, but for rounding. On CPUs, oneDNN also adds the shortcut and applies the ReLU while a value
-is still in a register. torch keeps these operators for its compiler (they are private: there is no
-public call for a convolution joined to a sum), so they are tried once before they are relied on.
-On a GPU, or where they do not work, the same is done by public operators.
+exactly, except for rounding. On CPUs, oneDNN also adds the shortcut and applies the ReLU while a
+value is still in a register. torch keeps these operators for its compiler (they are private: no
+public call joins a convolution to a sum), so they are tried once before they are relied on. On a
+GPU, or where they do not work, the same is done by public operators.
 
 Maps are in channels-last memory.
 """
@@ -73,7 +72,7 @@ class Convolution:
         return self._map(y, x) if self.temporal else y
 
     def added_to(self, total: Tensor, x: Tensor, chunks: int) -> Tensor:
-        """The same, added to `total`, (B*T, out, H/stride, W/stride), whose memory it takes."""
+        """The same, added in place to `total`, (B*T, out, H/stride, W/stride)."""
         y = self._convolve_onto(self._picture(total, chunks), self._picture(x, chunks), self.filter)
         return self._map(y, x) if self.temporal else y
 
@@ -102,7 +101,7 @@ def plain(x: Tensor, by: Filter) -> Tensor:
 
 
 def plain_onto(total: Tensor, x: Tensor, by: Filter) -> Tensor:
-    """The same, added to `total` before f, in its memory."""
+    """The same, added in place to `total` before f."""
     y = total.add_(F.conv2d(x, by.weight, by.bias, by.stride, by.padding))
     return y.relu_() if by.relu else y
 

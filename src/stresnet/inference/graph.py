@@ -1,4 +1,4 @@
-"""A CUDA graph of a function: hundreds of small kernels are started by one call."""
+"""A CUDA graph of a function: one call starts hundreds of small kernels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 class Recorder:
-    """Calls one function of tensors on a GPU, and replays it for inputs as of the call before.
+    """Calls one function of tensors on a GPU, and replays it while inputs are like the last ones.
 
-    The first call with inputs of a shape runs as it is, which also readies the GPU's libraries; the
-    second is recorded. Only one recording is kept, because it holds all memory of its maps.
+    The first call with inputs of one shape runs as it is, which also readies the GPU's libraries;
+    the second is recorded. Only one recording is kept, because it holds the memory of all its maps.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Recorder:
     def __call__(
         self, function: Callable[..., tuple[Tensor, ...]], *given: Tensor
     ) -> tuple[Tensor, ...]:
-        """As `function(*given)`; always the same function, which does not wait for the GPU."""
+        """Like `function(*given)`; always the same function, which does not wait for the GPU."""
         like: list[object] = [(each.shape, each.dtype, each.device) for each in given]
         if like != self._like:
             self._like, self._graph = like, None

@@ -35,13 +35,13 @@ Fingerprint: TypeAlias = tuple[object, ...]
 
 
 class InferenceNetwork:
-    """A frozen copy of a network for testing, on the same device; the network may train on.
+    """A frozen copy of a network for testing, on the same device; the original may keep training.
 
     Args:
-        net: as it is now; BatchNorm uses its running moments and dropout rests, in any mode.
-        precision: of filters and maps (see `stresnet.device`). Where the device multiplies
-            bfloat16 natively it is about twice as fast, and scores differ by up to 10 % of the
-            greatest. Logits are float32 in any case.
+        net: copied as it is now; in any mode, BatchNorm uses running moments and dropout is off.
+        precision: of filters and maps (see `stresnet.device`). Where the device multiplies bfloat16
+            natively, bf16 is about twice as fast, and scores differ by up to 10 % of the greatest.
+            Logits are float32 in any case.
 
     Attributes:
         config, class_names, preparation: of `net`.
@@ -67,9 +67,9 @@ class InferenceNetwork:
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of each stream for each chunk; shapes and errors as of `STResNet.forward`.
+        """Logits of each stream for each chunk; shapes and errors as in `STResNet.forward`.
 
-        On CUDA inputs of one shape, one after the other, are computed by a CUDA graph.
+        On CUDA, successive inputs of one shape are computed by a CUDA graph.
         """
         check_pair(rgb, flow)
         if self._recorder is None:
@@ -78,7 +78,7 @@ class InferenceNetwork:
         return appearance, motion
 
     def _forward(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-        # Between stages x_a and x_m, (B*T, C, h, w), have passed f.
+        # Between stages, x_a and x_m, (B*T, C, h, w), are outputs of f.
         x_a, x_m, T = self.appearance.stem(rgb), self.motion.stem(flow), rgb.shape[1]
         stages = zip(self.appearance.stages, self.motion.stages, self._connections, strict=True)
         for stage_a, stage_m, connect in stages:
@@ -125,7 +125,7 @@ class InferenceStream:
 
 
 class InferenceUnit:
-    """A residual unit; with `relu`, its sum passes f at once."""
+    """A residual unit; with `relu`, f is applied to its sum at once."""
 
     def __init__(self, unit: ResidualUnit, dtype: torch.dtype, *, relu: bool) -> None:
         self._conv1 = Convolution(unit.conv1, unit.bn1, dtype, relu=True)
@@ -138,7 +138,7 @@ class InferenceUnit:
         )
 
     def __call__(self, shortcut: Tensor, branch: Tensor, chunks: int) -> Tensor:
-        """The sum of shortcut and F(branch); an identity's memory is taken for it."""
+        """The sum of shortcut and F(branch), in the shortcut's memory if that is an identity."""
         x = self._conv2(self._conv1(branch, chunks), chunks)
         total = shortcut if self._project is None else self._project(shortcut, chunks)
         return self._conv3.added_to(total, x, chunks)
@@ -151,7 +151,7 @@ def _without_weights(stream: Stream) -> Stream:
 
 
 def _whole_bytes(mean: Sequence[float]) -> bool:
-    """Whether a byte less the mean needs no more than the 8 bits that bfloat16 has."""
+    """Whether a byte minus the mean fits into the 8 bits that bfloat16 has."""
     return all(0 <= value <= 256 and value == round(value) for value in mean)
 
 
@@ -159,15 +159,15 @@ _cache: WeakKeyDictionary[STResNet, tuple[Fingerprint, InferenceNetwork]] = Weak
 
 
 def frozen(net: STResNet, *, precision: str = "auto") -> InferenceNetwork:
-    """Return a network as `InferenceNetwork`, which is made again only when the network changed.
+    """Return a network as `InferenceNetwork`, made again only when the network has changed.
 
     The copy lives as long as `net` does, and takes as much memory as its weights (half as much in
     bf16 and fp16). Training steps, loading and moving are noticed as autograd notices them; writing
-    through `.data`, which hides from both, is not.
+    through `.data`, which autograd misses too, is not.
 
     Args:
-        net: as of `InferenceNetwork`; it may be in training, and stays unchanged.
-        precision: as of `InferenceNetwork`.
+        net: as in `InferenceNetwork`; it may be in training, and stays unchanged.
+        precision: as in `InferenceNetwork`.
     """
     wanted = resolve_precision(precision, net.device)
     fingerprint = _fingerprint(net)

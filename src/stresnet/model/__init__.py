@@ -1,4 +1,4 @@
-"""The network: section 3 of the paper, one idea a file."""
+"""The network: section 3 of the paper, one idea per file."""
 
 from stresnet.model.lookup import find_weights, shipped_models
 from stresnet.model.receptive_field import count_parameters, receptive_fields

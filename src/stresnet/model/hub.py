@@ -22,7 +22,7 @@ LIBRARY = "stresnet"  # the name under which we ask
 
 
 class HubOptions(TypedDict, total=False):
-    """How a repository is looked up, as of `STResNet.from_pretrained`."""
+    """How a repository is looked up, as in `STResNet.from_pretrained`."""
 
     revision: str | None
     token: str | bool | None
@@ -45,14 +45,14 @@ def download_folder(repo_id: str, **options: Unpack[HubOptions]) -> Path:
 
 
 def download_file(repo_id: str, file: str, **options: Unpack[HubOptions]) -> Path:
-    """Download one file of a repository; errors as of `download_folder`."""
+    """Download one file of a repository; errors as in `download_folder`."""
     hub = _huggingface_hub()
     with _explained(hub, f"{repo_id}/{file}", options.get("revision")):
         return Path(hub.hf_hub_download(repo_id, file, library_name=LIBRARY, **options))
 
 
 def push_folder(folder: Path, repo_id: str, *, private: bool, token: str | bool | None) -> str:
-    """Upload a model folder; arguments, result and errors as of `STResNet.push_to_hub`."""
+    """Upload a model folder; arguments, result and errors as in `STResNet.push_to_hub`."""
     if not HUB_ID.fullmatch(repo_id):
         raise UsageError(f"repo_id is {repo_id!r}; expected OWNER/NAME")
     hub = _huggingface_hub()
@@ -99,7 +99,7 @@ def _explained(hub: ModuleType, name: str, revision: str | None = None) -> Itera
         raise WeightsError(
             f"{name}: the repository has no such file", remedy="look at its files on the hub"
         ) from error
-    # A connection that fails raises an error of the HTTP library: httpx's, or in older versions
+    # A failed connection raises an error of the HTTP library: httpx's, or in older versions
     # requests', which is an OSError. HfHubHTTPError is derived from it.
     except (*errors.HfHubHTTPError.__bases__, OSError) as error:
         raise EnvironmentProblem(

@@ -38,7 +38,7 @@ def to_our_names(tensors: Mapping[str, Tensor], source: object) -> dict[str, Ten
     """The tensors of one ResNet under our names and in our layout.
 
     Raises:
-        WeightsError: a name is of neither style.
+        WeightsError: a name follows neither style.
     """
     if any(name.endswith("_filter") for name in tensors):
         return _from_caffe(tensors, source)
@@ -118,7 +118,7 @@ def split_streams(
 ) -> dict[str, dict[str, Tensor]] | None:
     """The authors' two-stream networks: `.._spatial` and `.._temporal` -> appearance and motion.
 
-    None where no name has such an ending: one stream alone.
+    None if no name has such an ending: the file holds one stream.
 
     Raises:
         WeightsError: only some names have one.

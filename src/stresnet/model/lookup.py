@@ -1,4 +1,4 @@
-"""What models and weights are called: a path, what ships with stresnet, or a name on the hub."""
+"""How models and weights are named: a path, what ships with stresnet, or a name on the hub."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def find_model(source: str | Path, **options: Unpack[HubOptions]) -> Path:
     other folder of that name (of videos of fights, for example) is not taken for a model.
 
     Args:
-        options: revision, token, cache_dir, local_files_only, as of `STResNet.from_pretrained`.
+        options: revision, token, cache_dir, local_files_only, as in `STResNet.from_pretrained`.
 
     Raises:
         WeightsError: there is no such model here or on the hub.
@@ -75,7 +75,7 @@ def find_weights(weights: str | Path, **options: Unpack[HubOptions]) -> Path:
             for another file of it. The hub is asked only if neither the file nor OWNER exists here,
             and NAME does not end as a weight file does. The names and shapes in it are checked by
             `load_imagenet`.
-        options: as of `find_model`.
+        options: as in `find_model`.
 
     Raises:
         UsageError: a file on the hub that is not .safetensors.

@@ -22,7 +22,7 @@ from stresnet.errors import UsageError, WeightsError
 from stresnet.files import atomic_write, write_text
 from stresnet.model.weight_files import in_8_bits, read_tensors
 
-# Arguments that are gone, with the only values that networks were trained with.
+# Former arguments, each with the only value that networks were trained with.
 FORMER: Mapping[str, Any] = {"norm_group": None, "rgb_std": [1.0, 1.0, 1.0]}
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT = 1
@@ -37,11 +37,12 @@ def write_model_folder(
     Args:
         config: what config.json holds, without its format.
         state: the network's state_dict.
-        bits: of each number in filters. Vectors (BatchNorm's and biases), which are small and
+        bits: per number in filters. Vectors (BatchNorm's and biases), which are small and
             sensitive, stay as they are.
 
     Raises:
-        UsageError: class_names are not `num_classes` different names, or there are no such bits.
+        UsageError: class_names are not `num_classes` different names, or `bits` is not one of the
+            choices.
         WeightsError: a tensor is not finite once stored.
         EnvironmentProblem: the folder cannot be written.
     """

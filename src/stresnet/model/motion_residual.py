@@ -89,12 +89,12 @@ CONNECTIONS: dict[MotionResidual, Connection] = {
 
 
 class MotionConnection(nn.Module):
-    """One stage's motion residual, in full or by a learnt share.
+    """One stage's motion residual, in full or scaled by learnt factors.
 
     Args:
         kind: one of `CONNECTIONS`.
         scale: "none": as in the paper, without parameters. "stage": one factor; "channel": one for
-            each channel. They are 0 at first, where the streams are separate.
+            each channel. Factors start at 0, where the streams are separate.
         channels: C.
     """
 
@@ -118,8 +118,8 @@ class MotionConnection(nn.Module):
 
 
 def _between(apart: Entrance, connected: Entrance, s: Tensor) -> Entrance:
-    """`apart` where s is 0, `connected` where it is 1; bitwise where s is 0."""
+    """Blend from `apart`, bit for bit where s is 0, to `connected`, where s is 1."""
     branch = apart.branch + s * (connected.branch - apart.branch)
-    if connected.shortcut is connected.branch:  # "direct"; else the shortcut knows no motion
+    if connected.shortcut is connected.branch:  # "direct"; else the shortcut has no motion in it
         return Entrance(branch, branch)
     return Entrance(connected.shortcut, branch)

@@ -19,7 +19,7 @@ from stresnet.model.state import NothingDrawn, fit
 
 
 class Pretrained(nn.Module):
-    """What `STResNet` knows beside its weights, and how both come from a folder and get there."""
+    """What `STResNet` holds in addition to its weights, and how both are loaded and saved."""
 
     config: dict[str, Any]
 
@@ -45,16 +45,16 @@ class Pretrained(nn.Module):
 
         Args:
             source: a model folder; or, as a string, the name of a model that ships ("fight"), or
-                "OWNER/NAME" on the Hugging Face hub (which one: `stresnet.model.lookup`).
+                "OWNER/NAME" on the Hugging Face hub (see `stresnet.model.lookup`).
             device: "auto" (the first GPU, or the CPU where there is none), "cpu", "cuda", "cuda:N".
             revision: branch, tag or commit on the hub.
-            token: for private models on the hub; None is the one of `hf auth login`.
+            token: for private models on the hub; None is that of `hf auth login`.
             cache_dir: where the hub's models are kept; None is Hugging Face's own cache.
-            local_files_only: take the hub's model from that cache, without any network.
+            local_files_only: take the hub's model from that cache, without network access.
 
         Raises:
             WeightsError: there is no such model, a file of it is missing or damaged, or its tensors
-                are not the network's.
+                do not fit the network.
             EnvironmentProblem: huggingface_hub is not installed, the hub cannot be reached, or this
                 machine has no such device, or it is out of memory, busy or gone.
             UsageError: `revision` was given for a folder, or there is no device of such a name.
@@ -93,15 +93,15 @@ class Pretrained(nn.Module):
     ) -> None:
         """Write a model folder, which `from_pretrained` reads.
 
-        What is None stays as the network was loaded.
+        None keeps what the network already has.
 
         Args:
             folder: created if it does not exist.
             class_names: K different names, in the order of the logits.
             preparation: how videos become this network's input (frame size, flow, quantisation).
             card: README.md: data, recipe, measured accuracy.
-            bits: of each number in convolutions and classifiers: 32, as they are; 16, half of the
-                file; or 8, a quarter of it (`in_8_bits`).
+            bits: per number in convolutions and classifiers: 32, as they are; 16, which halves the
+                file; or 8, which quarters it (`in_8_bits`).
 
         Raises:
             UsageError: class_names are not K different names.
@@ -127,12 +127,12 @@ class Pretrained(nn.Module):
     ) -> str:
         """Upload the network, with its class names and its card, to the Hugging Face hub.
 
-        For more than that, as branches, upload a folder of `save_pretrained` with `hf upload`.
+        For more, such as branches, use `hf upload` with a folder from `save_pretrained`.
 
         Args:
             repo_id: "OWNER/NAME"; created if it does not exist.
-            private: whether a repository that is created is private.
-            token: for the hub; None is the one of `hf auth login`.
+            private: whether a new repository is private.
+            token: for the hub; None is that of `hf auth login`.
             bits: as in `save_pretrained`.
 
         Returns:

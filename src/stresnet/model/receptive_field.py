@@ -39,7 +39,7 @@ class ReceptiveField:
 def receptive_fields(net: STResNet | Stream) -> dict[str, ReceptiveField]:
     """Table 1: conv1, pool1, conv2_x .. conv5_x, pool5 (and temporal_pool) -> their field.
 
-    Both streams of an STResNet see as far, and so do the connections between them.
+    Both streams of an STResNet see equally far, and so do the connections between them.
     """
     stream = net.appearance if isinstance(net, STResNet) else net
     field = _behind(stream.conv1, ReceptiveField())
@@ -58,7 +58,7 @@ def receptive_fields(net: STResNet | Stream) -> dict[str, ReceptiveField]:
 
 
 def _behind_unit(unit: ResidualUnit, field: ReceptiveField) -> ReceptiveField:
-    """Through the branch, which sees further than the shortcut."""
+    """The field behind a unit's branch, which sees further than the shortcut."""
     for layer in (unit.conv1, unit.conv2, unit.conv3):
         field = _behind(layer, field)
     return field

@@ -2,7 +2,7 @@
 
     x_{l+1} = f(x_l) + F(f(x_l), W_l)        f = ReLU
 
-Here a unit takes what f has passed, and returns the sum *before* the next f: Eq. 2 needs it.
+Here a unit takes f's output, and returns the sum *before* the next f, which Eq. 2 needs.
 """
 
 from __future__ import annotations

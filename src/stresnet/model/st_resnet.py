@@ -56,13 +56,13 @@ class STResNet(Pretrained):
             each "stage", or one for each "channel" (see `MotionConnection`).
         temporal_convolutions: Eq. 5.
         input_size: pixels a side of a training crop; larger frames are seen fully convolutionally.
-        rgb_mean, flow_mean: of R, G, B and of the flow's bytes, in 0..255; the network itself
+        rgb_mean, flow_mean: means of R, G, B and of the flow's bytes, in 0..255; the network itself
             subtracts them.
         appearance_dropout, motion_dropout: rates before each classifier.
 
     Attributes:
         config: the arguments above; `STResNet(**net.config)` builds the same network.
-        class_names: K names; empty until they are set, or the network comes from a model folder.
+        class_names: K names; empty until set, or loaded from a model folder.
         preparation: how its videos were prepared, if it comes from a model folder.
         timeline: how scores become segments of a long video (the fields of `TimelineSettings`), if
             that was fitted.

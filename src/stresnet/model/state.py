@@ -1,4 +1,4 @@
-"""Tensors into a network: all of them fit, or none is loaded."""
+"""Load tensors into a network: all of them, or none if one does not fit."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ DRAWING = (nn.init.kaiming_uniform_, nn.init.uniform_, nn.init.normal_, Tensor.n
 
 
 class NothingDrawn(TorchFunctionMode):
-    """A context in which no random number is drawn: for networks that are loaded at once.
+    """A context in which no random numbers are drawn, for networks that are loaded right away.
 
-    Drawing those of ResNet-50's two streams takes longer than reading its file.
+    Drawing the weights of two ResNet-50 streams takes longer than reading their file.
     """
 
     def __torch_function__(
@@ -45,8 +45,8 @@ def fit(
     """Copy `tensors` into the state of `net`, inflating 1x1 filters where `net` is temporal.
 
     Args:
-        tensors: by the names of its state_dict; cast to its dtype.
-        source: where they are from, for error messages.
+        tensors: named as in its state_dict; cast to its dtype.
+        source: where they come from, for error messages.
         keep: names that `tensors` may lack.
         temporal_init: how 1x1 filters become temporal ones (see `inflate`).
 
@@ -80,7 +80,7 @@ def fit(
 
 
 def _inflated_to(target: Tensor, tensor: Tensor, how: TemporalInit) -> Tensor:
-    """`inflate`, where the target is a temporal filter (out, in, 3) and the tensor a 1x1."""
+    """`inflate` the tensor if it is a 1x1 filter and the target a temporal one (out, in, 3)."""
     if target.ndim == 3 and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
         return inflate(tensor.to(target.dtype), how)
     return tensor

@@ -48,7 +48,7 @@ class Stream(nn.Module):
         depth: of the ResNet; "small": ResNet-50 without conv5_x and the second half of conv4_x;
             or "tiny": 26 layers, 24 channels wide instead of 64.
         mean: what is subtracted from the input's channels; one number, or one per channel.
-        temporal_convolutions: the 1x1s of every second unit become temporal (Eq. 5).
+        temporal_convolutions: the 1x1s of each stage's second unit become temporal (Eq. 5).
         temporal_pool: where ST-ResNet* pools over time, 5 chunks at stride 2: after "pool5" (the
             paper's section 3.4) or after "conv5", before the average over space (its figure 3 and
             the authors' code). None: nowhere.
@@ -126,7 +126,7 @@ class Stream(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Convolutions as He et al. (2015), fan out; the classifier as the authors'."""
+        """Set convolutions as He et al. (2015), fan out, and the classifier as the authors do."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -183,7 +183,7 @@ class Stream(nn.Module):
         return scores
 
     def pooled(self, x: Tensor, chunks: int) -> Tensor:
-        """pool5 and pool over time: (B*T, C, h, w), past f -> (B, T', C)."""
+        """pool5 and pool over time: (B*T, C, h, w), after f -> (B, T', C)."""
         if self.temporal_pool == "conv5":
             x, chunks = self._pool_over_time(x, chunks)
         x = F.avg_pool2d(x, self.pool5_window, stride=1)
@@ -204,7 +204,7 @@ class Stream(nn.Module):
         """Pixels along one side of a frame -> places along that side of the last stage's map."""
         conv1 = (pixels + 1) // 2
         pool1 = conv1 // 2 if self.stride_in == "1x1" else (conv1 + 1) // 2
-        stride = 1 << (self.stages_in_all - 1)  # of the stages, 8 with conv5_x
+        stride = 1 << (self.stages_in_all - 1)  # of all stages together, 8 with conv5_x
         return (pool1 + stride - 1) // stride
 
     def check(self, x: Tensor) -> None:

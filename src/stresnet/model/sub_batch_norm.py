@@ -60,7 +60,7 @@ class SubBatchNorm(nn.Module):
         self.register_buffer("collected_groups", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (B*T, C, H, W) -> same shape; in training by its own moments, which are collected."""
+        """x: (B*T, C, H, W) -> same shape; in training, x's own moments are used and collected."""
         if not self.training:
             return F.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=EPSILON
@@ -85,7 +85,7 @@ class SubBatchNorm(nn.Module):
 
     @torch.no_grad()
     def commit(self) -> None:
-        """Move the running moments towards the mean of the collected ones, and forget these."""
+        """Move the running moments towards the mean of those collected, and drop the latter."""
         # Where nothing was collected the rate is zero; an `if` would have to wait for the device.
         rate = RATE * self.collected_groups.clamp(max=1)
         groups = self.collected_groups.clamp(min=1)
@@ -121,7 +121,7 @@ def average_moments(net: nn.Module, averages: RunningMoments) -> None:
 
 
 def collected_moments(net: nn.Module) -> list[Tensor]:
-    """What was collected since the last step; several processes add theirs up before they commit.
+    """What was collected since the last step; several processes sum it up before they commit.
 
     (DistributedDataParallel must not copy buffers: broadcast_buffers=False.)
     """
@@ -133,9 +133,9 @@ def collected_moments(net: nn.Module) -> list[Tensor]:
 
 
 def commit_running_moments(net: nn.Module) -> None:
-    """Update the running moments of every SubBatchNorm of `net`; call it once an optimiser step.
+    """Update the running moments of every SubBatchNorm of `net`; call it after each optimiser step.
 
-    Fixed norms, which are in eval mode, keep theirs.
+    Fixed norms, which are in eval mode, stay as they are.
     """
     for norm in norms_of(net):
         if norm.training:
@@ -143,6 +143,6 @@ def commit_running_moments(net: nn.Module) -> None:
 
 
 def forget_moments(net: nn.Module) -> None:
-    """Drop what was collected, as in a step that is skipped."""
+    """Drop what was collected, for a step that is skipped."""
     for norm in norms_of(net):
         norm.forget()

@@ -67,6 +67,6 @@ def inflate(pointwise: Tensor, how: TemporalInit = "average") -> Tensor:
 def deflate(taps: Tensor) -> Tensor:
     """A temporal filter (out, in, 3) -> its 1x1 filter (out, in, 1, 1): `inflate` undone.
 
-    Of a filter that has been trained, it is the one that answers alike where nothing changes.
+    For a trained filter, it is the 1x1 filter with the same answer where nothing changes.
     """
     return taps.sum(2)[..., None, None]

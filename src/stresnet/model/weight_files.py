@@ -1,4 +1,4 @@
-"""Any weight file -> named tensors, without running code that a file may carry.
+"""Any weight file -> named tensors, without running any code in the file.
 
 .safetensors         never holds code; filters of 8 bits are multiplied by NAME.step
 .pth, .pt            torch.load(weights_only=True): tensors, and no other pickle
@@ -33,7 +33,7 @@ def read_tensors(path: Path) -> Tensors:
 
     Raises:
         WeightsError: the file is missing, damaged, of an unknown kind, or holds code or NaN.
-        EnvironmentProblem: a .mat file, and scipy is not installed.
+        EnvironmentProblem: scipy, which a .mat file needs, is not installed.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
@@ -62,14 +62,14 @@ def read_tensors(path: Path) -> Tensors:
 
 
 def _finite(tensor: Tensor) -> bool:
-    # A sum is quick and passes NaN and infinity on; but it may itself be too large.
+    # A sum is quick and passes NaN and infinity on, but may itself overflow.
     return bool(tensor.sum().isfinite() or tensor.isfinite().all())
 
 
 def in_8_bits(name: str, tensor: Tensor) -> Tensors:
-    """A tensor, row by row, as whole multiples, from -127 to 127, of a step of the row's own.
+    """Write each row of a tensor as whole multiples, from -127 to 127, of the row's own step.
 
-    `read_tensors` multiplies them again. Of trained filters some 1.2 % of the norm is rounded away.
+    `read_tensors` multiplies them out again. Rounding loses some 1.2 % of trained filters' norm.
     """
     step = tensor.float().abs().amax(tuple(range(1, tensor.ndim)), keepdim=True) / 127
     whole = (tensor / step).nan_to_num().round()  # a row of zeros has no step
@@ -112,7 +112,7 @@ def _read_torch(path: Path) -> Tensors:
 
 
 def _read_npz(path: Path) -> Tensors:
-    # Opened here, as numpy leaves a broken file open.
+    # Opened here, because numpy leaves a broken file open.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
 

@@ -1,4 +1,4 @@
-"""Weights from elsewhere: ImageNet's, the authors', and those of the phase before.
+"""Weights from elsewhere: from ImageNet, the authors, or the phase before.
 
 Every loader checks all names and shapes before it changes anything, so a network is loaded as a
 whole or left as it was.
@@ -30,9 +30,9 @@ def load_imagenet(net: STResNet | Stream, path: str | Path) -> None:
 
     The classifier stays as it is. A motion stream's conv1 gets the mean over the three RGB filters
     for each of its 2L channels, not rescaled, as in the authors' code. Temporal convolutions are
-    inflated (Eq. 5). Filters that learned from pixels divided by their standard deviation, as
-    torchvision's and timm's, are divided by it, and need the stride where they had it, in the 3x3
-    convolution.
+    inflated (Eq. 5). Filters that learned from pixels divided by their standard deviation, such as
+    torchvision's and timm's, are divided by it too, and need the stride where they had it, in the
+    3x3 convolution.
 
     Args:
         net: of the same depth as the file; or "small", for the file of a ResNet-50.
@@ -40,7 +40,7 @@ def load_imagenet(net: STResNet | Stream, path: str | Path) -> None:
 
     Raises:
         WeightsError: the file cannot be used, or holds another network; nothing is loaded.
-        EnvironmentProblem: a .mat file, and scipy is not installed.
+        EnvironmentProblem: scipy, which a .mat file needs, is not installed.
     """
     path = Path(path)
     tensors = read_tensors(path)
@@ -65,7 +65,7 @@ def load_imagenet(net: STResNet | Stream, path: str | Path) -> None:
 
 
 def _learned_from_unit_variance(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a ResNet's inputs were divided by their deviation, rather than from -128 to 128.
+    """Whether a ResNet's inputs were divided by their deviation, or ranged from -128 to 128.
 
     The variance that conv1's BatchNorm has seen is about the energy of its filters times that of
     the inputs: 1, or some 60^2.
@@ -117,17 +117,18 @@ def inflate_from(
     temporal_init: TemporalInit = "average",
     source: str | Path = "the network before",
 ) -> None:
-    """Continue from another network of ours with the state_dict `state`, as of the phase before.
+    """Start from another network of ours, such as the phase before's, by its state_dict `state`.
 
     Two streams into ST-ResNet: 1x1 filters become temporal ones (Eq. 5), and learnt factors of
-    motion residuals, if `net` has any, start at 0. ST-ResNet into ST-ResNet*: the same tensors, as
-    a pool has none. ST-ResNet into single streams, which start from another data set's: temporal
-    filters become their sums over time (Eq. 5 undone), factors of motion residuals are left out.
+    motion residuals, if `net` has any, start at 0. ST-ResNet into ST-ResNet*: the same tensors,
+    since a pool has none. ST-ResNet into single streams, to start from another data set: temporal
+    filters become their sums over time (Eq. 5 undone), and factors of motion residuals are left
+    out.
 
     Args:
-        new_classifiers: keep the classifiers of `net`, as `state` has other classes.
+        new_classifiers: keep the classifiers of `net`, because `state` has other classes.
         temporal_init: how 1x1 filters become temporal ones (see `inflate`).
-        source: of `state`, for error messages.
+        source: where `state` comes from, for error messages.
 
     Raises:
         WeightsError: `state` is of another network; nothing is loaded.
@@ -147,7 +148,7 @@ def inflate_from(
 
 
 def _first_layers(resnet50: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """What the small network has of ResNet-50; other files are refused, though they hold as much.
+    """The tensors of the small network, from a ResNet-50's; those of other networks are refused.
 
     Raises:
         WeightsError: these are not the tensors of a ResNet-50.

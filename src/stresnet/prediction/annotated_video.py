@@ -41,13 +41,13 @@ from stresnet.prediction.input_video import MAX_FRAMES
 from stresnet.prediction.result import Timeline
 from stresnet.progress import OnProgress, Progress, silent
 
-INSET = 0.28  # side of the flow inset, of the frame's
+INSET = 0.28  # side of the flow inset, as a share of the frame's
 COLOUR_PX = 2.0  # pixels per frame, in the inset, at which a colour is full
 CLASSES_SHOWN = 3
 MARGIN, TITLE, ROW, STRIP = 10, 30, 26, 16  # px
 GROUND: Colour = (24, 24, 28)
 QUIET: Colour = (70, 70, 76)  # where no segment is reported
-# Distinguishable with colour blindness (Okabe and Ito), without the two of the streams.
+# Distinguishable for colour-blind people (Okabe and Ito), without the two of the streams.
 CLASS_COLOURS: tuple[Colour, ...] = (
     (0, 158, 115), (204, 121, 167), (240, 228, 66), (213, 94, 0), (0, 114, 178),
 )  # fmt: skip

@@ -85,7 +85,7 @@ class EncodedVideo:
 
     @property
     def times(self) -> NDArray[np.float64]:
-        """(N,) seconds, as of the video."""
+        """(N,) seconds, as in the video."""
         return np.array([frame.time for frame in self._frames])
 
     @property
@@ -96,7 +96,7 @@ class EncodedVideo:
 
     @property
     def duration(self) -> float:
-        """Seconds from the first frame on, the last one shown for the mean time; 0 for a single."""
+        """Seconds from the first frame on, the last shown for the mean interval; 0 for just one."""
         return self._frames[-1].time - self._frames[0].time + mean_step(self.times)
 
     def frames(self, indices: Indices) -> Bytes:

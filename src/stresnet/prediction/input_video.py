@@ -28,7 +28,7 @@ MAX_FRAMES = 5_000_000  # of one file, two days; a forged file must come to an e
 
 
 def as_array(frames: NDArray[np.uint8] | torch.Tensor | Sequence[Any]) -> NDArray[np.uint8]:
-    """Return frames as one array (N,H,W,3): of an array, a tensor, arrays or PIL images.
+    """Return frames as one array (N,H,W,3): from an array, a tensor, arrays or PIL images.
 
     Raises:
         UsageError: the pictures of a list differ in size.
@@ -88,7 +88,7 @@ def frames_of(
 
 
 def seconds_of(video: Video, fps: float) -> float:
-    """How long a video is; of a file what its header says, 0 where it says nothing."""
+    """How long a video is; for a file what its header says, 0 if it says nothing."""
     if isinstance(video, StoredVideo):
         return video.duration
     if isinstance(video, str | Path):
@@ -97,7 +97,7 @@ def seconds_of(video: Video, fps: float) -> float:
 
 
 def name_of(video: Video) -> str:
-    """What answers call a video."""
+    """What results call a video."""
     if isinstance(video, StoredVideo):
         return video.index.origin.name
     return str(video) if isinstance(video, str | Path) else "array"

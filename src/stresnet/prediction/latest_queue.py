@@ -14,7 +14,7 @@ class LatestQueue(Generic[Item]):
     """Keeps the newest `size` items.
 
     Attributes:
-        received, dropped: items so far; those that made room for newer ones.
+        received, dropped: items so far; those dropped to make room for newer ones.
     """
 
     def __init__(self, size: int) -> None:

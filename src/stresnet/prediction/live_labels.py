@@ -87,7 +87,7 @@ def live(
     precision: str = "auto",
     threads: int | None = None,
 ) -> Generator[LiveLabel, None, None]:
-    """Recognise what happens in front of a camera, until its frames end or this is closed.
+    """Recognise what happens in front of a camera, until its frames end or the generator is closed.
 
     Args:
         model: a network, or what `load_model` takes.
@@ -96,7 +96,7 @@ def live(
         window: seconds that the network sees at a time; the first answer comes when it is full.
         stride: seconds between two answers; more where the machine is slower.
         smooth: scores are averaged over this many seconds.
-        flow, protocol, device, precision, threads: as of `predict`; faster by default.
+        flow, protocol, device, precision, threads: as in `predict`; faster by default.
 
     Raises:
         UsageError: a duration makes no sense.
@@ -136,7 +136,7 @@ def live(
 
 @dataclass(frozen=True, eq=False)
 class _NumberedFrame(Frame):
-    """A frame, and how many came before it, those included that are dropped."""
+    """A frame, and how many came before it, including those dropped."""
 
     number: int
 

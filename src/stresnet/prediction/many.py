@@ -1,6 +1,6 @@
 """Many videos -> lines of JSON in a folder, by worker processes or a cluster; resumable.
 
-OUT/part-00000.jsonl    a line a video, as `predict --jsonl` prints it; a new part every minute
+OUT/part-00000.jsonl    a line per video, as `predict --jsonl` prints it; a new part every minute
 OUT/settings.json       what was asked for, and of which network: other results are not mixed in
 OUT/failures.csv        the videos that could not be recognised
 """
@@ -34,7 +34,7 @@ SAVE_SECONDS = 60.0  # between two parts: what a kill can cost
 
 @dataclass(frozen=True)
 class RecogniseOne:
-    """Recognise one video in a process that may be elsewhere; arguments as of `recognise_each`."""
+    """Recognise one video in a process that may be elsewhere; arguments as in `recognise_each`."""
 
     model: str
     timeline: bool | None = None
@@ -128,10 +128,10 @@ def recognise_many(
 
 
 def _checked(one: RecogniseOne, *, here: bool) -> str:
-    """Raise what every video would fail by; return the SHA-256 of the model's files.
+    """Raise the error that every video would fail with; return the SHA-256 of the model's files.
 
     Args:
-        here: whether the videos are recognised on this machine, by its devices.
+        here: whether the videos are recognised on this machine, with its devices.
     """
     from stresnet.model.lookup import find_model
     from stresnet.model.model_folder import CONFIG, WEIGHTS

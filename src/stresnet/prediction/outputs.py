@@ -23,7 +23,7 @@ from stresnet.prediction.segments import Segment
 
 COLUMNS = ("source", "start", "end", "rank", "label", "score", "appearance", "motion")
 
-# A name that ends so was meant as a file's.
+# A name that ends like this was meant for a file.
 OF_FILES = re.compile(r"\.(mp4|avi|mov|mkv|webm|gif|srt|vtt|eaf|tsv|csv|txt|jsonl?)", re.IGNORECASE)
 
 
@@ -64,7 +64,7 @@ def output_paths(out: Path, names: Sequence[str], ending: str) -> list[Path]:
 def require_no_annotations(paths: Iterable[Path]) -> None:
     """Raise `UsageError` if a file that may hold somebody's annotations would be replaced.
 
-    What lies in a folder that this program made is its own.
+    Files in a folder that this program made are its own.
     """
     for path in paths:
         if path.suffix.lower() in OF_ANNOTATIONS and path.exists() and not is_ours(path.parent):
@@ -85,7 +85,7 @@ def to_vtt(segments: Sequence[Segment]) -> str:
 
 
 def write_timeline(found: Timeline, video: Path, path: Path) -> None:
-    """Write a timeline of a video file as the path's ending says.
+    """Write a timeline of a video file, in the format of the path's ending.
 
     .srt and .vtt are subtitles; .eaf is ELAN's, .tsv BORIS's, .json Label Studio's.
 
@@ -143,7 +143,7 @@ def _clock(seconds: float, point: str) -> str:
 def _cues(
     segments: Sequence[Segment], point: str, spelled: Callable[[str], str] = str
 ) -> Iterator[str]:
-    """Yield what both kinds of subtitles say of each segment."""
+    """Yield what both kinds of subtitles say about each segment."""
     for each in segments:
         # On one line, and without the arrow that separates the times.
         label = " ".join(each.label.split()).replace("-->", "→")

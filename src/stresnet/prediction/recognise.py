@@ -60,8 +60,8 @@ def recognise_each(
 ) -> Generator[tuple[Video, Outcome], None, None]:
     """Recognise many videos in order; the next one is prepared while the network sees one.
 
-    A video that cannot be read comes with its error and stops no other. Closing the generator ends
-    the work and removes its temporary files.
+    A video that cannot be read comes with its error and does not stop the others. Closing the
+    generator ends the work and removes its temporary files.
 
     Args:
         model: a network, or what `load_model` takes.
@@ -72,10 +72,10 @@ def recognise_each(
         settings: of timelines; None: as fitted with the model, else the defaults. A mapping changes
             single fields of these.
         top_k: how many classes a `Prediction` names.
-        fps: frames per second of frames that are given.
+        fps: frames per second, if frames are given.
         flow: how the optical flow is computed; None: as in the model's training. `FAST` is faster.
         protocol: what the network sees of a video or a window: a `Protocol`, or its name. `quick`
-            are 8 chunks; `paper` are 25 and their mirror images (see docs/prediction.md).
+            is 8 chunks; `paper` is 25 and their mirror images (see docs/prediction.md).
         device, precision: see `stresnet.device`, for network and optical flow. A network that is on
             another device is copied.
         threads: CPU threads for the optical flow; None is one for each core.
@@ -192,7 +192,7 @@ def predict(
 ) -> Prediction:
     """Recognise the action in one video, over its whole length.
 
-    Args: as of `recognise_each`.
+    Args: as in `recognise_each`.
 
     Raises:
         VideoError: the file cannot be decoded.
@@ -232,7 +232,7 @@ def timeline(
 
     Each window is scored as `predict`, by the same protocol, would score it if it were cut out.
 
-    Args: as of `recognise_each`; `flow` is not computed again for a prepared video.
+    Args: as in `recognise_each`; `flow` is not computed again for a prepared video.
 
     Raises:
         VideoError: the file cannot be decoded.
@@ -257,7 +257,7 @@ def timeline(
 
 
 def _require_kinds(model: object, inputs: Iterable[object]) -> None:
-    """Raise `UsageError` for what is no model or no video, without importing torch."""
+    """Raise `UsageError` for what is not a model or not a video, without importing torch."""
     if not (isinstance(model, str | Path) or hasattr(model, "config")):
         raise UsageError(
             f"the model is {type(model).__name__}; expected a network, a folder or a name"
@@ -280,9 +280,9 @@ def _only(pairs: Generator[tuple[Video, Outcome], None, None]) -> Prediction | T
 
 
 def _guess(model: Model) -> tuple[TVL1Parameters, int]:
-    """How videos are prepared for a model, before torch is imported to load it.
+    """Guess how videos are prepared for a model, before torch is imported to load it.
 
-    The loaded model decides: where this cannot be read, or was wrong, preparing begins again.
+    The loaded model decides: if the guess was wrong, preparation starts again.
     """
     places = [Path(model), ASSETS / "models" / str(model)] if isinstance(model, str | Path) else []
     for config in (place / "config.json" for place in places):

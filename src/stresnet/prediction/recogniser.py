@@ -35,13 +35,13 @@ class Recogniser:
             "cuda:N".
         precision: "auto", "fp32", "bf16" or "fp16" (see `stresnet.device`).
         protocol: what the network sees of a video or a window: one of
-            `stresnet.evaluation.protocols`, or its name. Settings of timelines are fitted by
+            `stresnet.evaluation.protocols`, or its name. Settings of timelines are fitted with
             `quick`.
 
     Attributes:
         class_names: (K,) of the network.
         flow, short_side: how videos are prepared for it.
-        device, precision: which they are ("cpu", "fp32").
+        device, precision: those in use ("cpu", "fp32").
         protocol: what the network sees of a video or a window.
 
     Raises:
@@ -75,11 +75,11 @@ class Recogniser:
         """Return how timelines are made: as fitted with the model, else the defaults.
 
         Args:
-            asked: settings to take instead, or single fields that are to be otherwise.
+            asked: settings to use instead, or single fields to change.
 
         Raises:
             UsageError: a value makes no sense, or the background is not a class of the model.
-            WeightsError: what the model records are not settings.
+            WeightsError: what the model records is not a set of settings.
         """
         if not isinstance(asked, TimelineSettings):
             try:
@@ -98,7 +98,7 @@ class Recogniser:
         return score_video(self.net, video, precision=self.precision, protocol=self.protocol)
 
     def ranking(self, stored: StoredVideo, name: str, top_k: int | None = None) -> Prediction:
-        """Rank the classes of a whole video, which is called `name` in the result."""
+        """Rank the classes of a whole video, called `name` in the result."""
         scores = self.scores(stored)
         return Prediction(
             source=name,

@@ -170,7 +170,7 @@ class Timeline:
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
-        """In order; without those of the background class, and those below the threshold."""
+        """The segments in order, without those of the background class or below the threshold."""
         columns = self.scores, *self.of_streams
         found: list[Segment] = []
         for begin, end in itertools.pairwise([0, *self._after_gaps(), len(self.starts)]):

@@ -1,4 +1,4 @@
-"""A long video -> overlapping windows, each of them a short video to the network.
+"""A long video -> overlapping windows, each of them a short video for the network.
 
     frames --(flow, JPEG)--> encoded frames --(sliding)--> windows
 

@@ -1,1 +1,1 @@
-"""Annotated recordings judged as timelines, and how timelines are made, fitted on them."""
+"""Annotated recordings judged as timelines, and the settings of timelines fitted on them."""

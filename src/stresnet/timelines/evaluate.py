@@ -40,7 +40,7 @@ class TimelineEvaluation:
     Attributes:
         data, model: what they are called.
         class_names: of the model.
-        rows: for each way to make timelines its settings and measures, the model's own first.
+        rows: for each way to make timelines, its settings and measures; the model's own first.
         judged: found and true timelines, made with the model's own settings.
         scored: the same recordings with the scores of their windows.
         failures: name -> reason of recordings that could not be scored.
@@ -77,7 +77,7 @@ def evaluate_timelines(
     """Judge a model's timelines of the test recordings.
 
     Args:
-        model: a network with class names, or what `load_model` takes; of a run's folder, its last
+        model: a network with class names, or what `load_model` takes; for a run's folder, its last
             network.
         data: a CSV list with start and end, or annotated recordings; as in training.
         fold, seed, overlap: as in training.
@@ -88,8 +88,8 @@ def evaluate_timelines(
         workers: processes that prepare videos; None is one for each processor core.
 
     Raises:
-        DatasetError: the data cannot be used, or not one recording can be scored.
-        WeightsError, UsageError, EnvironmentProblem: as of `evaluate`.
+        DatasetError: the data cannot be used, or no recording can be scored.
+        WeightsError, UsageError, EnvironmentProblem: as in `evaluate`.
     """
     data = Path(data)
     models = find_models(model, [fold])
@@ -182,11 +182,11 @@ def score_recordings(
     Args:
         items: in the order of their names, as a split has them.
         store: of the prepared recordings.
-        settings: `window` and `stride` count here; the others can be changed afterwards.
-        failures: takes the name and the reason of a recording that is damaged; what is in it
-            already is left out.
-        seconds: of each recording to look at, from its first labelled segment on; what is before
-            that is looked at, too.
+        settings: only `window` and `stride` matter here; the others can be changed afterwards.
+        failures: gets the name and reason of each damaged recording; those already in it are left
+            out.
+        seconds: how much of each recording to score, from its first labelled segment on; what comes
+            before that is scored, too.
         on_progress: called with seconds of each recording.
     """
     scored = []

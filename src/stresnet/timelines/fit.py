@@ -1,4 +1,4 @@
-"""How timelines are made of scores, fitted on annotated recordings.
+"""The settings that turn scores into timelines, fitted on annotated recordings.
 
 Smoothing, minimum duration, and either the background's bias or, without such a class, the least
 score of a segment: the combination with the best mean of F1@10, F1@25 and F1@50.
@@ -43,11 +43,10 @@ def fit_model(
     device: str = "auto",
     precision: str = "auto",
 ) -> float:
-    """Fit a model's settings of timelines on annotated recordings; record them in its folder.
+    """Fit a model's timeline settings on annotated recordings; record them in its folder.
 
-    Windows are looked at as in `predict`. Of many recordings, those are taken that come first in an
-    order of their names' hashes, and of long ones the beginning: five minutes from the first
-    labelled segment on.
+    Windows are scored as in `predict`. Of many recordings, the first by the hashes of their names
+    are taken, and of long ones the beginning: five minutes from the first labelled segment on.
 
     Args:
         folder: of the model.

@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Span:
-    """A label from `start` to `end`, seconds; of a found one, how sure the network is."""
+    """A label from `start` to `end`, seconds; if it was found, how sure the network is."""
 
     start: float
     end: float
@@ -60,7 +60,7 @@ class Judged:
 def measure(recordings: Sequence[Judged]) -> Mapping[str, Estimate]:
     """Return every measure, in [0, 1] or seconds, with its 95 % interval over sources.
 
-    A measure that has nothing to measure, as the onset without a single match, is nan.
+    A measure that has nothing to measure, such as the onset without a single match, is nan.
 
     Returns:
         `mAP@0.1` ... `mAP@0.7` and their mean `mAP`; `F1@10`, `F1@25`, `F1@50`; `edit`;

@@ -100,7 +100,7 @@ def in_words(name: str, value: Mapping[str, float] | None) -> str:
 
 
 def timeline_table(summary: Mapping[str, Any]) -> Table:
-    """Return the measures for a terminal, one a line."""
+    """Return the measures for a terminal, one per line."""
     rows = table_rows(summary)
     table = Table(
         "measure",
@@ -114,7 +114,7 @@ def timeline_table(summary: Mapping[str, Any]) -> Table:
 
 
 def hues(class_names: Sequence[str]) -> dict[str, int]:
-    """Give each class a colour's hue, degrees, as far from the others as there are classes."""
+    """Give each class a hue, in degrees, spread evenly around the colour wheel."""
     return {name: round(360 * k / len(class_names)) for k, name in enumerate(sorted(class_names))}
 
 
@@ -139,7 +139,7 @@ def worst_places(evaluation: TimelineEvaluation) -> list[dict[str, Any]]:
 
 
 def _wrong(judged: Judged) -> list[tuple[float, float, str | None, str | None]]:
-    """Stretches with one wrong label, each as long as it lasts."""
+    """Stretches with one and the same wrong label, each as long as it lasts."""
     stretches: list[tuple[float, float, str | None, str | None]] = []
     for start, end, found, true in differences(judged.found, judged.truth, judged.duration):
         if found == true:

@@ -36,7 +36,7 @@ class TrainingState:
 
 
 def checkpoint_path(folder: Path, phase: str) -> Path:
-    """Return where a phase's checkpoint lies in a run's folder."""
+    """Return the path of a phase's checkpoint in a run's folder."""
     return folder / f"{phase}.checkpoint.safetensors"
 
 
@@ -44,7 +44,7 @@ def save_checkpoint(path: Path, progress: TrainingState, step: int, fingerprint:
     """Write all that a phase needs to resume after `step` finished iterations.
 
     Args:
-        fingerprint: identifies recipe, data and seed; a checkpoint of another one is refused.
+        fingerprint: identifies recipe, data and seed; a checkpoint with another is refused.
     """
     tensors = _prefixed(WEIGHT, progress.learner.state_dict())
     for index, state in progress.optimizer.state_dict()["state"].items():
@@ -60,7 +60,7 @@ def save_checkpoint(path: Path, progress: TrainingState, step: int, fingerprint:
 
 
 def load_checkpoint(path: Path, progress: TrainingState, fingerprint: str) -> int:
-    """Put the state of `path` into `progress`; return the finished iterations.
+    """Load the state in `path` into `progress`; return the number of finished iterations.
 
     Raises:
         TrainingError: the file is damaged, or belongs to another recipe, seed or data set.
@@ -83,7 +83,7 @@ def load_checkpoint(path: Path, progress: TrainingState, fingerprint: str) -> in
 
 
 def weights_of(path: Path) -> tuple[int, dict[str, Tensor]]:
-    """Return the finished iterations and the learner's state_dict in `path`.
+    """Return the number of finished iterations and the learner's state_dict in `path`.
 
     Raises:
         TrainingError: the file is damaged.

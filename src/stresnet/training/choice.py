@@ -1,7 +1,7 @@
-"""Which of a run's networks to use: the best on videos kept back from the training side.
+"""Which of a run's networks to use: the best on videos kept back from training.
 
-The paper's order (two-stream < ST-ResNet < ST-ResNet*) need not hold on every folder. To choose by
-the test videos would make their accuracy too high, so the choice has videos of its own.
+The paper's order (two-stream < ST-ResNet < ST-ResNet*) need not hold on every folder. Choosing by
+the test videos would make their accuracy too high, so the choice has its own videos.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 def keep_back(split: Split, fraction: float, seed: int) -> tuple[Split, tuple[VideoItem, ...]]:
-    """Return a split with `fraction` of its training videos kept back, and these videos.
+    """Return a split without `fraction` of its training videos, and the videos kept back.
 
     Whole sources are kept back, as `draw_split` draws them.
 
@@ -52,12 +52,12 @@ def recommend(
 ) -> Path:
     """Judge the networks of a run on videos that were kept back, and return the best one's folder.
 
-    Clips are judged by accuracy. Of recordings the timelines are: what they are made with is fitted
-    for each network and recorded in its folder, and the mean F1 counts. Among equals the later
-    phase's network is returned. Videos are looked at by the protocol `quick`.
+    Clips are judged by accuracy, recordings by the mean F1 of their timelines, whose settings are
+    fitted for each network and recorded in its folder. Among equals, the later phase's network is
+    returned. Videos are scored by the protocol `quick`.
 
     Args:
-        background: of recordings, the class of unlabelled time.
+        background: for recordings, the class of unlabelled time.
 
     Raises:
         WeightsError, DatasetError, StoreError, EnvironmentProblem: as they say.

@@ -1,11 +1,11 @@
 """Several processes that train one network, started by torchrun: who is who, and what they share.
 
-Every process holds the whole network and trains some of a step's normalisation groups. Once a step
-the gradients, and the moments that the norms collected, are summed over the processes in the order
-of their ranks, so that all step alike. DistributedDataParallel would add nothing: it hides
+Every process holds the whole network and trains some of a step's normalisation groups. Once per
+step the gradients, and the moments that the norms collected, are summed over the processes in the
+order of their ranks, so that all step alike. DistributedDataParallel would add nothing: it hides
 communication behind one backward pass, and here a step has many.
 
-With one group for each process the sum is, bit by bit, that of one process that takes the groups
+With one group for each process the sum is, bit for bit, that of one process that takes the groups
 one after the other. With several groups for each process it is (g0 + g2) + (g1 + g3) instead of
 ((g0 + g1) + g2) + g3, and the results agree up to rounding.
 """
@@ -34,7 +34,7 @@ class DistributedContext:
     """This process among those that train together.
 
     Attributes:
-        device: of this process.
+        device: this process's.
         rank: from 0; the first process writes files and logs.
         world_size: number of processes.
         slow_group: process group for collectives that may take long.

@@ -1,4 +1,4 @@
-"""`stresnet train --dry-run`: an estimate of what a training takes; nothing is written."""
+"""`stresnet train --dry-run`: an estimate of what training takes; nothing is written."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def estimate_phase(
 
     Args:
         videos: in the training set.
-        dataset: those of them that are prepared already, perhaps none.
+        dataset: those that are prepared already, perhaps none.
         execution: resolved; if `compiled`, the time without compilation is taken.
 
     Raises:
@@ -169,7 +169,7 @@ def train_on_noise(
 
 
 def kept_for_backward(passes: Callable[[], object], besides: Collection[int] = ()) -> int:
-    """Bytes that autograd keeps in `passes`, each storage once, but for those at `besides`."""
+    """Bytes that autograd keeps in `passes`, each storage once, except those at `besides`."""
     storages: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ def find_initial_weights(weights: str | Path | None, recipe: Recipe) -> str | Pa
         A path; or `NOISE`; or None where there is no default for the recipe's depth.
 
     Raises:
-        UsageError, WeightsError, EnvironmentProblem: as of `find_weights`.
+        UsageError, WeightsError, EnvironmentProblem: as in `find_weights`.
     """
     if weights is None:
         return DEFAULT_WEIGHTS.get(recipe.depth)
@@ -70,7 +70,7 @@ def find_initial_weights(weights: str | Path | None, recipe: Recipe) -> str | Pa
 
 
 def digest_of(weights: str | Path | None) -> str | None:
-    """Return the SHA-256 of found weights: a run knows them by content, wherever they lie."""
+    """Return the SHA-256 of found weights: a run identifies them by content, wherever they lie."""
     if not isinstance(weights, Path):
         return weights
     with (weights / WEIGHTS if weights.is_dir() else weights).open("rb") as file:
@@ -90,7 +90,7 @@ def require_weights(
         weights: for each phase, by its name.
 
     Raises:
-        UsageError, WeightsError: as of `initialise`.
+        UsageError, WeightsError: as in `initialise`.
     """
     made = {NETWORK_OF[phase.name] for phase in phases}
     for phase in phases:
@@ -149,7 +149,7 @@ def start_from_model(
     class_names: Sequence[str],
     temporal_init: TemporalInit = "average",
 ) -> None:
-    """Take the weights of a model folder; of other classes, all but the classifiers'."""
+    """Take the weights of a model folder; if its classes differ, all but the classifiers'."""
     trained = load_model(folder, device="cpu")
     theirs, ours = trained.config["depth"], net.config["depth"]
     if theirs != ours:
@@ -169,7 +169,7 @@ def start_from_model(
 
 @torch.no_grad()
 def blend(net: STResNet, first: Mapping[str, Tensor], part: float) -> None:
-    """Go back towards the first weights: leave the network at `part` of the way that it went.
+    """Move back towards the first weights, to `part` of the way that the network has gone.
 
     Source: Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022, Eq. 1.
     """
@@ -178,9 +178,9 @@ def blend(net: STResNet, first: Mapping[str, Tensor], part: float) -> None:
 
 
 def take_other_stream(net: STResNet, recipe: Recipe, phase: Phase, out: Path) -> None:
-    """Take the stream that a single-stream phase does not train from its finished checkpoint.
+    """Take the other stream, which a single-stream phase does not train, from its own checkpoint.
 
-    So `two_stream` holds what is trained so far, in whichever order, however often.
+    So `two_stream` holds what has been trained so far, in whatever order and however often.
 
     Raises:
         TrainingError: the checkpoint is damaged.

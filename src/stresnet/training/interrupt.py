@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stresnet.model.residual_unit import ResidualUnit
 from stresnet.signals import ending_signals
 
-# Terminals and torchrun pass Ctrl-C on, schedulers repeat SIGTERM: within this time all of them are
+# Terminals and torchrun pass Ctrl-C on, and schedulers repeat SIGTERM: signals within this time are
 # one request.
 ONE_REQUEST_SECONDS = 10.0
 
@@ -69,9 +69,9 @@ class StopRequest:
 
 @contextmanager
 def stop_requested() -> Iterator[StopRequest]:
-    """Catch the signals that end a job inside the block, and give the handlers back after it.
+    """Catch the signals that end a job inside the block, and restore the handlers after it.
 
-    Python lets only the main thread set handlers; in another one, the caller's stay.
+    Python lets only the main thread set handlers; in any other, the caller's stay.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -99,7 +99,7 @@ def stopping_early(learner: nn.Module, stop: StopRequest) -> Iterator[None]:
     def after(unit: nn.Module, inputs: object, output: Tensor) -> None:
         look(output)
         if output.requires_grad:
-            # The backward pass comes by here.
+            # The backward pass comes through here.
             output.register_hook(look)  # type: ignore[no-untyped-call]
 
     units = [module for module in learner.modules() if isinstance(module, ResidualUnit)]

@@ -60,7 +60,7 @@ class GroupSampler(Sampler[tuple[int, list[SampleKey]]]):
 
 
 class GroupDataset(Dataset[Group | StresnetError]):
-    """Whole groups of a `ChunkDataset`; a known error is a value, so that it has no traceback."""
+    """Whole groups of a `ChunkDataset`; a known error is a value, so it has no traceback."""
 
     def __init__(self, samples: ChunkDataset) -> None:
         self.samples = samples
@@ -96,7 +96,7 @@ def load_groups(
         prefetch_factor=PREFETCHED if workers else None,
         timeout=LOADER_TIMEOUT if workers else 0,
         worker_init_fn=forward_signals,
-        generator=torch.Generator(),  # or it would draw from dropout's, when it starts
+        generator=torch.Generator(),  # else it draws from dropout's when it starts
         pin_memory=pin,
     )
     others = set(active_children())
@@ -151,8 +151,8 @@ def require_shared_memory(settings: ChunkSettings, group: int, workers: int) -> 
 def child_signals_ignored() -> Iterator[None]:
     """Set torch's handler of SIGCHLD aside.
 
-    It raises in whatever the main thread does when a loader process dies, which may be writing a
-    checkpoint.
+    When a loader process dies, it raises in whatever the main thread is doing, which may be writing
+    a checkpoint.
     """
     if sys.platform == "win32":  # which has no such signal
         yield
@@ -169,10 +169,10 @@ def child_signals_ignored() -> Iterator[None]:
 
 
 def forward_signals(worker: int) -> None:
-    """Have a loader process pass what ends a job on to its training process, which stops both.
+    """Have a loader process pass on signals that end a job to its training process.
 
-    Schedulers signal every process of a job. A loader that ended by itself would be missing while
-    the training process still works.
+    That process stops both. Schedulers signal every process of a job. A loader that ended by itself
+    would be missing while the training process still works.
     """
     trainer = os.getppid()
 

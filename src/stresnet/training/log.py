@@ -1,10 +1,10 @@
 """The record of a training run: what is measured, and log.csv, TensorBoard and lines with ETA.
 
-Loss and accuracy of each stream, and of both together, are measured on what is trained on. A
+Loss and accuracy of each stream, and of both together, are measured on the training samples. A
 group's measures stay on the device, as one vector of sums over its videos, so that a step waits for
-the device once and not once a number:
+the device once, not once per number:
 
-    videos, loss, one (loss, accuracy) a stream, and (loss, accuracy) of their sum where both learn
+    videos, loss, (loss, accuracy) of each stream, and of their sum where both learn
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 class RunLog:
     """Appends rows to `log.csv` and TensorBoard (if installed), and logs a line now and then.
 
-    A resumed phase first drops the rows of the steps that it will do again.
+    A resumed phase first drops the rows of the steps that it will repeat.
     """
 
     def __init__(self, folder: Path, phase: str, first_step: int, total_steps: int) -> None:
@@ -55,7 +55,7 @@ class RunLog:
         self._file = self.path.open("a", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._file, COLUMNS)
         self._events = None
-        if find_spec("tensorboard"):  # an extra, which takes a second to import
+        if find_spec("tensorboard"):  # an extra that takes a second to import
             from torch.utils.tensorboard import SummaryWriter
 
             self._events = SummaryWriter(folder / "tensorboard" / phase, purge_step=first_step)
@@ -109,7 +109,7 @@ def group_measures(loss: Tensor, scores: dict[str, Tensor], truth: Tensor) -> Te
     """(M,) float64 sums over the group's videos.
 
     Args:
-        loss: what is trained on, summed over the group's videos.
+        loss: what is minimised, summed over the group's videos.
         scores: (b,T',K) of each stream.
         truth: (b,) class indices.
     """

@@ -70,7 +70,7 @@ class PhaseRun:
 
 
 def train_phase(net: STResNet, run: PhaseRun) -> None:
-    """Train the streams that the phase names, in place, from its checkpoint if there is one.
+    """Train the streams that the phase names, in place; resume from its checkpoint if there is one.
 
     Each process takes its share of a step's normalisation groups; what is computed does not depend
     on their number, up to the order in which gradients are added.
@@ -186,7 +186,7 @@ def train_phase(net: STResNet, run: PhaseRun) -> None:
 
 
 def learner_of(net: STResNet, phase: Phase) -> nn.Module:
-    """What the phase trains, a stream or both, in training mode, but for what it does not touch."""
+    """What the phase trains, a stream or both, in training mode except for what stays fixed."""
     learner: nn.Module = net.get_submodule(phase.stream) if phase.stream else net
     learner.train()
     if phase.learns == "classifier":
@@ -215,7 +215,7 @@ def groups_a_step(phase: Phase, processes: int) -> int:
 
 
 def seed_of(*numbers: int) -> int:
-    """One seed from several numbers, as different as they are."""
+    """One seed from several numbers; if one of them changes, so does it."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
@@ -251,9 +251,9 @@ def stream_scores(
 
 
 def group_loss(scores: dict[str, Tensor], truth: Tensor, recipe: Recipe) -> Tensor:
-    """Cross-entropy summed over videos and streams, and over chunks summed or averaged (D10).
+    """Cross-entropy summed over videos and streams, and summed or averaged over chunks (D10).
 
-    One softmax a stream and chunk (section 3.4), or one on the streams' sum (`joint_softmax`).
+    One softmax per stream and chunk (section 3.4), or one on the streams' sum (`joint_softmax`).
 
     Args:
         scores: (b,T',K) of each stream.

@@ -16,7 +16,7 @@ from stresnet.training.recipe import Phase, Recipe
 def make_optimizer(learner: nn.Module, recipe: Recipe, phase: Phase) -> torch.optim.Optimizer:
     """SGD or AdamW over `parameter_groups`; `set_rate` sets its rate at each iteration.
 
-    On a GPU all parameters are stepped by one fused kernel.
+    On a GPU one fused kernel updates all parameters.
     """
     groups = parameter_groups(learner, recipe, phase)
     fused = (
@@ -28,7 +28,7 @@ def make_optimizer(learner: nn.Module, recipe: Recipe, phase: Phase) -> torch.op
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Let every group learn at `rate`, times its multiplier."""
+    """Let every group learn at `rate` times its multiplier."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["multiplier"]
 
@@ -37,8 +37,8 @@ def parameter_groups(learner: nn.Module, recipe: Recipe, phase: Phase) -> list[d
     """Filters decay, biases and normalisation do not (authors' setLrWd.m).
 
     With `recipe.double_rates`, biases and BatchNorm's gains learn twice as fast, as there;
-    BatchNorm's own biases do not. Factors of motion residuals do not decay and have a rate of their
-    own; so has all that is not new: the phase before trained it.
+    BatchNorm's own biases do not. Factors of motion residuals do not decay and have their own rate.
+    Parameters that the phase before has trained have their own rate, too.
     """
     factors = {id(m.scale) for m in learner.modules() if isinstance(m, MotionConnection)}
     shifts = {id(m.bias) for m in learner.modules() if isinstance(m, SubBatchNorm)}

@@ -1,4 +1,4 @@
-"""A training before it starts: its arguments checked, its data opened, its first weights found."""
+"""A training run, planned: its arguments checked, its data opened, its first weights found."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MODALITY_OF: dict[str | None, Modality] = {"appearance": "rgb", "motion": "flow"
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A training whose arguments make sense.
+    """A training run whose arguments make sense.
 
     Attributes:
         phases: to train now, in order.
@@ -65,7 +65,7 @@ class TrainingPlan:
         return ChunkDataset(labelled, self.settings(phase), seed=self.seed, open_video=StoredVideo)
 
     def settings(self, phase: Phase) -> ChunkSettings:
-        """Return what is drawn of a video in a phase."""
+        """Return how a phase draws chunks from a video."""
         return ChunkSettings(
             phase.chunks,
             phase.tau,
@@ -92,14 +92,14 @@ def plan(
     validate: float = 0,
     world_size: int = 1,
 ) -> TrainingPlan:
-    """Check arguments of `train`.
+    """Check the arguments of `train`.
 
     Raises:
         DatasetError, UsageError, WeightsError, EnvironmentProblem: as they say.
     """
     recipe = recipe_named(recipe)
     for name in phases:
-        recipe.phase(name)  # is there
+        recipe.phase(name)  # raises unless it exists
     if not phases:
         raise UsageError("no phase was given", remedy=f"give some of {', '.join(PHASES)}")
     recordings = Recordings(background, overlap or "error")
@@ -123,7 +123,7 @@ def plan(
 
 
 def require_trainable(job: TrainingPlan, out: Path) -> str:
-    """Check the first weights, and that `out` holds no other run; return what identifies this one.
+    """Check the first weights, and that `out` holds no other run; return this run's identity.
 
     Raises:
         UsageError, WeightsError: as they say.

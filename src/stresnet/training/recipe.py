@@ -2,8 +2,8 @@
 
 The four phases of the paper (section 3.4), each from the one before:
 
-    motion          the flow stream alone, one stack of L = 10 fields a video
-    appearance      the RGB stream alone, one frame a video
+    motion          the flow stream alone, one stack of L = 10 fields per video
+    appearance      the RGB stream alone, one frame per video
     st_resnet       both streams, motion residuals and temporal convolutions, T = 5 chunks
     st_resnet_star  the same with temporal max-pooling, T = 11 chunks (ST-ResNet*)
 
@@ -34,7 +34,7 @@ from stresnet.model.sub_batch_norm import RunningMoments
 from stresnet.model.temporal_convolution import TemporalInit
 
 PhaseName = Literal["motion", "appearance", "st_resnet", "st_resnet_star"]
-# Iterations that a schedule of epochs becomes: small folders need steps, large ones an end.
+# The range of iterations that epochs become: small folders need steps, large ones an end.
 FEWEST, MOST = 60, 2000
 
 PHASES: tuple[PhaseName, ...] = ("motion", "appearance", "st_resnet", "st_resnet_star")
@@ -49,24 +49,24 @@ class Phase:
         schedule: (learning rate, iterations) one after the other.
         unit: whether the schedule counts iterations or epochs, passes over the training videos;
             see `Recipe.for_videos`.
-        batch: videos an SGD step.
+        batch: videos per SGD step.
         norm_group: videos that share normalisation moments; it divides `batch` or the last
             group of a step is smaller.
         chunks: T, temporal positions sampled from a video.
         tau: lowest and highest stride between chunks, in frames.
         crop: "corners" (motion stream), "scale-jitter" (appearance and joint phases),
-            "corner-grid", the released code's form of that (D5), or "whole", the frame.
+            "corner-grid" (its form in the released code, D5), or "whole", the frame.
         dropout: before the classifiers.
         learns: all layers, or only the classifiers.
         fixed_norms: whether the norms keep their running moments, as in testing.
         pretrained_rate: learning rate of all but temporal filters and the factors of motion
             residuals, which are new in the joint phases, as a multiple of theirs.
         cosine: whether each of these rates is a peak, reached after a tenth of its iterations and
-            left along half a cosine towards 0, or is constant, as in the paper.
+            followed by half a cosine towards 0, or is constant, as in the paper.
         blend: where the network ends on the straight line from its first weights, 0, to its last,
             1. Anything less than 1 (Wortsman et al. 2022, ours) needs fixed norms.
-        shared_tau: whether tau is drawn once a normalisation group, as in the released code, or
-            once a video.
+        shared_tau: whether tau is drawn once per normalisation group, as in the released code, or
+            once per video.
 
     Raises:
         UsageError: a field holds no such value.
@@ -171,7 +171,7 @@ class Recipe:
             authors' code and Fig. 3).
         chunk_loss: whether a video's chunk losses are summed, as the authors' code does (D10), or
             averaged, which makes the rate independent of T.
-        joint_softmax: one loss on the sum of both streams' scores instead of one a stream
+        joint_softmax: one loss on the sum of both streams' scores instead of one per stream
             (section 4.1's ablation: it "overfits severely to appearance").
         optimizer: "sgd", with `momentum`, as in the paper, or "adamw".
         double_rates: whether biases and BatchNorm's gains learn twice as fast (setLrWd.m).
@@ -186,7 +186,7 @@ class Recipe:
         temporal_convolutions: Eq. 5, in the joint phases.
         temporal_init: how temporal filters start: "average" (Eq. 5) or "identity" (ours).
         temporal_pool_kind: "max" (the paper) or "average", in ST-ResNet*.
-        short_side: of the frames that videos are prepared to, pixels.
+        short_side: of the prepared frames, pixels.
         flow: parameters of TV-L1: "authors" or "fast" (see `stresnet.flow`).
         stride_in: which convolution strides: "1x1" (the paper's ResNets), or "3x3", which ImageNet
             weights of torchvision and timm need.
@@ -230,7 +230,7 @@ class Recipe:
         return HowPrepared(parameters=parameters, short_side=self.short_side)
 
     def for_videos(self, videos: int) -> Recipe:
-        """Return the recipe for so many training videos, with iterations in place of epochs."""
+        """Return the recipe for this many training videos, with iterations in place of epochs."""
         return replace(self, phases=tuple(phase.for_videos(videos) for phase in self.phases))
 
     def phase(self, name: str) -> Phase:
@@ -268,10 +268,10 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """Return the recipe that gave `as_dict`, also after JSON, which has no tuples.
+        """Return the recipe that `as_dict` wrote, even through JSON, which has no tuples.
 
         Raises:
-            UsageError: there are fields that no recipe has, or values that fit none.
+            UsageError: there are fields that recipes do not have, or values that do not fit.
         """
         try:
             phases = tuple(

@@ -1,4 +1,4 @@
-"""Training recipes: frozen values, each with its source. Their words: recipe.py."""
+"""Training recipes: frozen values, each with its source. Their fields: recipe.py."""
 
 from __future__ import annotations
 
@@ -66,10 +66,11 @@ PAPER = Recipe(
 # --------------------------------------------------------------------------------------------
 # The authors' MATLAB: all that differs from the paper (docs/paper_vs_code.md): groups of 32 videos
 # for single streams, dropout 0.8 in the motion base network, doubled rates, summed losses, two
-# corners only, one tau a group, running standard deviations, pooling over time after conv5. Their
-# "epochs" are written out in iterations for UCF101's 9537 training videos of split 1, of which each
-# is seen 100 times (motion), 10 times (appearance, st_resnet) or once (st_resnet_star) in one.
-# ST-ResNet*'s epochs have no end there: MatConvNet's default, 300, is the most they can have been.
+# corners only, one tau per group, running standard deviations, pooling over time after conv5. Their
+# "epochs" are written out in iterations for UCF101's 9537 training videos of split 1; in one epoch
+# each video is seen 100 times (motion), 10 times (appearance, st_resnet) or once (st_resnet_star).
+# For ST-ResNet* their code sets no last epoch: MatConvNet's default, 300, is the most there can
+# have been.
 #   stresnet train UCF101 --recipe released-code --weights RESNET50
 # Cost: 29.8K + 2.2K + 6K + 22.5K iterations; not run here. Expected: 93.5 % (mean of 3 splits).
 # --------------------------------------------------------------------------------------------
@@ -110,8 +111,8 @@ RELEASED_CODE = replace(
 )
 
 # --------------------------------------------------------------------------------------------
-# Small data on a laptop: hundreds of clips, two cores. Where it leaves the paper is ours. What was
-# measured of it, on ten classes of UCF101, is in docs/log.md.
+# Small data on a laptop: hundreds of clips, two cores. Its departures from the paper are ours. What
+# was measured, on ten classes of UCF101, is in docs/log.md.
 # - videos at half the size, flow by FAST: a seventh of the paper's preparation;
 # - the first half of ImageNet's ResNet-50, which ships, in both streams; AdamW, since a few hundred
 #   iterations of SGD leave it underfitted; mean losses, groups as large as the batch;
@@ -208,7 +209,7 @@ RECIPES = {recipe.name: recipe for recipe in (PAPER, RELEASED_CODE, QUICK, QUICK
 def recipe_named(
     recipe: str | Recipe, *, depth: Depth | None = None, input_size: int | None = None
 ) -> Recipe:
-    """Return the recipe of that name, in that .toml file, or given, with another depth or size.
+    """Return a recipe, given by name, as a .toml file or itself, with another depth or size.
 
     Raises:
         UsageError: there is no such recipe or file, or the file is not a recipe.
@@ -250,7 +251,7 @@ def recipe_as_toml(recipe: Recipe) -> str:
     """Return a recipe as TOML, a table for each phase."""
 
     def lines(values: dict[str, Any]) -> list[str]:
-        # JSON spells strings, numbers, booleans and lists of them as TOML does, which has no null.
+        # JSON spells strings, numbers, booleans and lists of them as TOML does; TOML has no null.
         spelt = {name: "none" if value is None else value for name, value in values.items()}
         return [f"{name} = {json.dumps(value)}" for name, value in spelt.items()]
 

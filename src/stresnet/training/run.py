@@ -68,7 +68,7 @@ def train(
     validate: float = 0,
     execution: Execution = Execution(),  # noqa: B008
 ) -> Path:
-    """Train a recogniser on labelled videos. The same call again resumes.
+    """Train a recogniser on labelled videos. The same call resumes.
 
     Started by torchrun, in several processes, it shares the work among them (docs/training.md).
 
@@ -77,8 +77,8 @@ def train(
         out: the run's folder.
         recipe: a name of `stresnet.training.recipes`, or a recipe of your own.
         weights: what the first phase starts from. For both streams: the file of an ImageNet ResNet
-            of the recipe's depth, or "OWNER/NAME[/FILE]" of one on the Hugging Face hub. A model
-            folder, also of other classes: then with new classifiers. "none": random filters. None:
+            of the recipe's depth, or "OWNER/NAME[/FILE]" of one on the Hugging Face hub. Or a model
+            folder; if its classes differ, with new classifiers. "none": random filters. None:
             ImageNet's ResNet-50, which ships, or its first half; other depths need weights.
         motion_weights: the same for the motion stream alone, as the paper starts HMDB51's from
             UCF101's (section 4.1). None: `weights`.
@@ -88,20 +88,20 @@ def train(
         skip_broken: train without the videos that cannot be prepared, instead of stopping.
         phases: some of `PHASES`, in order; each needs the one before, now or in an earlier call.
         seed: of sampling, augmentation, dropout and new filters.
-        background: of annotated recordings, the class of unlabelled time; None leaves it out.
-        overlap: of segments of different labels, who gets the time: "later", "longer" or "drop";
-            None: they are an error.
+        background: for annotated recordings, the class of unlabelled time; None leaves it out.
+        overlap: where segments of different labels overlap, who gets the time: "later", "longer" or
+            "drop"; None: they are an error.
         validate: the fraction of the training videos, whole sources, to keep back. At the end the
-            networks are compared on them, and of recordings the timelines' settings are fitted.
+            networks are compared on them, and for recordings the settings of timelines are fitted.
         execution: device, precision, loader processes, memory.
 
     Returns:
-        The folder of the network to use: the best on the videos kept back, or without these the
-        last phase's, as in the paper.
+        The folder of the network to use: the best on the videos kept back, or, if there are none,
+        the last phase's, as in the paper.
 
     Raises:
         DatasetError, UsageError, WeightsError, StoreError, TrainingError, EnvironmentProblem: as
-            they say; all that can be known before videos are prepared is checked before.
+            they say; all that can be known before videos are prepared is checked first.
     """
     out = Path(out)
     with distributed_context(execution.device) as context, own_random_state(context.device):
@@ -137,7 +137,7 @@ def train(
             prepared = ensure_prepared(
                 job.split.train, job.store, **job.recipe.preparing, device=given.device
             )
-        sent = prepared and replace(prepared, index={})  # which is large
+        sent = prepared and replace(prepared, index={})  # the index is large
         trained = context.gather_objects(sent)[0].kept(skip_broken=skip_broken)
         fingerprint = used_in(setup, trained)
         if prepared is not None:
@@ -207,7 +207,7 @@ def train(
 
 
 def resume(run: str | Path, **changes: Any) -> Path:
-    """Continue the latest call of `train` into the folder `run`, with all its arguments.
+    """Resume the latest call of `train` into the folder `run`, with all its arguments.
 
     Args:
         changes: what may differ on another machine: `weights`, `motion_weights` and `store`, which
@@ -271,6 +271,6 @@ def absolute(path: str | Path | None) -> str | None:
 
 
 def _absolute_weights(weights: str | Path | None) -> str | None:
-    """The same for weights, which may be the name of something that is not here."""
+    """`absolute` for weights, which may be the name of something that is not here."""
     is_here = weights is not None and Path(weights).exists()
     return absolute(weights) if is_here or weights is None else str(weights)

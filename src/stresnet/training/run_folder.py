@@ -84,7 +84,7 @@ def write_run(
     """Write run.json, with all that `resume` needs, and split.csv.
 
     Args:
-        arguments: of `train`, those of the latest call.
+        arguments: those of the latest call of `train`.
         validation: training videos kept back to choose a network by.
         facts: what else run.json records.
 
@@ -141,7 +141,7 @@ def read_run(out: Path) -> dict[str, Any]:
 
 
 def git_commit(folder: Path) -> str | None:
-    """Return the commit of the checkout that `folder` is in, "+" if files differ; None outside."""
+    """Return the commit of the checkout around `folder`, with "+" if files differ; None if none."""
 
     def git(*words: str) -> str:
         return subprocess.run(

@@ -34,8 +34,8 @@ class Execution:
             steps whose gradients overflow (GPUs only). Weights and moments stay float32. "auto":
             bf16 where the device multiplies it natively, else fp32.
         workers: loader processes for each training process; 0 loads in the training process.
-        channels_last: lay out maps channel by channel of each pixel: twice as fast on CPUs, in
-            bf16. A compiled network is laid out by the compiler.
+        channels_last: store each pixel's channels together: twice as fast on CPUs, in bf16. A
+            compiled network is laid out by the compiler.
         recompute: activation checkpointing: keep only what enters each residual unit, and compute
             the rest again for the backward pass. Less memory, a third more time.
         compiled: use `torch.compile`; the first step then takes minutes.
@@ -61,7 +61,7 @@ class Execution:
             )
 
     def resolved(self, device: torch.device) -> Execution:
-        """Return the same choices without an "auto", for `device`.
+        """Return the same choices with every "auto" resolved for `device`.
 
         Raises:
             UsageError: there is no such precision, or the device does not have it.
@@ -87,13 +87,13 @@ class Execution:
         return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
     def scaler(self, device: torch.device) -> GradScaler:
-        """Return what scales the loss so that float16 gradients do not vanish, or does nothing."""
+        """Return a loss scaler that keeps float16 gradients from vanishing, or does nothing."""
         return GradScaler(device.type, enabled=self.precision == "fp16")
 
 
 @contextmanager
 def own_random_state(device: torch.device) -> Iterator[None]:
-    """Give torch's global random state back after the block, as it was before."""
+    """Restore torch's global random state after the block."""
     on_gpus = device.type == "cuda" or torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpus else []):
         yield
@@ -103,7 +103,7 @@ def own_random_state(device: torch.device) -> Iterator[None]:
 def recomputed(learner: nn.Module) -> Iterator[None]:
     """Have every residual unit drop its activations, and compute them again when needed.
 
-    The wrap is around `forward`, so that the names of weights stay; the block's end takes it off.
+    `forward` is wrapped, so that weights keep their names; the end of the block unwraps it.
     """
     units = [unit for unit in learner.modules() if isinstance(unit, ResidualUnit)]
     for unit in units:
@@ -129,7 +129,7 @@ def _first_and_second_pass(
 
 @contextmanager
 def _moments_kept(unit: ResidualUnit) -> Iterator[None]:
-    """Drop what the norms of `unit` collect inside the block, the second pass."""
+    """Drop what the norms of `unit` collect inside the block, which is the second pass."""
     collected = [(tensor, tensor.clone()) for tensor in collected_moments(unit)]
     try:
         yield

@@ -81,7 +81,7 @@ def make_app(service: Service, *, names: Collection[str] = ()) -> FastAPI:
 
 
 def _in_a_sentence(request: Request, error: Exception) -> JSONResponse:
-    """Answer a wrong query as every other error is answered."""
+    """Answer a wrong query like every other error."""
     assert isinstance(error, RequestValidationError)
     wrong = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
     return JSONResponse({"detail": wrong}, 422)

@@ -4,8 +4,8 @@
   was made to point at this machine (DNS rebinding) could read everything.
 - A request that changes something must not come from another page (browsers send its Origin).
 - The page loads its own files and nothing else, runs no inline script, and cannot be framed.
-- A connection that asks for nothing is ended in time, and the number of all is limited: uvicorn
-  waits for ever for the rest of a request's head.
+- A connection that asks for nothing is ended in time, and the number of connections is limited:
+uvicorn waits for ever for the rest of a request's head.
 """
 
 from __future__ import annotations

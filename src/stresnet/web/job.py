@@ -33,7 +33,7 @@ class Limits:
         upload_seconds: that sending it may take.
         video_seconds: length of a clip.
         work_seconds: that the worker may spend on one clip.
-        work_bytes: of memory that the worker may take for one clip, beside the model's.
+        work_bytes: of memory that the worker may take for one clip, in addition to the model's.
         keep_seconds: that a finished job's files are kept.
         jobs_waiting: of all clients together, including those being sent.
         jobs_of_client: unfinished ones of one client.
@@ -105,11 +105,11 @@ class JobView:
 
 @dataclass(eq=False)
 class Job:
-    """Mutable, and guarded by the service's lock; what is not in `JobView`:
+    """A job, mutable and guarded by the service's lock. In addition to `JobView` it has:
 
     Attributes:
         version: grows with every change.
-        removed: its visitor does not want it any more.
+        removed: its visitor no longer wants it.
         ended_at: by the monotonic clock.
     """
 

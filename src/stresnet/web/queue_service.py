@@ -37,7 +37,7 @@ class Service:
     Every method may be called from any thread.
 
     Args:
-        work: how the worker works: model, device, precision, threads, as of `serve`.
+        work: how the worker works: model, device, precision, threads, as in `serve`.
 
     Raises (when entered):
         WeightsError: the model cannot be used.
@@ -46,7 +46,7 @@ class Service:
     def __init__(self, *, limits: Limits | None = None, **work: Any) -> None:
         self.limits = limits or Limits()
         self.class_names: tuple[str, ...] = ()
-        self._model: Any = None  # what the first worker said of it
+        self._model: Any = None  # what the first worker said about it
         self._scratch = Path(tempfile.mkdtemp(prefix="stresnet-web-"))
         self.worker = Worker(worker_command(self._scratch, **work))
         self._jobs: dict[str, Job] = {}
@@ -83,7 +83,7 @@ class Service:
         """Return a job whose clip is about to be sent; `enqueue` or `remove` it.
 
         Raises:
-            Busy: too many wait, in all or of this client.
+            Busy: too many jobs wait, in all or from this client.
         """
         with self._news:
             unfinished = [job for job in self._jobs.values() if not job.state.ended]
@@ -98,7 +98,7 @@ class Service:
             return job
 
     def enqueue(self, job: Job) -> None:
-        """Let a job have its turn: its clip is in its folder."""
+        """Queue a job, whose clip is in its folder."""
         with self._news:
             if not job.removed:
                 job.change(state=State.WAITING)
@@ -210,7 +210,7 @@ class Service:
         self.class_names = tuple(ready["classes"])
 
     def _tidy(self, job: Job) -> None:
-        """Keep what its visitor may fetch, and nothing of a job that failed or is not wanted."""
+        """Keep what its visitor may fetch, and nothing of a job that failed or was removed."""
         if job.removed or job.state is State.FAILED:
             shutil.rmtree(job.folder, ignore_errors=True)
             return

@@ -68,12 +68,12 @@ def recognise(
     threads: int,
     on_stage: OnStage,
 ) -> dict[str, Any]:
-    """Recognise `folder`/upload; write the files of `job.FILES` there; return the result's.
+    """Recognise `folder`/upload; write the files of `job.FILES` there; return the job's `result`.
 
     Args:
         name: of the clip, in messages and files.
         max_seconds: a longer clip is refused.
-        threads: as of `serve`.
+        threads: as in `serve`.
 
     Raises:
         VideoError: it is not a video, or too long; the message calls it by `name`.

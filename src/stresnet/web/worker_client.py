@@ -45,12 +45,12 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that runs, if one does."""
+        """The ID of the running process, if there is one."""
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
     def start(self) -> Any:
-        """Start a new process, wait until it is ready, and return what it says of itself.
+        """Start a new process, wait until it is ready, and return what it says about itself.
 
         Raises:
             StresnetError: it cannot work, for the reason that it gives.
@@ -140,7 +140,7 @@ class Worker:
 
 
 def worker_command(scratch: Path, **arguments: Any) -> list[str]:
-    """Return how the process that works on clips is started; arguments of `worker_main`."""
+    """Return the command that starts the worker process; arguments as in `worker_main`."""
     given = json.dumps({"scratch": str(scratch), **arguments})
     # -P: modules in the current directory are not imported.
     return [sys.executable, "-P", "-m", "stresnet.web.worker_main", given]

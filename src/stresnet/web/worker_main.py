@@ -75,7 +75,7 @@ def main(arguments: dict[str, Any]) -> None:
 
 
 def limit_memory(more: int) -> None:
-    """Let this process take so many bytes of addresses more than it has now (Linux)."""
+    """Let this process take at most `more` bytes of addresses beyond what it has now (Linux)."""
     if sys.platform == "win32":
         return
     import resource
@@ -86,9 +86,9 @@ def limit_memory(more: int) -> None:
 
 
 def limit_time(seconds: float) -> None:
-    """Let this process compute for so long on all cores from now on, then end it by SIGXCPU.
+    """Let this process compute for `seconds` on all cores from now on, then end it by SIGXCPU.
 
-    The server ends it sooner, unless it is gone.
+    The server ends it sooner, unless the server is gone.
     """
     if sys.platform == "win32":
         return

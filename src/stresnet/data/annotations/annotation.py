@@ -1,4 +1,4 @@
-"""A label on a stretch of a video: as a tool wrote it, and in seconds of a file that is there."""
+"""A label on a stretch of a video: as a tool wrote it, and in seconds of an existing file."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def _time(row: Row, *names: str) -> tuple[float, bool]:
 
 
 def _number(text: str) -> float:
-    """As `seconds_of`, a decimal comma is taken: spreadsheets of many languages write it."""
+    """Like `seconds_of`, take a decimal comma: spreadsheets in many languages write it."""
     return float(text.replace(",", "."))
 
 

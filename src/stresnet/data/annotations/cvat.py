@@ -50,7 +50,7 @@ def _video(task: ElementTree.Element) -> str:
 
 
 def _step(task: ElementTree.Element) -> int:
-    """Of `frame_filter`, as `step=5`: how far the frames that were looked at are apart."""
+    """How far apart the annotated frames are, from `frame_filter`, such as `step=5`."""
     match = re.search(r"step\s*=\s*(\d+)", task.findtext("frame_filter") or "")
     return int(match[1]) if match else 1
 

@@ -21,7 +21,7 @@ from stresnet.pages import render_page
 def read_elan(
     path: Path, root: ElementTree.Element, tiers: Collection[str] = ()
 ) -> list[Annotation]:
-    """Read the annotations of the named tiers; without names, of all that stand for themselves.
+    """Read the annotations of the named tiers; without names, of all independent tiers.
 
     Tiers that only refer to others (scores, comments, translations) are read if they are named.
 
@@ -37,7 +37,7 @@ def read_elan(
     ]  # fmt: skip
     if not videos:
         raise unreadable(path, "it links no video")
-    # Several media are several views of one recording: the first is the one that is looked at.
+    # Several media are several views of one recording: the first one is used.
     origin = float(videos[0].get("TIME_ORIGIN", 0)) / 1000
     links = [videos[0].get("MEDIA_URL", ""), videos[0].get("RELATIVE_MEDIA_URL", "")]
     found_by = videos_named([link for link in links if link], path.parent, None)

@@ -18,7 +18,7 @@ FROM, TO = "actions", "video"  # names in the labelling configuration
 
 
 def read_label_studio(path: Path, tasks: Sequence[Mapping[str, Any]]) -> list[Annotation]:
-    """Read exported tasks (JSON or JSON-MIN): of each its latest annotation that was not cancelled.
+    """Read exported tasks (JSON or JSON-MIN): from each, its latest annotation not cancelled.
 
     Raises:
         DatasetError: nobody has submitted an annotation.
@@ -74,7 +74,7 @@ def to_label_studio(
 
     Args:
         segments: start and end in seconds, label, score in [0, 1] or None.
-        fps: of the labelling configuration (`<Video frameRate="...">`), in which frames count.
+        fps: the labelling configuration's (`<Video frameRate="...">`), in which frames count.
     """
     results = []
     for number, (start, end, label, score) in enumerate(segments):

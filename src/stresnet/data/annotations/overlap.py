@@ -16,7 +16,7 @@ TOLERATED = 0.05  # seconds that two segments may overlap: a click is no more ex
 def without_overlap(
     segments: Iterable[LabelledSegment], rule: str = "error"
 ) -> list[LabelledSegment]:
-    """Return segments in order of video and time, of which no two overlap.
+    """Return segments in order of video and time, no two of which overlap.
 
     Segments of one label that overlap become one. Those of different labels are an error, or are
     cut: `later` gives the time to the segment that begins later, `longer` to the longer one, `drop`
@@ -54,7 +54,7 @@ def unlabelled(
 
 
 def _joined(segments: Iterable[LabelledSegment]) -> list[LabelledSegment]:
-    """Segments of one video; of those of one label that overlap, the union."""
+    """Segments of one video; those of one label are joined where they overlap."""
     last: dict[str, LabelledSegment] = {}
     result: list[LabelledSegment] = []
     for each in segments:

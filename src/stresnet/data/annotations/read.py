@@ -1,7 +1,7 @@
 """Which tool wrote a file, and what it says: ELAN, BORIS, VIA, CVAT, Label Studio, ActivityNet.
 
 A file is recognised by its content; its ending only says how to open it. A reader takes what its
-tool writes; what it raises of anything else (`NOT_AS_WRITTEN`) becomes a `DatasetError` here.
+tool writes; what it raises on anything else (`NOT_AS_WRITTEN`) becomes a `DatasetError` here.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def is_annotations(path: Path) -> bool:
         text = _text(path)
         return text.startswith(CSV_MARK) or boris_header(table(text)) is not None
     except (OSError, UnicodeDecodeError, csv.Error):
-        return False  # who reads it as a list says what is wrong
+        return False  # reading it as a list will say what is wrong
 
 
 def table(text: str) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Annotations -> segments of videos that are there: paths found, seconds, checked, not overlapping.
+"""Annotations -> segments of existing videos: paths found, seconds, checked, not overlapping.
 
 annotations --(find the video, frames -> seconds)--> segments --(check)--> --(overlap)--> segments
 """
@@ -45,10 +45,10 @@ def read_segments(
 ) -> list[LabelledSegment]:
     """Read annotation files into segments that are checked and do not overlap.
 
-    Args: as of `read_annotations`, `segments_of` and `without_overlap`.
+    Args: as in `read_annotations`, `segments_of` and `without_overlap`.
 
     Raises:
-        DatasetError: a file cannot be read, a video is missing, or segments cannot be.
+        DatasetError: a file cannot be read, a video is missing, or segments make no sense.
         UsageError: an argument makes no sense.
     """
     videos = None if videos is None else Path(videos)
@@ -86,7 +86,7 @@ def segments_of(
     """Find the videos, and turn frames into seconds.
 
     Args:
-        folder: of the annotation file: names are relative to it, and videos are looked for in it.
+        folder: of the annotation file; names are relative to it, and videos are looked for in it.
         videos: where to look first, at any depth.
         fps: frame rate that frames count in; None: as the file states it, else the video's own.
         points: seconds that a point event gets, around its time; None leaves point events out.
@@ -129,7 +129,7 @@ def segments_of(
 
 
 def length_of(video: Path) -> Length:
-    """Return what a video file shows when it is read through; once, as long as it is the same.
+    """Read a video file through and return its length; only once, while the file is the same.
 
     Raises:
         DatasetError: it cannot be opened.
@@ -172,7 +172,7 @@ def _warn_of_rates(
 def check_segments(
     segments: Iterable[LabelledSegment], lengths: Mapping[Path, Length]
 ) -> list[LabelledSegment]:
-    """Return the segments, cut where they go beyond their video by a rounding.
+    """Return the segments, cut where rounding took them beyond their video.
 
     Args:
         lengths: of the videos; what is not in it, or is 0 seconds long, is not checked.
@@ -222,7 +222,7 @@ def write_list(segments: Sequence[LabelledSegment], out: Path) -> None:
         EnvironmentProblem: it cannot be written.
     """
     folder = out.resolve().parent
-    # Where all are for training, as where nothing is said, test recordings are drawn.
+    # If all are for training, as when nothing is said, test recordings are drawn.
     splits = any(each.split == "test" for each in segments)
     with (
         atomic_write(out) as partial,

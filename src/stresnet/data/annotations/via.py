@@ -20,7 +20,7 @@ COLUMNS = ("metadata_id", "file_list", "flags", "temporal_coordinates", "spatial
 
 
 def read_via_csv(text: str, attributes: Collection[str] = ()) -> list[Annotation]:
-    """Read VIA's CSV; of several attributes those named, else the first that has a value."""
+    """Read VIA's CSV; from the attributes named, else the first that has a value."""
     comments = [line for line in text.splitlines() if line.startswith("#")]
     known: Mapping[str, Any] = {}
     for line in comments:
@@ -43,7 +43,7 @@ def read_via_csv(text: str, attributes: Collection[str] = ()) -> list[Annotation
 def read_via_project(
     project: Mapping[str, Any], attributes: Collection[str] = ()
 ) -> list[Annotation]:
-    """Read a saved project; otherwise as `read_via_csv`."""
+    """Read a saved project; otherwise like `read_via_csv`."""
     found = []
     for identity, each in project["metadata"].items():
         first = project["view"][each["vid"]]["fid_list"][0]

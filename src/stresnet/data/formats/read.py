@@ -111,8 +111,8 @@ def import_pictures(
     """Write prepared videos from pictures. Safe to interrupt: the same call resumes.
 
     Args:
-        bound: of the flow, in pixels per frame, that the other tool was given.
-        fps: frames per second of the videos, which pictures do not say.
+        bound: the other tool's bound of the flow, in pixels per frame.
+        fps: frames per second of the videos, which pictures cannot tell.
         videos: names of the videos that the pictures were made from, as `prepare` calls them. A
             prepared video gets the name of its video, else the layout's name for it.
 
@@ -230,7 +230,7 @@ def _by_number(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
 
 
 def _sha256(frames: list[Path], fields: list[tuple[Path, Path]]) -> str:
-    """Of the contents of all pictures, in order."""
+    """SHA-256 of the contents of all pictures, in order."""
     sha256 = hashlib.sha256()
     for path in [*frames, *(path for pair in fields for path in pair)]:
         with path.open("rb") as file:

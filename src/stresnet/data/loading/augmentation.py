@@ -2,7 +2,7 @@
 
 A rule draws one `Crop` for a frame size; `apply` cuts it from RGB frames and flow fields alike,
 resizes both to the network's input and mirrors them where the crop says so. The paper's crop sizes
-(224, 256, …) are meant for frames whose short side is 256 px; for other frames they scale along.
+(224, 256, …) are meant for frames whose short side is 256 px; for others they are scaled.
 
 Flow values are pixels per frame of the stored video and are NOT rescaled when a crop is resized, as
 in the authors' code: crop sizes then jitter the apparent speed too.
@@ -49,9 +49,9 @@ CropRule = Callable[[int, int, np.random.Generator], Crop]
 def scale_jitter_crop(height: int, width: int, rng: np.random.Generator) -> Crop:
     """The paper's crop for appearance and ST-ResNet training, from a frame of height x width px.
 
-    Each side is 224 px +-25 %, drawn by itself (so the aspect varies) and capped at the frame. "At
-    random from max 25% distance from the image borders": along each axis the crop lies within a
-    quarter of its free way from one border or the other, so never in the middle. The authors' code
+    Each side is 224 px +-25 %, drawn independently (so the aspect varies) and capped at the frame.
+    "At random from max 25% distance from the image borders": along each axis the crop lies within a
+    quarter of its slack from one border or the other, so never in the middle. The authors' code
     reaches the top-left and bottom-right corners only: see `corner_grid_crop`.
     """
     crop_height, crop_width = _jittered_sides(height, width, rng)
@@ -64,7 +64,7 @@ def corner_grid_crop(height: int, width: int, rng: np.random.Generator) -> Crop:
     """The released code's form of `scale_jitter_crop`.
 
     Positions come from two grids of 20 x 20 places, both coordinates in the first quarter of the
-    free way or both in the last: only the top-left and the bottom-right corner regions occur.
+    slack or both in the last: only the top-left and the bottom-right corner regions occur.
     """
     crop_height, crop_width = _jittered_sides(height, width, rng)
     far = 0.75 * int(rng.integers(2))
@@ -113,7 +113,7 @@ def apply(
     (T,2L,height,width), uint8, the flow channels interleaved: 2j = x of field j, 2j+1 = its y.
 
     Raises:
-        UsageError: the arrays' shapes do not belong together, or the crop leaves the frame.
+        UsageError: the arrays' shapes do not fit together, or the crop leaves the frame.
     """
     chunks, height, width, _ = rgb.shape
     if flow.shape[:1] + flow.shape[2:] != (chunks, 2, height, width):
@@ -172,7 +172,7 @@ def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, antialiased: (n,C,h,w) uint8 -> (n,C,*size) uint8.
 
     torch's 8-bit arithmetic is within one level of rounded float32 arithmetic, has no bias worth
-    the name (under 0.03 levels) and keeps constants: zero flow stays 128. It takes a third of the
+    mentioning (under 0.03 levels) and keeps constants: zero flow stays 128. It takes a third of the
     time: 8 ms instead of 27 for 5 chunks of 256 x 340 px to 224 x 224, on one core.
     """
     if images.shape[-2:] != size:
@@ -186,7 +186,7 @@ def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _tensor(array: NDArray[np.uint8]) -> Tensor:
-    # torch warns about read-only arrays, for it cannot keep them so.
+    # torch warns about read-only arrays, because it cannot keep them so.
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
@@ -202,7 +202,7 @@ def _scaled(pixels: float, height: int, width: int, cap: int) -> int:
 
 
 def _near_a_border(rng: np.random.Generator) -> float:
-    """A fraction of the free way, uniform on [0, 1/4] and [3/4, 1]."""
+    """A fraction of the slack, uniform on [0, 1/4] and [3/4, 1]."""
     near = rng.uniform(0, JITTER)
     return float(1 - near if _coin(rng) else near)
 

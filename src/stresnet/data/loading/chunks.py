@@ -80,7 +80,7 @@ class Cut:
 
 
 def segment_of(video: FramesAndFlow, first: int, last: int) -> Cut:
-    """Frames `first` ... `last` with what chunks need around them: their centres lie inside.
+    """Frames `first` ... `last`, and those around them that chunks centred inside need.
 
     The flow stacks at the ends are real, except where the video itself ends.
     """
@@ -91,7 +91,7 @@ def segment_of(video: FramesAndFlow, first: int, last: int) -> Cut:
 
 
 def frames_in(times: NDArray[np.float64], start: float, end: float) -> tuple[int, int]:
-    """First and last frame of those shown from `start` to before `end`, seconds; at least one.
+    """First and last of the frames shown from `start` to before `end`, seconds; at least one.
 
     Args:
         times: (N,) of the frames, increasing.

@@ -1,6 +1,6 @@
 """Training samples and their batches, for a DataLoader.
 
-What they give depends on seed and step alone, so that a run can resume at any step.
+They depend on seed and step alone, so that a run can resume at any step.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class TrainingItem(NamedTuple):
     """What a training sample is drawn from: a prepared video, or some of its frames.
 
     Attributes:
-        place: of the prepared video.
+        place: where the prepared video lies.
         label: the index of its class.
         frames: the first and the last one; None: the whole video.
     """
@@ -59,14 +59,14 @@ class ChunkSettings:
     crop: CropKind
     size: int
     modality: Modality = "both"
-    tau_group: int = 1  # videos, one after the other in a batch, that share one tau
+    tau_group: int = 1  # successive videos of a batch that share one tau
 
 
 class ChunkDataset(Dataset[Sample]):
     """Training samples, each a pure function of (seed, step, slot) and of the item's video.
 
     Args:
-        items: what there is to learn from, each shown once an epoch.
+        items: what there is to learn from, each shown once per epoch.
         open_video: opens such a place, for example `stresnet.data.store.reader.StoredVideo`.
     """
 

@@ -84,7 +84,7 @@ def training_centres(
 
 
 def draw_tau(tau_range: tuple[int, int], rng: np.random.Generator) -> int:
-    """A stride in frames, uniform on the range, whose both ends are included.
+    """A stride in frames, uniform on the range, both ends included.
 
     Raises:
         UsageError: tau is less than 1, or the range is upside down.
@@ -109,7 +109,7 @@ def testing_centres(num_frames: int, chunks: int = 25) -> Indices:
 
 
 def tested_fields(num_frames: int, chunks: int) -> Indices:
-    """Numbers of the flow fields that `testing_centres` look at, each once, increasing."""
+    """Numbers of the flow fields that chunks at `testing_centres` use, each once, increasing."""
     fields = flow_indices(testing_centres(num_frames, chunks))
     return np.unique(reflect(fields, max(num_frames - 1, 1)))
 

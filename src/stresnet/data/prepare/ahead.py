@@ -32,15 +32,16 @@ def prepared_ahead(
 ) -> Iterator[Iterator[Prepared]]:
     """Prepare videos in order.
 
-    A video that cannot be read comes with its error and stops no other. A prepared video exists
-    until the next one is asked for. Leaving the block ends the work, even in the middle of a video.
+    A video that cannot be read comes with its error and does not stop the others. A prepared video
+    exists until the next one is asked for. Leaving the block ends the work, even in the middle of a
+    video.
 
     Args:
         longest: seconds; a longer video is not prepared and comes as None.
         isolated: in a process of its own, where the next video is prepared while the consumer is
             busy, and a decoder that crashes or hangs costs one video; from a script, only under
             `if __name__ == "__main__":`. Otherwise here, each when it is asked for.
-        how: as of `prepare_video`: parameters, short_side, threads, device, chunks.
+        how: as in `prepare_video`: parameters, short_side, threads, device, chunks.
     """
     prepare = partial(_prepare, longest, how)
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:

@@ -31,7 +31,7 @@ class PreparedVideos:
 
     Attributes:
         failures: name -> reason of those that could not be prepared.
-        index: name -> what is known of a prepared video, so that its file need not be opened.
+        index: name -> what is known about a prepared video, so that its file need not be opened.
     """
 
     items: tuple[VideoItem, ...]
@@ -67,7 +67,7 @@ class PreparedVideos:
         return kept
 
     def require_usable(self, *, skip_broken: bool) -> None:
-        """Raise `DatasetError` if some cannot be used; with `skip_broken`, warn of them."""
+        """Raise `DatasetError` if some cannot be used; with `skip_broken`, warn about them."""
         broken = [f"{name}: {reason}" for name, reason in self.failures.items()]
         listed = in_lines(broken)
         if broken and not skip_broken:
@@ -90,9 +90,9 @@ def ensure_prepared(
     engine: Engine = map_in_processes,
     on_progress: OnProgress = silent,
 ) -> PreparedVideos:
-    """Prepare what is not prepared yet, and warn of what was lost in damaged videos.
+    """Prepare what is not prepared yet, and warn about what was lost in damaged videos.
 
-    Args: as of `prepare`.
+    Args: as in `prepare`.
 
     Raises:
         UsageError: `workers` is less than 1.
@@ -120,7 +120,7 @@ def ensure_prepared(
 
 
 class _Logged:
-    """Logs every tenth of the way."""
+    """Logs progress at every tenth of the way."""
 
     def __init__(self) -> None:
         self._tenths = 0

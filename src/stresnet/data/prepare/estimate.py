@@ -1,7 +1,7 @@
 """What `prepare` takes: how many files, hours and gigabytes, without writing anything.
 
 Lengths come from the files' headers, speed and size from preparing the first frames of a few of
-the very videos, as many at a time as the run would.
+these videos, as many at a time as the run would.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from stresnet.flow import AUTHORS, TVL1Parameters, tv_l1
 from stresnet.flow.quantize import SHORT_SIDE
 from stresnet.workers import map_in_processes
 
-SAMPLES = 6  # videos tried, at least one a worker
+SAMPLES = 6  # videos tried, at least one per worker
 SAMPLE_FRAMES = 9
 
 
@@ -39,12 +39,12 @@ class PreparationEstimate:
     """What preparing videos takes.
 
     Attributes:
-        videos: files in all, those that cannot be opened included.
-        prepared: of these, prepared already.
+        videos: files in all, including those that cannot be opened.
+        prepared: how many of these are prepared already.
         failures: (name, reason) of those that cannot be opened.
         frames, seconds: of the videos that are left to prepare.
-        speed: frames a second of all workers together; 0 if there is nothing to do.
-        bytes: that they will take in the store.
+        speed: frames per second of all workers together; 0 if there is nothing to do.
+        bytes: what they will take in the store.
         free: bytes on the disk.
     """
 
@@ -76,7 +76,7 @@ def estimate_preparation(
     """Estimate what `prepare` will take; nothing is written to `out`.
 
     Raises:
-        UsageError: as of `prepare`, or videos or `out` are in an object store.
+        UsageError: as in `prepare`, or videos or `out` are in an object store.
     """
     if any(address_of(path) for path, _ in videos[:1]) or address_of(out):
         raise UsageError(
@@ -130,7 +130,7 @@ def _length_unless_done(job: PrepareJob) -> VideoInfo | None:
 def _rates(
     jobs: Sequence[PrepareJob], workers: int, threads: int, device: str
 ) -> tuple[float, float]:
-    """(seconds, bytes) for a pixel of a frame, by trying videos spread over the list."""
+    """(seconds, bytes) per pixel of a frame, by trying videos spread over the list."""
     wanted = min(max(SAMPLES, workers), len(jobs))
     tried = [jobs[i * len(jobs) // wanted] for i in range(wanted)]
     with tempfile.TemporaryDirectory(prefix="stresnet-") as scratch:
@@ -147,7 +147,7 @@ def _rates(
 
 
 def _try(threads: int, device: str, job: PrepareJob) -> tuple[int, float, int]:
-    """(pixels, seconds, bytes) of the first frames of a video; seconds by the clock on the wall."""
+    """(pixels, seconds, bytes) of the first frames of a video; wall-clock seconds."""
     # Compiled, or loaded, before the clock starts.
     tv_l1(np.zeros((2, 16, 16), np.uint8), device=device)
     started = time.perf_counter()
@@ -167,6 +167,6 @@ def _try(threads: int, device: str, job: PrepareJob) -> tuple[int, float, int]:
 
 
 def _free(folder: Path) -> int:
-    """Bytes left on the disk of a folder that need not be there yet."""
+    """Bytes left on the disk of a folder that need not exist yet."""
     there = next(place for place in [folder, *folder.absolute().parents] if place.exists())
     return shutil.disk_usage(there).free

@@ -1,4 +1,4 @@
-"""One video to prepare: where it goes and how, whether that is done already, and how it is done."""
+"""One video to prepare: where it goes, how it is prepared, and whether that is done already."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEEP = (
 
 @dataclass(frozen=True)
 class PrepareJob:
-    """A video, where it shall go, and how."""
+    """A video, where it goes, and how it is prepared."""
 
     name: str
     video: Path
@@ -41,7 +41,7 @@ class PrepareJob:
     short_side: int
 
     def differing(self, made: Mapping[str, Any]) -> list[str]:
-        """In what a video that was prepared in that way differs; an imported one is left as it is.
+        """Where the preparation `made` differs from this job's; an imported video is left as it is.
 
         An import was made on purpose, and from pictures: there is no video to compare with.
         """
@@ -51,7 +51,7 @@ class PrepareJob:
     def is_done(self) -> bool:
         """Whether the store exists, is intact, and was prepared this way from this video.
 
-        All of both files is read. Where the video is gone, its store is believed.
+        Both files are read completely. If the video is gone, its store is trusted.
 
         Raises:
             VideoError: the video cannot be read.
@@ -81,7 +81,7 @@ def prepare_jobs(
     short_side: int = SHORT_SIDE,
     shard: Shard = WHOLE,
 ) -> list[PrepareJob]:
-    """The shard's jobs, in the order given; arguments and errors as of `prepare`."""
+    """The shard's jobs, in the order given; arguments and errors as in `prepare`."""
     named = [video if isinstance(video, tuple) else (video, video.name) for video in videos]
     jobs = [
         PrepareJob(name, video, store_path(out, name), parameters, short_side)

@@ -2,8 +2,9 @@
 
     jobs --(one process each: prepare_video)--> out/CLASS/clip.avi.zip, failures.csv
 
-Safe to interrupt: what is intact, of the same source and prepared the same way is kept, everything
-else is made again. Files that have not changed since they were last compared are not read again.
+Safe to interrupt: stores that are intact, of the same source and prepared the same way are kept,
+all others are made again. Files that have not changed since they were last compared are not read
+again.
 """
 
 from __future__ import annotations
@@ -36,17 +37,17 @@ from stresnet.jobs import DEADLINE, Done, Engine, JobReport, job_report, saving
 from stresnet.progress import OnProgress, silent
 from stresnet.workers import cores, map_in_processes, worker_count
 
-# Each decodes, writes JPEGs, and takes up to 3 GB of the GPU's memory; not measured on a GPU.
+# Each worker decodes, writes JPEGs, and takes up to 3 GB of GPU memory; not measured on a GPU.
 WORKERS_A_GPU = 4
 SAVE_SECONDS = 30.0  # between two entries into the index: what a kill can cost
 
 
 @dataclass(frozen=True)
 class PrepareReport(JobReport):
-    """What became of videos.
+    """What became of the videos.
 
     Attributes:
-        index: what is known of each that was done or skipped, by name.
+        index: what is known about each that was done or skipped, by name.
     """
 
     index: Mapping[str, Indexed] = field(default_factory=dict, compare=False, repr=False)
@@ -68,27 +69,27 @@ def prepare(
 ) -> PrepareReport:
     """Prepare many videos in worker processes, each at `store_path(out, name)`.
 
-    A video that fails, hangs, or kills its process stops no other; `out`/failures.csv lists them.
-    Safe to interrupt: the same call resumes, and produces the same bytes. Videos that were imported
-    are left as they are. From a script, call it under `if __name__ == "__main__":`, as everything
-    that uses multiprocessing.
+    A video that fails, hangs, or kills its process does not stop the others; `out`/failures.csv
+    lists them. Safe to interrupt: the same call resumes, and produces the same bytes. Videos that
+    were imported are left as they are. From a script, call it under `if __name__ == "__main__":`,
+    like everything that uses multiprocessing.
 
     Where `out` holds shards (see `pack`), nothing is written: a video that is in none of them
     fails.
 
     Args:
         videos: a video, a folder of them, a CSV or text list; or files, each with its name, a
-            relative path with `/`. Alone, a file is called by its file name. Or an address (see
+            relative path with `/`. A single file goes by its file name. Or an address (see
             `stresnet.cloud`): each video is fetched, prepared and forgotten.
-        out: None is the folder's own store (see `default_store`). To an address, each prepared
-            video is sent when it is finished.
+        out: None is the folder's own store (see `default_store`). If it is an address, each
+            prepared video is sent there when it is finished.
         workers: videos at a time; None is one for each processor core, on GPUs at most
             `WORKERS_A_GPU` for each.
         shard: the part of the videos to prepare; its failures go to a file of its own.
         device: where the optical flow is computed (see `stresnet.device`); "auto" and "cuda" take
             all GPUs.
         deadline: seconds without a decoded frame after which a video counts as hung, and fails.
-        verify: read every byte of videos and stores, also where they look unchanged.
+        verify: read every byte of videos and stores, even if they look unchanged.
         engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).
         on_progress: gets the number of videos finished, with the shares of those being prepared.
 
@@ -154,7 +155,7 @@ def prepare(
 
 
 def packed_report(jobs: Iterable[PrepareJob], shards: Path) -> PrepareReport:
-    """What is packed was prepared; whatever else there is can't be, here."""
+    """Report packed videos as prepared and the others as failed: they cannot be prepared here."""
     packed = read_packed(shards)
     known = {job.name: packed[key] for job in jobs if (key := key_of(job.name)) in packed}
     failures = [
@@ -182,7 +183,7 @@ def _warnings(known: Mapping[str, Indexed]) -> tuple[tuple[str, str], ...]:
 
 
 def workers_for(device: str, wanted: int | None, jobs: int) -> tuple[int, int]:
-    """As `worker_count`, for flow on that device."""
+    """Like `worker_count`, for flow on that device."""
     if wanted is None and gpu(device) is not None:
         import torch
 
@@ -201,7 +202,7 @@ def known_done(jobs: Iterable[PrepareJob], notes: Path) -> dict[str, Indexed]:
         UsageError: some were prepared in another way, which this would overwrite.
     """
     by_name = {job.name: job for job in jobs}
-    listed = cache(listing)  # of an object store, each folder is listed once
+    listed = cache(listing)  # in an object store, each folder is listed once
 
     def look(path: Path) -> Look | None:
         return Look.of(path, lambda path: listed(path.parent).get(path.name))

@@ -49,7 +49,7 @@ def prepare_video(
         short_side: of the frames, in pixels.
         threads: for the optical flow on a processor; the result does not depend on it.
         device: where the optical flow is computed (see `stresnet.device`).
-        chunks: compute only the flow that so many testing chunks look at; the rest is stored as no
+        chunks: compute only the flow that this many testing chunks use; the rest is stored as no
             motion, and the store says so. None: all of it.
         on_frames: called now and then with the number of frames written so far.
 
@@ -84,7 +84,7 @@ def prepare_frames(
     device: str = "auto",
     chunks: int | None = None,
 ) -> StoredVideo:
-    """As `prepare_video`, for frames (N,H,W,3) uint8 RGB that are in memory already.
+    """Like `prepare_video`, for frames (N,H,W,3) uint8 RGB that are in memory already.
 
     Raises:
         UsageError: the array is not a video.
@@ -148,7 +148,7 @@ def _write(
 
 
 def _runs(fields: Indices | None, first: int, count: int) -> Iterator[Indices]:
-    """The fields of `count` from `first` on that are wanted, counted from there, run by run."""
+    """The wanted fields among the `count` from `first` on, counted from there, run by run."""
     wanted = np.arange(count)
     if fields is not None:
         wanted = fields[(fields >= first) & (fields < first + count)] - first

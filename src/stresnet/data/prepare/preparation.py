@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 def preparation(
     parameters: TVL1Parameters = AUTHORS, *, short_side: int = SHORT_SIDE
 ) -> dict[str, Any]:
-    """Return all that decides what the pixels of a prepared video are, as JSON values."""
+    """Return all that decides the pixels of a prepared video, as JSON values."""
     return {
         "short_side": short_side,
         "jpeg_quality": QUALITY,
         "flow": "TV-L1",
         **FLOW_FORMAT,
-        # Left out where it is 1: most stores were made before there was another.
+        # Left out where it is 1: most stores were made before there was any other value.
         **({} if short_side == SHORT_SIDE else {"flow_scale": stored_scale(short_side)}),
         **{f"tv_l1_{name}": value for name, value in asdict(parameters).items()},
         **FORMER_PARAMETERS,
@@ -48,7 +48,7 @@ PREPARATION: Mapping[str, Any] = preparation()
 def require_same_preparation(
     trained: Mapping[str, Any], videos: Iterable[StoredVideo], *, model: str = "the model"
 ) -> None:
-    """Refuse videos that were prepared otherwise than those a network was trained on.
+    """Refuse videos that were prepared differently from those a network was trained on.
 
     Stores that cannot be read are left to whoever reads them next.
 
@@ -57,7 +57,7 @@ def require_same_preparation(
         model: what messages call the network.
 
     Raises:
-        DatasetError: a video was prepared otherwise; the keys and both values are named.
+        DatasetError: a video was prepared differently; the keys and both values are named.
     """
     expected = {key: value for key, value in trained.items() if key not in _NOT_IN_PIXELS}
     found: list[tuple[StoredVideo, list[str]]] = []
@@ -126,7 +126,7 @@ def prepared_like(trained: Mapping[str, Any], *, model: str = "the model") -> Ho
     """Return how to prepare videos for a network, from its `preparation`.
 
     Raises:
-        WeightsError: as of `flow_parameters` and `short_side`.
+        WeightsError: as in `flow_parameters` and `short_side`.
     """
     return HowPrepared(
         parameters=flow_parameters(trained, model=model),

@@ -1,4 +1,4 @@
-"""Segments of long videos as items of a split: checked, background added, whole recordings a side.
+"""Segments of long videos as items of a split: checked, background added, recordings kept whole.
 
 items with a span --(check, overlap)--> items --(gaps between them)--> items of the background
 """
@@ -61,7 +61,7 @@ def read_recordings(
         root: what names are relative to.
 
     Raises:
-        DatasetError: as of `read_segments`.
+        DatasetError: as in `read_segments`.
     """
     segments = read_segments(files, overlap=given.overlap)
     base = root.resolve()
@@ -88,14 +88,14 @@ def read_recordings(
 def settle(items: Sequence[VideoItem], given: Recordings) -> tuple[list[VideoItem], Lengths]:
     """Return the segments of a list, checked and without overlaps, and the lengths of the videos.
 
-    An item without a span is its whole video. Of a video that is not there, as when only its
-    prepared form is, the length is not known.
+    An item without a span is its whole video. If a video is not there, for example because only its
+    prepared form is, its length is not known.
 
     Raises:
         DatasetError: segments lie outside their video, or overlap; all are listed. Or a video has
             two sources.
     """
-    # A list may call one video by two names, as day1.mp4 and /data/day1.mp4.
+    # A list may call one video by two names, such as day1.mp4 and /data/day1.mp4.
     items = [replace(item, path=one_spelling(item.path)) for item in items]
     first = {item.path: item for item in reversed(items)}
     for item in items:
@@ -154,8 +154,8 @@ def background_items(items: Iterable[VideoItem], lengths: Lengths, label: str) -
 
     Segments that are labelled as the background count among them.
 
-    The unlabelled time of all recordings, one after the other, is divided evenly; of each share the
-    longest stretch is taken, and every training sample is drawn somewhere in it.
+    The unlabelled time of all recordings, one after the other, is divided evenly; the longest
+    stretch of each share is taken, and every training sample is drawn somewhere in it.
     """
     of_video: dict[Path, list[VideoItem]] = defaultdict(list)
     for item in items:
@@ -194,7 +194,7 @@ def _seconds(item: VideoItem) -> float:
 
 
 def _name(video: Path, folder: Path) -> str:
-    """As a list's: the path relative to the annotations, or from the root."""
+    """A video's name, as in a list: its path relative to the annotations, or from the root."""
     place = video.resolve()
     base = folder if place.is_relative_to(folder) else Path(place.anchor)
     return place.relative_to(base).as_posix()

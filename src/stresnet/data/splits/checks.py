@@ -22,7 +22,7 @@ def check(split: Split, store: Path | None = None) -> tuple[str, ...]:
     Files of equal size are compared by content.
 
     Args:
-        store: folder of prepared videos; what is in it need not be there as a file.
+        store: folder of prepared videos; a video in it need not be there as a file.
 
     Raises:
         DatasetError: classes without training videos, fewer than two classes, files that are named
@@ -96,7 +96,7 @@ def _told_apart(names: Sequence[str]) -> str:
 
 
 def _numbers(labels: Collection[str]) -> set[int]:
-    """The labels as numbers, which stand for places in a list kept elsewhere; {} if any is none."""
+    """The labels as numbers, places in a list kept elsewhere; {} if any is not a number."""
     found = [NUMBER.fullmatch(label) for label in labels]
     return {int(match[1]) for match in found if match} if all(found) else set()
 
@@ -164,12 +164,12 @@ def _twins(items: Iterable[VideoItem], store: Path | None) -> Iterator[list[Vide
         known = {
             each.source: each.sha256
             for _, each in read_index(store)
-            if each.source and "imported_from" not in each.preparation  # that is of pictures
+            if each.source and "imported_from" not in each.preparation  # else of pictures
         }
     for alike in sizes.values():
         contents: dict[str, list[VideoItem]] = defaultdict(list)
         for item, look in alike if len(alike) > 1 else ():
-            with suppress(OSError):  # what cannot be read is said when it is prepared
+            with suppress(OSError):  # what cannot be read is reported when it is prepared
                 contents[known.get(look) or _digest(item.path)].append(item)
         yield from (twins for twins in contents.values() if len(twins) > 1)
 

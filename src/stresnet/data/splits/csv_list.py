@@ -42,8 +42,8 @@ def csv_list(
 
     Paths are relative to the CSV's folder. With a column `fold` (whole numbers), the videos of
     `fold` are for testing and all others for training; None is the lowest. With a column `split`,
-    each row says train or test, spelt as folders may be. With neither, a fifth of each class is
-    drawn, whole sources at a time where there is a column `source`.
+    each row says train or test, in any spelling that folders may have. With neither, a fifth of
+    each class is drawn, whole sources at a time where there is a column `source`.
 
     Raises:
         DatasetError: the file cannot be read, or rows are not as described (all are listed), or
@@ -88,7 +88,7 @@ def _by_part(
 ) -> tuple[list[VideoItem], list[bool]]:
     """The videos for training and for testing, and whether each is for testing.
 
-    As with folders, one part is used of those that are held out.
+    As with folders, only one of the parts that are held out is used.
     """
     of_each = Counter(parts)
     training = next((name for name in TRAINING if name in of_each), "")
@@ -106,7 +106,7 @@ def read_csv_list(path: Path) -> list[dict[str, str]]:
     problems: list[str] = []
     try:
         with io.StringIO(read_text(path), newline="") as file:
-            delimiter = separator(file.readline())  # of a spreadsheet in many languages it is ;
+            delimiter = separator(file.readline())  # in many languages, spreadsheets write ;
             file.seek(0)
             reader = csv.DictReader(file, restkey="", restval="", delimiter=delimiter)
             header = [(name or "").strip().lower() for name in reader.fieldnames or ()]

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 def videos_of(place: str | Path, *, by_name: bool = False) -> list[tuple[Path, str]]:
     """Find the videos of a file, a folder at any depth, an address, or a list: (path, name).
 
-    A CSV list is that of `train`. A text file (.txt) has a file, folder or pattern on each line,
+    A CSV list is as in `train`. A text file (.txt) has a file, folder or pattern on each line,
     relative to its own folder; empty lines are skipped, and so are lines that begin with `#`,
     unless they name a file. Each video comes once. None is opened: a listed file that is missing is
     noticed when it is read.

@@ -70,7 +70,7 @@ def open_dataset(
 
 
 def holds_recordings(data: Path) -> bool:
-    """Whether data are annotated recordings, which are judged as timelines; false if not there.
+    """Whether `data` holds annotated recordings, judged as timelines; False if it is missing.
 
     Raises:
         DatasetError: it is a CSV list that cannot be read.
@@ -110,7 +110,7 @@ def _open(
 
 
 def official_lists(root: Path, lists: Path | None = None) -> tuple[Reader, Path] | None:
-    """Return who reads a data set's official lists (`ucf101` or `hmdb51`), and their folder.
+    """Return what reads a data set's official lists (`ucf101` or `hmdb51`), and their folder.
 
     Args:
         lists: the folder; None: `root` or a folder in it, if there are any lists.
@@ -132,7 +132,7 @@ def official_lists(root: Path, lists: Path | None = None) -> tuple[Reader, Path]
 
 
 def folder_per_class(root: Path, *, seed: int = 0) -> Split:
-    """Read root/CLASS/, or root/{train,test}/CLASS/ where these are there; videos at any depth.
+    """Read root/CLASS/, or root/{train,test}/CLASS/ if these exist; videos at any depth.
 
     Without a folder `train`, a fifth of each class is drawn for testing, video by video.
     Clips cut from one source then land on both sides, and the measured accuracy is too high: give
@@ -187,7 +187,7 @@ def _parts_of_split(root: Path) -> tuple[Path, Path] | None:
 
 
 def _require_classes_here(root: Path, classes: Sequence[str]) -> None:
-    """Refuse folders that are not classes: those in them are, or the parts of a split are below."""
+    """Refuse folders that are not classes but hold the classes, or the parts of a split."""
     inner = {name: {folder.name for folder in _subfolders(root / name)} for name in classes}
     common = sorted(set.intersection(*inner.values()))
     parts = {part_of(name)[0] for names in inner.values() for name in names}

@@ -22,7 +22,7 @@ class VideoItem:
 
     Attributes:
         name: its relative path with `/` and ending: what the prepared video and the results are
-            called by. Unique in the data set, but that all segments of a video share its name.
+            called by. Unique in the data set, except that all segments of a video share its name.
         source: what it was cut from (a film, a camera, a person), where that is known. Clips of one
             source resemble each other, so all of them belong on one side of the split.
         span: the segment's start and end, seconds; None: the whole video.
@@ -62,7 +62,7 @@ class Split:
 def make_split(
     train: Iterable[VideoItem], test: Iterable[VideoItem], classes: Iterable[str] = ()
 ) -> Split:
-    """Sort the classes, `classes` without videos included, and the videos by name."""
+    """Sort videos and classes by name; those of `classes` count even without videos."""
     train = tuple(sorted(train, key=_order))
     test = tuple(sorted(test, key=_order))
     labels = {item.label for item in train + test} | set(classes)
@@ -117,5 +117,5 @@ def _by_source(items: Iterable[VideoItem]) -> dict[str, list[VideoItem]]:
 
 
 def name_hash(text: str) -> bytes:
-    """A number that a name alone decides: the order by it is a draw, the same everywhere."""
+    """A number that depends on a name alone: sorting by it is a draw, the same everywhere."""
     return hashlib.sha256(os.fsencode(text)).digest()

@@ -1,4 +1,4 @@
-"""Whether prepared videos are what they were: every byte, and flow that fits the frames."""
+"""Whether prepared videos are intact: every byte, and flow that fits the frames."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class CheckReport:
 
     Attributes:
         videos: how many were looked at.
-        failures: (name, reason) of those that are damaged or were made otherwise.
+        failures: (name, reason) of those that are damaged or were made differently.
         warnings: (name, what was lost when the video was decoded).
         by_finding: sentence -> names of the videos that show it.
-        index: what is worth knowing of each that is intact, by name.
+        index: what is worth knowing about each intact one, by name.
     """
 
     videos: int
@@ -92,7 +92,7 @@ def check_stores(
 
 
 def _checked(place: Place) -> tuple[str, Indexed]:
-    """(what seems to be wrong with the flow, what is worth knowing of the video)."""
+    """(what seems to be wrong with the flow, what is worth knowing about the video)."""
     stored = StoredVideo(place)
     look = None if isinstance(place, Slice) else Look.of(place)  # before it is read
     stored.verify()

@@ -29,7 +29,7 @@ PIXELS = 4000  # looked at in a field
 LEAST_PIXELS = 200  # of a field, or it is skipped
 LEAST_FIELDS = 3  # in all, or the video is not judged
 LEAST_SPEED = 1.0  # pixels per frame; below, the readings hardly differ
-LEAST_GRADIENT = 8.0  # grey levels a pixel; without texture, every reading fits
+LEAST_GRADIENT = 8.0  # grey levels per pixel; without texture, every reading fits
 BETTER = 0.85  # of the error as stored, to be a better reading
 AGREEING = 0.7  # of the fields that must find it better
 
@@ -72,8 +72,8 @@ class Evidence:
     """What was measured of a video.
 
     Attributes:
-        bound: of the flow, in pixels per frame, as its maker is said to have used.
-        scale: that flow was multiplied by before it was stored.
+        bound: of the flow, in pixels per frame, that its maker is said to have used.
+        scale: what the flow was multiplied by before it was stored.
         errors: by reading, for each field looked at: mean difference in grey levels.
         touching: for each field, whether both its pictures go from 0 to 255.
         off_zero: for each of those in which anything stands still, whether it is far from 128.

@@ -68,8 +68,8 @@ class Origin:
 class Index:
     """The content of `index.json`.
 
-    Stores with equal `preparation` may be mixed; `libraries` is only for the record. What the
-    flow's bytes mean is in `preparation` and always `FLOW_FORMAT`: another store is refused.
+    Stores with equal `preparation` may be mixed; `libraries` is only for the record. `preparation`
+    also says what the flow's bytes mean, always `FLOW_FORMAT`: other stores are refused.
     """
 
     version: int

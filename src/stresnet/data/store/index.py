@@ -1,4 +1,4 @@
-"""The index of a store: what is known of each prepared video without opening it.
+"""The index of a store: what is known about each prepared video without opening it.
 
     STORE/index.sqlite          seal, origin, preparation, warnings, and how its source and its
                                 store looked (size, times of change, inode) when their contents
@@ -7,8 +7,8 @@
     SHARDS/shards.sqlite        the same of packed videos, and where each lies (see `pack`)
 
 Only the process that drives `prepare` writes it, so that no two machines write one file. A file
-that looks different, as a copy does, is compared by its content again. What only the content shows,
-as a bit that a disk has flipped, is found when the picture is read (each has a checksum), by
+that looks different, such as a copy, is compared by its content again. What only the content shows,
+such as a bit that a disk has flipped, is found when the picture is read (each has a checksum), by
 `stresnet prepare --verify`, and by `stresnet check`. An index that is lost or damaged costs time
 and nothing else; `stresnet check --index` writes it again.
 """
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS videos (
 
 
 class Look(NamedTuple):
-    """What one sees of a file without reading it."""
+    """What can be seen of a file without reading it."""
 
     size: int
     modified: int  # ns
@@ -60,7 +60,7 @@ class Look(NamedTuple):
 
     @classmethod
     def of(cls, path: Path, facts: Callable[[Path], tuple[int, int] | None] = facts) -> Look | None:
-        """None where there is no such file; of an object, `facts` are its size and version."""
+        """None if there is no such file; for an object, `facts` are its size and version."""
         if address_of(path) is not None:
             found = facts(path)
             return cls(found[0], 0, 0, found[1]) if found else None
@@ -82,8 +82,8 @@ class Indexed:
     Attributes:
         seal, preparation, warnings: those of the store.
         sha256: of its source's content.
-        source: how that looked; None where the video was gone.
-        store: how the store looked; None of a packed video.
+        source: how the source looked; None if it was gone.
+        store: how the store looked; None for a packed video.
         shard: the file, first byte and length of a packed video.
     """
 
@@ -97,7 +97,7 @@ class Indexed:
 
     @classmethod
     def of(cls, stored: StoredVideo, *, source: Look | None, store: Look | None) -> Indexed:
-        """What is worth knowing of a store that is intact."""
+        """What is worth knowing about an intact store."""
         index = stored.index
         sha256 = index.origin.sha256
         return cls(stored.seal, sha256, index.preparation, index.warnings, source, store)
@@ -113,9 +113,9 @@ def preparation_digest(preparation: Mapping[str, Any]) -> str:
 
 
 def read_index(store: Path) -> Iterator[tuple[str, Indexed]]:
-    """What is known of a folder's prepared videos, by name; nothing of a part that is damaged.
+    """What is known about a folder's prepared videos, by name; damaged parts are left out.
 
-    A name may come several times, from several parts; at most one of these looks as its files do.
+    A name may come several times, from several parts; at most one of these matches its files.
     """
     for part in sorted(store.glob(PARTS)):
         with suppress(sqlite3.Error, ValueError, TypeError, KeyError):
@@ -179,7 +179,7 @@ def place_of(store: Path, name: str) -> Place:
 def find_stores(place: Path) -> list[tuple[Place, str]]:
     """Find a prepared video, or those at any depth of a folder: (place, video's name), sorted.
 
-    The folder may hold shards, or be the address of one of single prepared videos.
+    The folder may hold shards, or be the address of a folder of single prepared videos.
 
     Raises:
         DatasetError: there is no such place, or no prepared video in it.
@@ -240,9 +240,9 @@ def _inside(shard: str, first: int, length: int) -> tuple[str, int, int]:
 
 
 def add_to_index(store: Path, found: Mapping[str, Indexed], *, part: str = FILE) -> None:
-    """Add to a folder's index, but no video whose source is so young that it may change unseen.
+    """Add to a folder's index, except videos whose source is so recent that it may change unseen.
 
-    Where the folder cannot be written, only the next start is slower.
+    If the folder cannot be written, only the next start is slower.
     """
     settled = {name: each for name, each in found.items() if not each.source or each.source.settled}
     if not settled:
@@ -258,7 +258,7 @@ def add_to_index(store: Path, found: Mapping[str, Indexed], *, part: str = FILE)
 
 
 def rebuild_index(store: Path, found: Mapping[str, Indexed]) -> None:
-    """Write a folder's index again, of videos found intact; what it knew of their sources stays.
+    """Write a folder's index again, for videos found intact; what it knew of their sources stays.
 
     Raises:
         EnvironmentProblem: the disk is full or the folder cannot be written.
@@ -278,7 +278,7 @@ def rebuild_index(store: Path, found: Mapping[str, Indexed]) -> None:
 
 
 def write_rows(file: Path, found: Mapping[str, Indexed]) -> None:
-    """Write rows to an index, all or none of them; it is made where it is missing.
+    """Write rows to an index, all or none of them; it is created if missing.
 
     Raises:
         EnvironmentProblem: it is damaged, or cannot be written.

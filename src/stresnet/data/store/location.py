@@ -25,11 +25,11 @@ VARIABLE = "STRESNET_STORE"
 def default_store(
     data: str | Path, *, parameters: TVL1Parameters = AUTHORS, short_side: int = SHORT_SIDE
 ) -> Path:
-    """The folder of a data set's prepared videos: another one for each data set and preparation.
+    """The folder of a data set's prepared videos: one for each data set and preparation.
 
     Args:
-        data: a folder of videos; or a file, as a CSV list or a single video, which belongs to the
-            folder that it lies in.
+        data: a folder of videos; or a file, such as a CSV list or a single video, which belongs to
+            the folder that it lies in.
 
     Raises:
         UsageError: the data is an address.
@@ -48,12 +48,12 @@ def default_store(
 
 
 def store_path(store: Path, name: str) -> Path:
-    """`CLASS/clip.avi` -> `store/CLASS/clip.avi.zip`; errors as of `key_of`."""
+    """`CLASS/clip.avi` -> `store/CLASS/clip.avi.zip`; errors as in `key_of`."""
     return store / f"{key_of(name)}.zip"
 
 
 def key_of(name: str) -> str:
-    """What a video is called inside a store: its name, which is cut where a file's would be.
+    """What a video is called inside a store: its name, cut if it is too long for a file.
 
     The ending stays, so that clip.avi and clip.mp4 do not meet. Very long names are told apart by a
     hash.

@@ -1,7 +1,7 @@
 """Prepared videos -> shards: tars of about a gigabyte, read without unpacking.
 
     SHARDS/shard-00000.tar    CLASS/clip.avi.zip, ...: each as `prepare` wrote it, seal and all
-    SHARDS/shards.sqlite      where each lies, and what an index says of it
+    SHARDS/shards.sqlite      where each lies, and what an index says about it
 
 A million small files burden file servers and object stores; three thousand tars do not. `tar` and
 WebDataset read them, too. What is packed stays where it is: packing again adds the videos that are
@@ -61,9 +61,9 @@ def pack(
     """Pack prepared videos into shards. Safe to interrupt: the same call resumes.
 
     Args:
-        store: of single prepared videos: a folder, or the address of one.
+        store: a folder of single prepared videos, or its address.
         out: folder of the shards, or its address; each shard is made on this disk and sent whole.
-        shard_bytes: a shard is closed when it has this many.
+        shard_bytes: a shard is closed when it has this many bytes.
 
     Returns:
         The names packed now, those packed before, and (name, reason) of damaged ones, which are
@@ -113,7 +113,7 @@ def pack(
 def _write_shard(
     file: Path, names: list[str], found: Mapping[str, Path], most: int
 ) -> tuple[dict[str, Indexed], list[tuple[str, str]]]:
-    """Write the first of `names`, until the shard is full: their rows, and (name, reason)."""
+    """Write `names` until the shard is full; return their rows, and (name, reason) of failures."""
     rows: dict[str, Indexed] = {}
     bad: list[tuple[str, str]] = []
     with atomic_write(file) as partial, partial.open("wb") as tar:
@@ -133,7 +133,7 @@ def _write_shard(
 
 
 def _append(tar: BinaryIO, partial: Path, stored: Path, name: str, shard: str) -> Indexed:
-    """Add a prepared video to a tar, and read it there.
+    """Add a prepared video to a tar, and read it back.
 
     Raises:
         StoreError: it is missing or damaged.
@@ -158,7 +158,7 @@ def _append(tar: BinaryIO, partial: Path, stored: Path, name: str, shard: str) -
 
 
 def _seals(store: Path, found: Mapping[str, Path]) -> dict[str, str]:
-    """By name, as far as they can be known: of an address, from its index."""
+    """The seals that can be known, by name; those at an address come from its index."""
     if address_of(store) is not None:
         with records(store, PARTS) as notes:
             return {key_of(name): each.seal for name, each in read_index(notes)}
@@ -170,7 +170,7 @@ def _seals(store: Path, found: Mapping[str, Path]) -> dict[str, str]:
 
 
 def _still_there(rows: Mapping[str, Indexed], out: Path) -> dict[str, Indexed]:
-    """Those whose shards are there and not cut off."""
+    """The rows whose shards are there and not cut off."""
     sizes = _sizes(out)
     return {
         name: each
@@ -180,14 +180,14 @@ def _still_there(rows: Mapping[str, Indexed], out: Path) -> dict[str, Indexed]:
 
 
 def _next_number(notes: Path) -> int:
-    """After those that the index names: a shard that a killed run left is written again."""
+    """The number after those in the index: a shard that a killed run left is written again."""
     packed = read_packed(notes).values() if is_packed(notes) else ()
     names = {each.shard[0] for each in packed if each.shard}
     return max((int(found[1]) + 1 for n in names if (found := SHARD_NAME.match(n))), default=0)
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """Of the shards and the index, by name."""
+    """Sizes of the shards and the index, by name."""
     if address_of(folder) is not None:
         sizes = {name: size for name, (size, _) in listing(folder).items()}
     else:
@@ -203,10 +203,10 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def cached(store: Path, cache: Path | None, *, on_progress: OnProgress = silent) -> Path:
-    """Copy shards to a disk of this machine, as far as they are not there: that folder is read.
+    """Copy missing shards to a disk of this machine; return the folder to read from.
 
-    Training reads videos in random order, so that it needs all shards from the first steps on. Of
-    several processes of a machine, one copies. Safe to interrupt.
+    Training reads videos in random order, so it needs all shards from the first steps on. Of
+    several processes on a machine, one copies. Safe to interrupt.
 
     Args:
         store: the shards' folder, or its address; anything else is returned as it is, unless there

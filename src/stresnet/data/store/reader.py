@@ -46,13 +46,13 @@ Kind = Literal["rgb", "flow"]
 
 _REMEDY = "delete it and run `stresnet prepare` again"
 _PACK_AGAIN = "delete this shard and run `stresnet pack` again, or copy it again"
-# All that json and struct raise on damaged bytes; of OSErrors, only some are damage.
+# All that json and struct raise on damaged bytes; only some OSErrors are damage.
 _DAMAGE = (KeyError, OverflowError, TypeError, ValueError, struct.error)
 _BAD_SEEK = (None, errno.EINVAL, errno.EOVERFLOW)  # a wrong offset
 
 
 class Known(NamedTuple):
-    """What the store's index says of a video."""
+    """What the store's index says about a video."""
 
     seal: str
     preparation: Mapping[str, Any]
@@ -66,7 +66,7 @@ class StoredVideo:
 
     Raises (every attribute and method):
         StoreError: the file is missing, damaged, or of another format version.
-        EnvironmentProblem: the file cannot be read for another reason, as missing permission.
+        EnvironmentProblem: the file cannot be read for another reason, such as missing permission.
     """
 
     def __init__(self, place: Place, known: Known | None = None) -> None:
@@ -190,12 +190,12 @@ class StoredVideo:
 
     @property
     def duration(self) -> float:
-        """Seconds from the first frame on, the last one shown for the mean time; 0 for a single."""
+        """Seconds from the first frame on, the last shown for the mean interval; 0 for just one."""
         times = self.times
         return float(times[-1] - times[0]) + mean_step(times)
 
     def frames(self, indices: Indices) -> NDArray[np.uint8]:
-        """(n,H,W,3) uint8 RGB: any frames, in any order, also repeated.
+        """(n,H,W,3) uint8 RGB: any frames, in any order, with repeats.
 
         Raises:
             IndexError: an index is not in 0 ... N-1.
@@ -257,7 +257,7 @@ class StoredVideo:
             out[others] = out[first]
 
     def check(self, preparation: Mapping[str, Any]) -> None:
-        """Raise `StoreError`, naming the differences, if the store was prepared otherwise."""
+        """Raise `StoreError`, naming the differences, if the store was prepared differently."""
         expected = json.loads(json.dumps(dict(preparation)))
         if told := differences(self.index.preparation, expected):
             raise StoreError(
@@ -285,7 +285,7 @@ class StoredVideo:
 
     @contextmanager
     def _blaming(self, part: str) -> Iterator[None]:
-        """Turn what goes wrong into clear errors: only what is damage is called damage."""
+        """Turn exceptions into clear errors: only damage is called damage."""
         try:
             yield
         except FileNotFoundError as error:

@@ -91,7 +91,7 @@ class StoreWriter:
         """Write the table of offsets and the index.
 
         Raises:
-            StoreError: no frame was added, or not one flow field between every two.
+            StoreError: no frame was added, or there is not one flow field less than frames.
         """
         rgb, flow = self._rows["rgb"], self._rows["flow"]
         if len(flow) != len(rgb) - 1:
@@ -138,12 +138,12 @@ def store_writer(
     preparation: Mapping[str, Any],
     libraries: Mapping[str, str],
 ) -> Iterator[StoreWriter]:
-    """Write a store block by block; at the end it appears at `path` whole, else not at all.
+    """Write a store block by block; at the end it appears at `path` whole, or not at all.
 
     Args:
         origin: the video file.
-        preparation: all that decides what the pixels are, as JSON values, with `FLOW_FORMAT` in it
-            (see `Index`).
+        preparation: all that decides the pixels, as JSON values, with `FLOW_FORMAT` in it (see
+            `Index`).
         libraries: versions, for the record.
 
     Raises:

@@ -68,7 +68,7 @@ def open_container(
     neighbours.
 
     Args:
-        settings: of `av.open`.
+        settings: passed to `av.open`.
 
     Raises:
         FFmpegError: it cannot be opened.
@@ -86,7 +86,7 @@ def content_sha256(path: Path, *, on_block: Callable[[], None] = lambda: None) -
     """Return the SHA-256 of a file's content, in hexadecimal digits.
 
     Args:
-        on_block: called now and then, as a sign of life where a file is large.
+        on_block: called now and then, as a sign of life if a file is large.
 
     Raises:
         VideoError: it is not a regular file, is empty, or cannot be read.
@@ -179,7 +179,7 @@ def set_up_decoder(name: str, stream: VideoStream) -> None:
     """Check that a stream may be decoded, and limit its decoder.
 
     Args:
-        name: of the video in messages.
+        name: what messages call the video.
 
     Raises:
         VideoError: its codec is not one of `CODECS`, or its pictures are too large.
@@ -251,9 +251,9 @@ class PacketCount:
         return not packet.is_discard
 
     def _look_for_breaks(self, packet: Packet[Any]) -> None:
-        """Where files were joined (`cat a.ts b.ts`), the last packets before that seem broken.
+        """Notice where files were joined (`cat a.ts b.ts`): the packets just before seem broken.
 
-        There, the clock goes back, or runs on and a stream begins.
+        There, the clock goes back, or it runs on and a stream begins.
         """
         goes_back = packet.dts is not None and self._clock is not None and packet.dts <= self._clock
         if goes_back or (self._since_broken is not None and self._begins_stream(packet)):
@@ -298,7 +298,7 @@ class PacketCount:
 
     def _missing(self) -> str:
         announced = self._announced - self.hidden
-        # Headers of files with sound count a picture too many now and then.
+        # Now and then, headers of files with sound count a picture too many.
         if 0 < announced * LEAST_PACKET <= self._size:
             short = announced - self.pictures > 1 + announced // 100
             return f" of {announced}" if short else ""

@@ -115,7 +115,7 @@ def iter_frames(
     Args:
         path: a regular file in one of `container.CONTAINERS`, coded with one of its `CODECS`.
         short_side: in pixels, at least 2.
-        max_frames: stop after so many, with a warning if the file is longer.
+        max_frames: stop after this many, with a warning if the file is longer.
         on_warning: called with one sentence for each kind of loss, after the last frame.
 
     Yields:
@@ -151,7 +151,7 @@ def iter_frames(
 def frames_of_array(
     images: NDArray[np.uint8], *, fps: float, short_side: int = 256
 ) -> Iterator[Frame]:
-    """Frames of a video that is in memory: (N,H,W,3) uint8 RGB, scaled as those of a file are.
+    """Frames of a video that is in memory: (N,H,W,3) uint8 RGB, scaled like those of a file.
 
     Raises:
         UsageError: the array has another shape or type, or `fps` is not positive.
@@ -178,7 +178,7 @@ def library_versions() -> dict[str, str]:
 
 @dataclass
 class _Losses:
-    """What is missing of a file, or not shown as it asks, noted while it is read."""
+    """Notes what is missing from a file, or not shown as it asks, while it is read."""
 
     packets: PacketCount
     decoded: int = 0

@@ -78,7 +78,7 @@ def video_writer(path: Path, *, fps: float = 25.0) -> Iterator[VideoWriter]:
 
     Args:
         path: the file, ending in .mp4.
-        fps: frames a second, nominal; each frame has its own time.
+        fps: nominal frames per second; each frame has its own time.
 
     Raises:
         UsageError: another ending, no frame, or `fps` is not above 0.

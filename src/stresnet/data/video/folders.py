@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class FoundFiles:
-    """What is looked at below some folders.
+    """The search for videos below some folders.
 
     Attributes:
         left_out: the files that are not videos, by the reason, as relative paths.
@@ -64,7 +64,7 @@ class FoundFiles:
         self.left_out.setdefault(problem, []).append(path.relative_to(root).as_posix())
 
     def log(self, place: Path, *, by_name: bool = False) -> None:
-        """Say in one line how many files were left out, and why; or which, the first of each."""
+        """Say in one line how many files were left out, and why; or name the first of each."""
         if not self.left_out:
             return
         reasons = []
@@ -77,7 +77,7 @@ class FoundFiles:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Files at any depth, but those that are hidden, the system's, ours, or behind a link."""
+    """Files at any depth, except those that are hidden, the system's, ours, or behind a link."""
     return (path for path in _walk(folder, lambda path, problem: None) if not is_hidden(path.name))
 
 
@@ -111,7 +111,7 @@ def is_ours(folder: Path) -> bool:
 
 
 def with_ending(ending: str) -> str:
-    """The reason why files of an ending that no video has, or of none, are left out."""
+    """The reason for leaving out files with an ending that no video has, or with none."""
     return f"{ending} files" if ending else "files without an ending"
 
 

@@ -141,7 +141,7 @@ def upright(image: NDArray[np.uint8], matrix: NDArray[np.int32] | None) -> NDArr
     """Turn and mirror (H,W,3) as a (3,3) display matrix [[a,b,u],[c,d,v],[x,y,w]] says.
 
     A display matrix (ISO/IEC 14496-12, 6.2.2) moves the point (x, y), y downwards, to
-    (a x + c y, b x + d y). Other angles than right ones are rounded to the nearest.
+    (a x + c y, b x + d y). Angles are rounded to the nearest right angle.
     """
     if matrix is None:
         return image

@@ -1,7 +1,7 @@
 """What a video file contains, by its packets: nothing is decoded but the first picture.
 
-What headers say of a file's length is often wrong, so all packets are read and counted. That takes
-about as long as reading the file.
+What headers say about a file's length is often wrong, so all packets are read and counted. That
+takes about as long as reading the file.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def probe(path: Path, *, short_side: int = 256) -> VideoInfo:
 
 
 def lasts_longer(path: Path, seconds: float) -> bool:
-    """Return whether a video's pictures last longer than so many seconds.
+    """Return whether a video's pictures last longer than `seconds`.
 
     Unlike `probe`, read no more packets than needed.
 
@@ -131,7 +131,7 @@ class _Count:
     def step(self) -> float:
         """Mean seconds between two pictures; 0 for a single one.
 
-        Streams without a container may have no times: then what they call their rate counts.
+        Streams without a container may have no times: then the rate that they state counts.
         """
         if not self._decoding and self.packets.pictures > 1:
             return nominal_step(self._stream)
@@ -139,7 +139,7 @@ class _Count:
 
     @property
     def seconds(self) -> float:
-        """How long the pictures are shown; the first ones may have no time of decoding."""
+        """How long the pictures are shown; the first ones may have no decoding time."""
         pauses = self.span - self.step * (len(self._decoding) - 1) if self._decoding else 0.0
         return self.packets.pictures * self.step + max(pauses, 0.0)
 
@@ -161,10 +161,10 @@ class _Count:
     def _note(self, packet: Packet[Any]) -> None:
         if self.first is None:
             self._decode(packet)
-        # Times of decoding go forward, so that it shows where a clock was restarted.
+        # Decoding times go forward, so they show where a clock was restarted.
         if packet.dts is not None or self._decoding:
             self._decoding.append(self._times.time_of(_seconds(packet, packet.dts)))
-        # AVI has no true times of showing.
+        # AVI has no true presentation times.
         is_avi = self._container.format.name == "avi"
         shown = _seconds(packet, packet.dts if is_avi or packet.pts is None else packet.pts)
         if shown is not None:

@@ -1,7 +1,7 @@
 """Pictures of prepared videos as data URIs: they stay inside the page.
 
 Browsers do not play the AVI files of UCF101 and HMDB51, and a link breaks when a folder is moved.
-So a page carries the few pictures that it shows, made of the stored frames: what the network saw.
+So a page carries the few pictures that it shows, made from the stored frames: what the network saw.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def strip(video: FramesAndFlow, count: int = 3) -> Strip:
 
 
 def flow_pictures(video: FramesAndFlow, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """(n,H,W,3) the flow from each frame to the next; the last frame shows the one before."""
+    """(n,H,W,3) the flow from each frame to the next; the last frame repeats the flow before it."""
     fields = np.minimum(indices, max(video.num_frames - 2, 0))
     return to_colour(to_pixels(video.flow(fields)), COLOUR_PX)
 
 
 def _picture_uri(picture: NDArray[np.uint8]) -> str:
-    """Every second pixel or fewer, as long as the picture stays large enough."""
+    """Keep every n-th pixel, n as large as keeps the picture large enough."""
     step = max(min(picture.shape[:2]) // SMALLEST_SIDE, 1)
     return data_uri(encode_rgb(np.ascontiguousarray(picture[::step, ::step])), "image/jpeg")

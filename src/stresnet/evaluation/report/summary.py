@@ -142,10 +142,10 @@ def confused_pairs(
     *,
     most: int = PAIRS,
 ) -> list[dict[str, Any]]:
-    """Return pairs of a true and a predicted class with the most videos first.
+    """Return pairs of a true and a predicted class, those with the most videos first.
 
-    Among equals, those come first that are a larger `share` of the true class's videos. The
-    `example` is the video that was mistaken most surely.
+    Among equals, those with a larger `share` of the true class's videos come first. The `example`
+    is the video with the surest mistake.
     """
     counts = confusion(scores, truth)
     wrong = counts - np.diag(np.diag(counts))
