@@ -25,8 +25,6 @@ COLUMNS = ("source", "start", "end", "rank", "label", "score", "appearance", "mo
 
 # A name that ends like this was meant for a file.
 OF_FILES = re.compile(r"\.(mp4|avi|mov|mkv|webm|gif|srt|vtt|eaf|tsv|csv|txt|jsonl?)", re.IGNORECASE)
-
-
 OF_ANNOTATIONS = (".eaf", ".tsv", ".json")  # people correct them in other programs
 
 

@@ -71,7 +71,7 @@ def make_app(service: Service, *, names: Collection[str] = ()) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        responses={422: {"description": "A value in the address is not of its kind."}},
+        responses={422: {"description": "A value in the query has the wrong type."}},
     )
     app.add_middleware(Guard, names=names)
     app.add_exception_handler(RequestValidationError, _in_a_sentence)
