@@ -8,7 +8,13 @@ from torch import Tensor, nn
 from stresnet.errors import UsageError
 from stresnet.inference import InferenceNetwork
 from stresnet.model import STResNet, inflate_from
-from stresnet.model.motion_residual import CONNECTIONS, MotionResidual, ResidualScale
+from stresnet.model.motion_residual import (
+    CONNECTIONS,
+    Entrance,
+    MotionConnection,
+    MotionResidual,
+    ResidualScale,
+)
 from stresnet.model.residual_unit import ResidualUnit
 
 VARIANTS = list(CONNECTIONS)
@@ -21,10 +27,14 @@ def sums() -> tuple[Tensor, Tensor]:
     return x_a, x_m
 
 
+def entrances(variant: MotionResidual, x_a: Tensor, x_m: Tensor) -> tuple[Entrance, Entrance]:
+    return MotionConnection(variant, "none", 8)(x_a, x_m)
+
+
 def test_equation_2(sums: tuple[Tensor, Tensor]) -> None:
     x_a, x_m = sums
     unit = ResidualUnit(8, 2).double().eval()
-    into_a, _ = CONNECTIONS["appearance"](x_a, x_m)
+    into_a, _ = entrances("appearance", x_a, x_m)
     by_hand = F.relu(x_a) + unit.branch(x_a + F.relu(x_m), 3)  # x_a itself, before its ReLU
     torch.testing.assert_close(unit(into_a.shortcut, 3, into_a.branch), by_hand)
 
@@ -42,14 +52,14 @@ def test_each_variant_is_its_definition(sums: tuple[Tensor, Tensor]) -> None:
     }
     for variant, expected in definitions.items():
         torch.testing.assert_close(
-            [tuple(entrance) for entrance in CONNECTIONS[variant](x_a, x_m)], list(expected)
+            [tuple(each) for each in entrances(variant, x_a, x_m)], list(expected)
         )
 
 
 def test_the_sums_stay_as_they_were(sums: tuple[Tensor, Tensor]) -> None:
     before = [x.clone() for x in sums]
-    for connect in CONNECTIONS.values():
-        connect(*sums)
+    for variant in VARIANTS:
+        entrances(variant, *sums)
     torch.testing.assert_close(list(sums), before, rtol=0, atol=0)
 
 
@@ -144,6 +154,11 @@ def test_a_factor_of_one_is_the_connection_itself(variant: MotionResidual) -> No
     expected = plain(*clip())
     torch.testing.assert_close(scaled(*clip()), expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(InferenceNetwork(scaled)(*clip()), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_where_nothing_enters_nothing_is_computed(sums: tuple[Tensor, Tensor]) -> None:
+    _, into_m = MotionConnection("appearance", "channel", 8).double()(*sums)
+    assert into_m.branch is into_m.shortcut
 
 
 def test_factors_learn_from_the_first_step_on() -> None:

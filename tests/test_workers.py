@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -79,6 +80,25 @@ def test_jobs_run_while_the_consumer_is_busy_and_no_further(tmp_path: Path) -> N
     time.sleep(0.2)
     assert not paths[2].exists()
     assert [name for name, _ in running] == paths[1:]
+
+
+def test_a_worker_without_jobs_ends_while_the_consumer_is_busy() -> None:
+    running = map_in_processes(process_of, named([1, 2]), workers=1)
+    number = next(running)[1]
+    assert isinstance(number, int) and process_exists(number)
+    next(running)
+    while process_exists(number):
+        time.sleep(0.01)
+    assert not list(running)
+
+
+def process_exists(number: int) -> bool:
+    multiprocessing.active_children()  # which also buries those that have ended
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def wait_for(path: Path) -> None:

@@ -128,6 +128,7 @@ def _outcomes(
     """Like `map_in_processes`, after a first None."""
     waiting = deque(jobs)
     idle: list[Worker] = [] if spare is None else spare
+    ending: list[Worker] = []
     busy: dict[Worker, Name] = {}
     died: set[Name] = set()  # jobs whose first process did
     shares: dict[Name, float] = {}
@@ -186,10 +187,14 @@ def _outcomes(
                     if worker.process.is_alive():
                         idle.append(worker)
                     refill()
+                    if spare is None and not waiting:
+                        while idle:  # it ends while the consumer is busy
+                            idle[-1].process.terminate()
+                            ending.append(idle.pop())
                     yield name, outcome
             refill()
     finally:
-        _stop([*idle, *busy] if spare is None else [*busy])
+        _stop([*ending, *idle, *busy] if spare is None else [*busy])
 
 
 def _end_of(worker: Worker) -> JobError:

@@ -45,37 +45,35 @@ class Entrance(NamedTuple):
     branch: Tensor
 
 
-Connection = Callable[[Tensor, Tensor], tuple[Entrance, Entrance]]  # of appearance, of motion
+# Of x_a, x_m, f(x_a) and f(x_m): what enters the unit in the appearance and in the motion stream.
+Connection = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Entrance, Entrance]]
 
 
-def into_appearance(x_a: Tensor, x_m: Tensor) -> tuple[Entrance, Entrance]:
+def into_appearance(
+    x_a: Tensor, x_m: Tensor, f_a: Tensor, f_m: Tensor
+) -> tuple[Entrance, Entrance]:
     """Eq. 2."""
-    f_m = F.relu(x_m)
-    return Entrance(F.relu(x_a), x_a + f_m), Entrance(f_m, f_m)
+    return Entrance(f_a, x_a + f_m), Entrance(f_m, f_m)
 
 
-def into_both(x_a: Tensor, x_m: Tensor) -> tuple[Entrance, Entrance]:
+def into_both(x_a: Tensor, x_m: Tensor, f_a: Tensor, f_m: Tensor) -> tuple[Entrance, Entrance]:
     """Eq. 2 and its mirror image."""
-    f_a, f_m = F.relu(x_a), F.relu(x_m)
     return Entrance(f_a, x_a + f_m), Entrance(f_m, x_m + f_a)
 
 
-def into_trunk(x_a: Tensor, x_m: Tensor) -> tuple[Entrance, Entrance]:
+def into_trunk(x_a: Tensor, x_m: Tensor, f_a: Tensor, f_m: Tensor) -> tuple[Entrance, Entrance]:
     """A direct connection between identical layers: the motion stays in the appearance trunk."""
-    f_m = F.relu(x_m)
-    f_a = F.relu(x_a + f_m)
-    return Entrance(f_a, f_a), Entrance(f_m, f_m)
+    joined = F.relu(x_a + f_m)
+    return Entrance(joined, joined), Entrance(f_m, f_m)
 
 
-def as_gate(x_a: Tensor, x_m: Tensor) -> tuple[Entrance, Entrance]:
+def as_gate(x_a: Tensor, x_m: Tensor, f_a: Tensor, f_m: Tensor) -> tuple[Entrance, Entrance]:
     """The product in place of Eq. 2's sum (Feichtenhofer et al., CVPR 2017)."""
-    f_m = F.relu(x_m)
-    return Entrance(F.relu(x_a), x_a * f_m), Entrance(f_m, f_m)
+    return Entrance(f_a, x_a * f_m), Entrance(f_m, f_m)
 
 
-def separate(x_a: Tensor, x_m: Tensor) -> tuple[Entrance, Entrance]:
-    """No connection: Eq. 1 in both streams."""
-    f_a, f_m = F.relu(x_a), F.relu(x_m)
+def separate(x_a: Tensor, x_m: Tensor, f_a: Tensor, f_m: Tensor) -> tuple[Entrance, Entrance]:
+    """Two streams that never meet."""
     return Entrance(f_a, f_a), Entrance(f_m, f_m)
 
 
@@ -109,17 +107,19 @@ class MotionConnection(nn.Module):
 
     def forward(self, x_a: Tensor, x_m: Tensor) -> tuple[Entrance, Entrance]:
         """x_a and x_m, (B*T, C, H, W), before f -> what enters the unit in both streams."""
-        into_a, into_m = self.connect(x_a, x_m)
+        f_a, f_m = F.relu(x_a), F.relu(x_m)
+        into_a, into_m = self.connect(x_a, x_m, f_a, f_m)
         if self.scale is None:
             return into_a, into_m
-        apart_a, apart_m = separate(x_a, x_m)
         s = self.scale.to(x_a.dtype)
-        return _between(apart_a, into_a, s), _between(apart_m, into_m, s)
+        return _between(f_a, into_a, s), _between(f_m, into_m, s)
 
 
-def _between(apart: Entrance, connected: Entrance, s: Tensor) -> Entrance:
-    """Blend from `apart`, bit for bit where s is 0, to `connected`, where s is 1."""
-    branch = apart.branch + s * (connected.branch - apart.branch)
+def _between(apart: Tensor, connected: Entrance, s: Tensor) -> Entrance:
+    """Blend the branch from `apart`, bit for bit where s is 0, to `connected`, where s is 1."""
+    if connected.branch is apart:  # nothing enters this stream
+        return connected
+    branch = torch.lerp(apart, connected.branch, s)
     if connected.shortcut is connected.branch:  # "direct"; else the shortcut has no motion in it
         return Entrance(branch, branch)
     return Entrance(connected.shortcut, branch)

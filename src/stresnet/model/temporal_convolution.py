@@ -60,7 +60,7 @@ def inflate(pointwise: Tensor, how: TemporalInit = "average") -> Tensor:
     """
     taps = pointwise.flatten(2)
     if how == "average":
-        return taps.repeat(1, 1, TAPS) / TAPS
+        return (taps / TAPS).expand(-1, -1, TAPS)
     return F.pad(taps, (TAPS // 2, TAPS // 2))
 
 
