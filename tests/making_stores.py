@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from making_videos import Video
 from stresnet import worker_process, workers
 from stresnet.data.formats.write import pictures
-from stresnet.data.prepare.preparation import PREPARATION
+from stresnet.data.prepare.preparation import preparation
 from stresnet.data.store.format import FLOW_FORMAT, Origin
 from stresnet.data.store.index import PARTS
 from stresnet.data.store.location import store_path
@@ -23,6 +23,8 @@ from stresnet.data.store.writer import store_writer
 from stresnet.errors import StresnetError
 from stresnet.flow import to_bytes
 from stresnet.progress import OnProgress, Progress
+
+PREPARATION = preparation()
 
 
 def sharp_texture(height: int, width: int, *, seed: int = 0) -> NDArray[np.uint8]:

@@ -11,12 +11,11 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from making_stores import contents, moving_store, without_processes, write_denseflow
+from making_stores import PREPARATION, contents, moving_store, without_processes, write_denseflow
 from making_videos import moving_texture, write_video
 from stresnet.cli import app
 from stresnet.cli.prepare import layout_folder
 from stresnet.data.formats.layouts import Layout
-from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.data.store.index import Indexed, Look, add_to_index, read_index
 from stresnet.data.store.jpeg import encode_grey
 from stresnet.data.store.location import store_path

@@ -21,11 +21,11 @@ import torch
 import typer.main
 from typer.testing import CliRunner
 
+from making_stores import PREPARATION
 from making_videos import read_video, write_video
 from reading_docs import DOCS, ROOT, Block, blocks, calls, code_in_lines, pages, words
 from stresnet.cli import app
 from stresnet.data.annotations.elan import to_elan
-from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.model import STResNet
 from stresnet.training.recipes import QUICK, RECIPES
 

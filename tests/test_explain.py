@@ -15,11 +15,11 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from making_stores import write_store
+from making_stores import PREPARATION, write_store
 from making_videos import Video, moving_texture, read_video, write_video
 from memory_video import InMemoryVideo
 from stresnet.data.prepare.one import prepare_video
-from stresnet.data.prepare.preparation import PREPARATION, preparation
+from stresnet.data.prepare.preparation import preparation
 from stresnet.data.store.format import Origin
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import UsageError, VideoError, WeightsError

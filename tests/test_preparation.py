@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from making_stores import write_store
+from making_stores import PREPARATION, write_store
 from stresnet.data.prepare.preparation import (
-    PREPARATION,
     flow_parameters,
     preparation,
     require_same_preparation,

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import stresnet.data.prepare.one as prepare_video_module
-from making_stores import contents
+from making_stores import PREPARATION, contents
 from making_videos import moving_texture, read_video, write_video
 from stresnet.data.prepare.many import prepare
 from stresnet.data.prepare.one import prepare_frames, prepare_video
-from stresnet.data.prepare.preparation import PREPARATION, preparation
+from stresnet.data.prepare.preparation import preparation
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import EnvironmentProblem, StoreError, UsageError, VideoError
@@ -99,7 +99,6 @@ def test_a_bad_video_leaves_nothing(tmp_path):
 
 
 def test_the_preparation_tells_all_parameters():
-    assert preparation() == PREPARATION
     assert PREPARATION["short_side"] == 256
     assert PREPARATION["tv_l1_theta"] == 0.3
     assert preparation(QUICK) != PREPARATION

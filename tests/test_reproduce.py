@@ -18,10 +18,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from making_stores import contents, without_processes, write_store
+from making_stores import PREPARATION, contents, without_processes, write_store
 from stresnet.cli import app
 from stresnet.data.prepare.estimate import PreparationEstimate
-from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.data.store.format import Origin
 from stresnet.data.store.location import default_store, store_path
 from stresnet.errors import DatasetError, UsageError

@@ -12,9 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from making_stores import write_store
+from making_stores import PREPARATION, write_store
 from stresnet.data.prepare.ensure import PreparedVideos
-from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.data.splits.split import VideoItem
 from stresnet.data.store.format import Origin
 from stresnet.data.store.location import store_path

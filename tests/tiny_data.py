@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from making_stores import write_store
+from making_stores import PREPARATION, write_store
 from making_videos import Video
-from stresnet.data.prepare.preparation import PREPARATION
 from stresnet.data.store.format import Origin
 from stresnet.flow import to_bytes
 

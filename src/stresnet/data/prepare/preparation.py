@@ -42,9 +42,6 @@ def preparation(
     }
 
 
-PREPARATION: Mapping[str, Any] = preparation()
-
-
 def require_same_preparation(
     trained: Mapping[str, Any], videos: Iterable[StoredVideo], *, model: str = "the model"
 ) -> None:
