@@ -25,6 +25,34 @@ def test_the_paper_s_table_2() -> None:
     assert PAPER.input_size == 224
 
 
+def test_the_quick_recipes_differ_in_size_and_in_the_appearance_phase() -> None:
+    quick = {name.removeprefix("quick"): each for name, each in RECIPES.items() if "quick" in name}
+    assert {
+        name: (each.depth, each.input_size, each.short_side) for name, each in quick.items()
+    } == {
+        "": (50, 112, 128),
+        "-small": ("small", 112, 128),
+        "-large": (50, 224, 256),
+    }
+    phases = {name: each.phase("appearance").for_videos(353) for name, each in quick.items()}
+    assert {name: (each.schedule, each.unit) for name, each in phases.items()} == {
+        "": (((1e-3, 60),), "iterations"),
+        "-small": (((3e-3, 176),), "iterations"),
+        "-large": (((3e-3, 176),), "iterations"),
+    }
+    for each in quick.values():
+        assert (
+            replace(
+                each,
+                **{
+                    name: getattr(QUICK, name)
+                    for name in ("name", "depth", "input_size", "short_side")
+                },
+            ).with_phases("appearance", schedule=((1e-3, 2),), unit="epochs")
+            == QUICK
+        )
+
+
 def test_the_learning_rate_follows_the_schedule() -> None:
     phase = PAPER.phase("st_resnet")
     assert phase.learning_rate(0) == 1e-3

@@ -21,7 +21,7 @@ from stresnet.errors import DatasetError, EnvironmentProblem, UsageError, Weight
 from stresnet.training import run as run_module
 from stresnet.training.initialisation import RESNET50
 from stresnet.training.plan import TrainingPlan, plan, require_trainable
-from stresnet.training.recipes import QUICK, QUICK_RESNET50
+from stresnet.training.recipes import QUICK, QUICK_LARGE
 from stresnet.training.run import common_preparation, train
 from stresnet.training.run_folder import write_run
 from tiny_data import CLASSES, toy_video
@@ -85,7 +85,7 @@ def test_more_processes_than_groups_are_refused_first(data: Path) -> None:
 
 
 def test_random_filters_are_trained_on_request(data: Path, tmp_path: Path) -> None:
-    job = planned(data, recipe=QUICK_RESNET50, weights="none", phases=["motion"])
+    job = planned(data, recipe=QUICK_LARGE, weights="none", phases=["motion"])
     assert require_trainable(job, tmp_path)
     assert set(job.weights.values()) == {"none"}
 

@@ -216,7 +216,7 @@ def test_a_dry_run_refuses_weights_of_another_network(
 ) -> None:
     """What the training itself would be refused for, before anything is timed."""
     monkeypatch.chdir(tmp_path)
-    wrong = ["train", data, "--recipe", "quick-resnet50", "--weights", "fight", "--dry-run"]
+    wrong = ["train", data, "--recipe", "quick-large", "--weights", "fight", "--dry-run"]
     refused = CliRunner().invoke(app, [str(each) for each in wrong])
     assert refused.exit_code == 2
     assert (

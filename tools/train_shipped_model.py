@@ -1,6 +1,6 @@
 """Make a model that ships, from a folder of clips to its card.
 
-python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--recipe quick-resnet50]
+python tools/train_shipped_model.py FOLDS_CSV NAME OUT [--recipe quick-large]
     [--network two_stream] [--folds 1,2,3] [--ships FOLD]
 
 1. for each fold of FOLDS_CSV (columns path, label, source, fold): train by the recipe with that

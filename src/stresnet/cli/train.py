@@ -50,7 +50,7 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            help="quick, quick-resnet50, paper, released-code, or a FILE.toml of your own."
+            help="quick, quick-small, quick-large, paper, released-code, or your own FILE.toml."
         ),
     ] = "quick",
     print_recipe: Annotated[
