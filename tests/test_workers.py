@@ -67,6 +67,30 @@ def test_a_signal_in_a_library_s_callback_ends_a_worker(capfd: pytest.CaptureFix
     assert "Traceback" not in capfd.readouterr().err
 
 
+class HalfMade:
+    """Ended while it is made, as llvmlite's objects may be; what cleans it up then fails."""
+
+    def __init__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+        self.made = True
+
+    def __del__(self) -> None:
+        assert self.made
+
+
+def be_ended_half_made(_: int) -> None:
+    HalfMade()
+
+
+def test_what_an_ending_worker_leaves_half_made_is_not_reported(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    ((_, outcome),) = map_in_processes(be_ended_half_made, {0: 0}, workers=1)
+    assert "died (exit code 143)" in str(outcome)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def mark(path: Path) -> None:
     path.touch()
 

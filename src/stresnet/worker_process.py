@@ -22,6 +22,7 @@ Line: TypeAlias = "Connection[Any, Any]"  # to a worker: jobs go there, reports 
 
 _number = 0
 _home: Line | None = None  # in a worker process: the line to its parent
+_ending = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ def work(line: Line, function: Callable[[Any], Any], number: int) -> None:
 
 def _end(number: int, frame: FrameType | None) -> None:
     """Raise an exception, so that files are removed, and ignore such signals from now on."""
+    global _ending
+    _ending = True
     for ending in ending_signals():
         # Not by SIG_IGN: Python reports a signal as an error that came just before.
         signal.signal(ending, _heard)
@@ -83,7 +86,8 @@ def _end_again(unraisable: Any) -> None:
     """End once more where Python dropped the exception of `_end`, as in a library's callback."""
     ended = unraisable.exc_value
     if not isinstance(ended, SystemExit) or not isinstance(ended.code, int):
-        sys.__unraisablehook__(unraisable)
+        if not _ending:  # else an object that the exception left half made, as llvmlite's
+            sys.__unraisablehook__(unraisable)
         return
     for ending in ending_signals():
         signal.signal(ending, _end)
