@@ -231,3 +231,24 @@ def test_a_signal_waits_for_an_import_to_end(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     assert (tmp_path / "imported").exists()
+
+
+def test_what_the_end_leaves_half_made_is_not_reported(tmp_path: Path) -> None:
+    """As in a worker process: a destructor that fails for what a signal kept from being made."""
+    (tmp_path / "program.py").write_text(
+        "import os, signal, time\n"
+        "from stresnet.cli.process import Stop\n"
+        "stop = Stop()\n"
+        "stop.install()\n"
+        "class HalfMade:\n"
+        "    def __init__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(60)\n"
+        "        self.made = True\n"
+        "    def __del__(self):\n"
+        "        self.made\n"
+        "HalfMade()\n"
+    )
+    command = [sys.executable, "program.py"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (143, "")

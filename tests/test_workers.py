@@ -111,7 +111,9 @@ def test_a_worker_without_jobs_ends_while_the_consumer_is_busy() -> None:
     number = next(running)[1]
     assert isinstance(number, int) and process_exists(number)
     next(running)
+    until = time.monotonic() + 30
     while process_exists(number):
+        assert time.monotonic() < until
         time.sleep(0.01)
     assert not list(running)
 

@@ -22,7 +22,7 @@ Line: TypeAlias = "Connection[Any, Any]"  # to a worker: jobs go there, reports 
 
 _number = 0
 _home: Line | None = None  # in a worker process: the line to its parent
-_ending = False
+_ending = False  # whether a signal has come
 
 
 @dataclass(frozen=True)

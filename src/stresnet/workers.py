@@ -187,10 +187,9 @@ def _outcomes(
                     if worker.process.is_alive():
                         idle.append(worker)
                     refill()
-                    if spare is None and not waiting:
-                        while idle:  # it ends while the consumer is busy
-                            idle[-1].process.terminate()
-                            ending.append(idle.pop())
+                    while spare is None and idle and not waiting:
+                        ending.append(idle.pop())  # it ends while the consumer is busy
+                        ending[-1].process.terminate()
                     yield name, outcome
             refill()
     finally:

@@ -84,9 +84,11 @@ class Stop:
     def _on_unraisable(self, unraisable: Any) -> None:
         """Raise once more what came up where Python drops exceptions, such as in a destructor."""
         number = self.number
-        if number is None or not isinstance(unraisable.exc_value, KeyboardInterrupt | SystemExit):
+        if number is None:
             sys.__unraisablehook__(unraisable)
             return
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt | SystemExit):
+            return  # an object that the end left half made, as llvmlite's
         self.number = None
         _thread.start_new_thread(send_later, (number,))
 

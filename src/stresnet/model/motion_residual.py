@@ -73,7 +73,7 @@ def as_gate(x_a: Tensor, x_m: Tensor, f_a: Tensor, f_m: Tensor) -> tuple[Entranc
 
 
 def separate(x_a: Tensor, x_m: Tensor, f_a: Tensor, f_m: Tensor) -> tuple[Entrance, Entrance]:
-    """Two streams that never meet."""
+    """No connection: Eq. 1 in both streams."""
     return Entrance(f_a, f_a), Entrance(f_m, f_m)
 
 

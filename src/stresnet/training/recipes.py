@@ -198,7 +198,7 @@ QUICK = Recipe(
 
 # --------------------------------------------------------------------------------------------
 # The same with half of the network (the model `fight`), and with the paper's size of pictures:
-# three times the work, and better where pictures tell much (the model `exercise`). Their appearance
+# four times the work, and better where pictures tell much (the model `exercise`). Their appearance
 # phase is longer, as in all that docs/results.md says of them; the short one was not tried there.
 #   stresnet train FOLDER --recipe quick-small
 #   stresnet train FOLDER --recipe quick-large
