@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from scipy.stats import spearmanr
 
+import stresnet
 from making_stores import PREPARATION, write_store
 from making_videos import Video, moving_texture, read_video, write_video
 from memory_video import InMemoryVideo
@@ -24,6 +26,7 @@ from stresnet.data.store.format import Origin
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import UsageError, VideoError, WeightsError
 from stresnet.evaluation.fully_convolutional import score_video
+from stresnet.evaluation.protocols import PAPER, QUICK
 from stresnet.explanation import Explanation, explain, save_explanation
 from stresnet.explanation.class_activation_map import (
     between,
@@ -122,8 +125,11 @@ def test_hiding_the_evidence_costs_the_stream_that_has_it(tmp_path):
 
 def test_evidence_lies_in_the_stream_that_saw_it(tmp_path):
     net = telling_network()
-    red = evidence(net, made_video(tmp_path / "red.zip", red=RED), 0)[1].sum((1, 2, 3))
-    falling = evidence(net, made_video(tmp_path / "f.zip", falling=FALLING), 0)[1].sum((1, 2, 3))
+    red, falling = (
+        made_video(tmp_path / "r.zip", red=RED),
+        made_video(tmp_path / "f.zip", falling=FALLING),
+    )
+    red, falling = (evidence(net, each, 0, QUICK)[1].sum((1, 2, 3)) for each in (red, falling))
     assert red[APPEARANCE] > 1
     assert falling[MOTION] > 0.5
     np.testing.assert_allclose([red[MOTION], falling[APPEARANCE]], 0, atol=1e-4)
@@ -151,13 +157,14 @@ def random_network(temporal_pool=None, kind="max", connection="appearance") -> S
         ("pool5", "average", None),
     ],
 )
-def test_the_parts_add_up_to_the_score(temporal_pool, kind, connection):
+@pytest.mark.parametrize("protocol", [QUICK, PAPER], ids=lambda each: each.name)
+def test_the_parts_add_up_to_the_score(temporal_pool, kind, connection, protocol):
     net = random_network(temporal_pool, kind, connection)
     net.motion.classifier.train()
     clip, flow = toy_video("rises", seed=1)
     video = InMemoryVideo(clip.frames, flow)
-    scores = score_video(net, video)
-    bias, maps = evidence(net, video, 1)
+    scores = score_video(net, video, protocol=protocol)
+    bias, maps = evidence(net, video, 1, protocol)
     of_streams = maps.sum((1, 2, 3)) + bias
     for stream, score in enumerate((scores.appearance, scores.motion)):
         margin = (score[1] - (score[0] + score[2]) / 2) / 2
@@ -169,9 +176,9 @@ def test_the_parts_add_up_to_the_score(temporal_pool, kind, connection):
 def test_random_weights_give_another_map(tmp_path):
     """Adebayo et al.'s sanity check (NeurIPS 2018): an explanation is one of the network."""
     video = made_video(tmp_path / "made.zip", red=RED, falling=FALLING)
-    found = evidence(telling_network(), video, 0)[1]
+    found = evidence(telling_network(), video, 0, QUICK)[1]
     torch.manual_seed(0)
-    other = evidence(STResNet(2, "tiny", input_size=32), video, 0)[1]
+    other = evidence(STResNet(2, "tiny", input_size=32), video, 0, QUICK)[1]
     for stream in (APPEARANCE, MOTION):
         assert abs(spearmanr(found[stream], other[stream], axis=None).statistic) < 0.4
 
@@ -254,7 +261,23 @@ def test_a_path_a_store_and_frames_are_explained_alike(tmp_path):
     of_frames = explain(net, read_video(path).frames, label="b", intervals=2)
     np.testing.assert_array_equal(of_path.maps, of_frames.maps)
     assert abs(of_path.residual) < 1e-5 * np.abs(of_path.maps).sum()
-    np.testing.assert_array_equal(of_path.scores.fused, score_video(net, stored).fused)
+    same = score_video(net, stored, protocol=QUICK)
+    np.testing.assert_array_equal(of_path.scores.fused, same.fused)
+
+
+def test_what_predict_says_is_explained_unless_another_protocol_is_asked_for():
+    net, frames = random_network(), moving_texture(40, 64, 80)
+    found = explain(net, frames, intervals=0)
+    said = stresnet.predict(net, frames, precision="fp32")
+    assert found.label == said.label
+    assert softmax(found.scores.fused).max() == pytest.approx(said.score)
+    assert len(found.centres) == 8
+    paper = explain(net, frames, protocol="paper", intervals=0)
+    assert len(paper.centres) == 25
+    for each in (found, paper):
+        assert abs(each.residual) < 1e-5 * np.abs(each.maps).sum()
+    with pytest.raises(UsageError, match=r"'ten-crop' cannot be explained.*quick, paper"):
+        explain(net, frames, protocol="ten-crop")
 
 
 def test_an_explanation_is_whole_when_it_is_pickled_and_nothing_is_left_on_disk(

@@ -42,6 +42,8 @@ def test_the_verb_names_its_faults(tmp_path, model):
     code, said = run(model, video, "--class", "nothing")
     assert code == 2
     assert "choose from: a, b, c" in said
+    code, said = run(model, video, "--protocol", "ten-crop")
+    assert code == 2 and "choose from: quick, paper" in said
     code, said = run(model, tmp_path)
     assert code == 2 and "directory" in said
     bad = tmp_path / "bad.mp4"

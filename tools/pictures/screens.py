@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 
@@ -55,28 +56,25 @@ def main(pages: Path) -> None:
         stresnet(pages, "explain fight clips/fight/fi070.mp4 --out explanation")
 
     serve = [sys.executable, "-m", "stresnet", "serve", "fight", "--port", "0"]
-    with (
-        tempfile.TemporaryDirectory() as profile,
-        subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as server,
-        Chromium(Path(profile)) as browser,
-    ):
-        try:
-            address = re.search(r"http://\S+/", server.stderr.readline())[0]
-            browser.send("Emulation.setScrollbarsHidden", hidden=True)
-            for name in ("report", "explanation"):
-                browser.look(DESKTOP)
-                browser.go((pages / name / "index.html").absolute().as_uri())
-                photograph(browser, name, DESKTOP, 1100)
-            for name, size in (("page-desktop", DESKTOP), ("page-phone", PHONE)):
-                browser.look(size)
-                browser.go(address)
-                browser.wait("document.querySelectorAll('#examples button').length == 4")
-                browser.ask("document.querySelectorAll('#examples button')[1].click()")
-                browser.wait(DONE, 300)
-                browser.wait("document.getElementById('player').videoWidth > 0")
-                photograph(browser, name, size, 1400)
-        finally:
-            server.terminate()
+    with ExitStack() as stack:
+        profile = stack.enter_context(tempfile.TemporaryDirectory())
+        server = stack.enter_context(subprocess.Popen(serve, stderr=subprocess.PIPE, text=True))
+        stack.callback(server.terminate)
+        browser = stack.enter_context(Chromium(Path(profile)))
+        address = re.search(r"http://\S+/", server.stderr.readline())[0]
+        browser.send("Emulation.setScrollbarsHidden", hidden=True)
+        for name in ("report", "explanation"):
+            browser.look(DESKTOP)
+            browser.go((pages / name / "index.html").absolute().as_uri())
+            photograph(browser, name, DESKTOP, 1100)
+        for name, size in (("page-desktop", DESKTOP), ("page-phone", PHONE)):
+            browser.look(size)
+            browser.go(address)
+            browser.wait("document.querySelectorAll('#examples button').length == 4")
+            browser.ask("document.querySelectorAll('#examples button')[1].click()")
+            browser.wait(DONE, 300)
+            browser.wait("document.getElementById('player').videoWidth > 0")
+            photograph(browser, name, size, 1400)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,13 @@ def explain(
             help="Number of parts of the video to hide in turn; 0 skips this, which is faster.",
         ),
     ] = 10,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="What the network sees: quick (8 chunks, as in `predict`) or paper (25, and their "
+            "mirror images, as in `evaluate`)."
+        ),
+    ] = "quick",
     threads: Threads = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -48,6 +55,7 @@ def explain(
         video,
         label=label,
         intervals=intervals,
+        protocol=protocol,
         threads=threads,
         device=device,
         precision=precision,

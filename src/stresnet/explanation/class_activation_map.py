@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from stresnet.data.loading.chunks import FramesAndFlow, testing_size
 from stresnet.errors import UsageError, in_short
 from stresnet.evaluation.fully_convolutional import VideoScores
-from stresnet.evaluation.protocols import PAPER, views
+from stresnet.evaluation.protocols import Protocol, views
 from stresnet.model import STResNet
 from stresnet.model.receptive_field import receptive_fields
 
@@ -69,10 +69,13 @@ def fixed(net: STResNet) -> STResNet:
     return copy.deepcopy(net).eval().requires_grad_(False)
 
 
-def evidence(net: STResNet, video: FramesAndFlow, index: int) -> tuple[Floats, Floats]:
-    """Split up the margin of class `index` under the paper's protocol, mirror image included.
+def evidence(
+    net: STResNet, video: FramesAndFlow, index: int, protocol: Protocol
+) -> tuple[Floats, Floats]:
+    """Split up the margin of class `index`; both streams count half, as in the fused score.
 
-    Both streams count half, as in the fused score.
+    Args:
+        protocol: of whole frames: `quick`, or `paper` with its mirror image.
 
     Returns:
         (2,), each stream's classifier's bias, and (2,T,h,w), the evidence of each stream, chunk and
@@ -86,7 +89,7 @@ def evidence(net: STResNet, video: FramesAndFlow, index: int) -> tuple[Floats, F
     weights = weights.to(net.device) / len(STREAMS)
     conv5 = _taps(net)
     seen = []
-    for view in views(video, PAPER, size=net.config["input_size"], device=net.device):
+    for view in views(video, protocol, size=net.config["input_size"], device=net.device):
         conv5.clear()
         logits = net(view.rgb[None], view.flow[None])
         margin = sum(scores.mean((0, 1)) @ weights for scores in logits)
@@ -94,7 +97,8 @@ def evidence(net: STResNet, video: FramesAndFlow, index: int) -> tuple[Floats, F
         seen.append(
             torch.stack([(x * g).sum(1) for x, g in zip(conv5, gradients, strict=True)]).detach()
         )
-    seen[1] = seen[1].flip(-1)  # of the mirror image
+    if protocol.mirrored:
+        seen[1] = seen[1].flip(-1)
     biases = [stream.classifier.bias @ weights for stream in (net.appearance, net.motion)]
     bias = torch.stack(biases).double().cpu().numpy()
     return bias, torch.stack(seen).double().mean(0).cpu().numpy()

@@ -6,8 +6,8 @@ video -> frames and flow -> evidence (where, when, which stream)   -> Explanatio
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores, score_video
+from stresnet.evaluation.protocols import Protocol, protocols_named
 from stresnet.explanation.class_activation_map import cell_centres, class_index, evidence, margin_of
 from stresnet.explanation.occlusion import interval_edges, losses
 from stresnet.model import STResNet
@@ -27,7 +28,7 @@ from stresnet.prediction.recognise import Model
 from stresnet.prediction.recogniser import network_on
 
 
-class TimedVideo(FramesAndFlow, Protocol):
+class TimedVideo(FramesAndFlow, typing.Protocol):
     """Frames and flow with their times: a prepared video, on disk or in memory."""
 
     @property
@@ -148,6 +149,7 @@ def explain(
     label: str | None = None,
     intervals: int = 10,
     fps: float = 25.0,
+    protocol: Protocol | str = "quick",
     threads: int | None = None,
     device: str = "auto",
     precision: str = "auto",
@@ -162,8 +164,11 @@ def explain(
         video: a video file; its frames, (N, H, W, 3) uint8 RGB or as `predict` takes them; or a
             prepared video.
         label: the class to explain; None: the one that the network recognises.
-        intervals: of occlusion in time; each costs half a prediction, and 0 leaves it out.
+        intervals: of occlusion in time; each costs a look at the video without its mirror image,
+            and 0 leaves it out.
         fps: frames per second, if frames are given.
+        protocol: what the network sees: "quick", 8 chunks, as in `predict`; or "paper", 25 and
+            their mirror images, as in `evaluate`.
         threads: CPU threads for the optical flow; None is one for each core.
         device: see `stresnet.device`. A network that is on another device is copied.
         precision: of occlusion. The evidence is always computed in float32, so that its parts add
@@ -178,13 +183,18 @@ def explain(
     net = network_on(model, device)
     if intervals < 0:
         raise UsageError(f"{intervals} intervals, expected 0 or more")
+    protocol = protocols_named([protocol])[0] if isinstance(protocol, str) else protocol
+    if protocol.crops != "whole" or protocol.as_released:
+        raise UsageError(
+            f"protocol {protocol.name!r} cannot be explained", remedy="choose from: quick, paper"
+        )
     net.require_class_names()
     asked = None if label is None else class_index(net, label)
     seen = _prepared(net, video, fps, threads)
 
-    scores = score_video(net, seen, precision="fp32")
+    scores = score_video(net, seen, protocol=protocol, precision="fp32")
     index = int(scores.fused.argmax()) if asked is None else asked
-    bias, maps = evidence(net, seen, index)
+    bias, maps = evidence(net, seen, index, protocol)
     rows, columns = cell_centres(net, seen.height, seen.width)
     edges = interval_edges(seen.num_frames, intervals)
     return Explanation(
@@ -199,7 +209,7 @@ def explain(
         rows=rows,
         columns=columns,
         edges=edges,
-        losses=losses(net, seen, index, edges, precision=precision),
+        losses=losses(net, seen, index, edges, protocol, precision=precision),
         device=str(net.device),
         video=seen,
     )

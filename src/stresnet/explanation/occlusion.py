@@ -15,11 +15,9 @@ from stresnet.data.loading.chunks import FramesAndFlow
 from stresnet.data.loading.sampling import Indices
 from stresnet.data.store.format import NO_MOTION
 from stresnet.evaluation.fully_convolutional import score_video
-from stresnet.evaluation.protocols import PAPER
+from stresnet.evaluation.protocols import Protocol
 from stresnet.explanation.class_activation_map import margin_weights
 from stresnet.model import STResNet
-
-SEEN_ONCE = replace(PAPER, name="paper, not mirrored", mirrored=False)  # half the time
 
 
 class Occluded:
@@ -54,7 +52,13 @@ def interval_edges(num_frames: int, intervals: int) -> Indices:
 
 
 def losses(
-    net: STResNet, video: FramesAndFlow, index: int, edges: Indices, *, precision: str = "auto"
+    net: STResNet,
+    video: FramesAndFlow,
+    index: int,
+    edges: Indices,
+    protocol: Protocol,
+    *,
+    precision: str = "auto",
 ) -> NDArray[np.float64]:
     """(2,I) what each stream's margin of class `index` loses while an interval is hidden.
 
@@ -65,9 +69,10 @@ def losses(
         StoreError: the video is damaged.
     """
     weights = margin_weights(net.config["num_classes"], index) / 2
+    protocol = replace(protocol, mirrored=False)  # half the time
 
     def margins(seen: FramesAndFlow) -> NDArray[np.float64]:
-        scores = score_video(net, seen, protocol=SEEN_ONCE, precision=precision)
+        scores = score_video(net, seen, protocol=protocol, precision=precision)
         return np.array([scores.appearance @ weights, scores.motion @ weights], np.float64)
 
     if len(edges) < 2:
