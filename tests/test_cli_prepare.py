@@ -119,11 +119,11 @@ def test_dry_run_tells_files_time_and_gigabytes(videos, tmp_path):
 def test_a_part_of_a_job_array(videos, tmp_path):
     (videos / "bad.avi").write_text("no video")
     out = tmp_path / "store"
-    results = [stresnet("prepare", videos, "--out", out, "--shard", f"{i}/2") for i in (1, 2)]
+    results = [stresnet("prepare", videos, "--out", out, "--part", f"{i}/2") for i in (1, 2)]
     assert sorted(result.exit_code for result in results) == [0, 1]
     assert len(list(out.rglob("*.zip"))) == 2
     assert [path.name[:9] for path in out.glob("*.csv")] == ["failures-"]
-    assert stresnet("prepare", videos, "--out", out, "--shard", "0/2").exit_code == 2
+    assert stresnet("prepare", videos, "--out", out, "--part", "0/2").exit_code == 2
 
 
 @pytest.mark.parametrize("format", ["authors", "webdataset"])

@@ -21,7 +21,7 @@ from making_stores import without_processes
 from making_videos import moving_texture, write_video
 from stresnet.data.prepare.ensure import ensure_prepared
 from stresnet.data.prepare.many import prepare
-from stresnet.data.prepare.shard import Shard
+from stresnet.data.prepare.part import Part
 from stresnet.data.splits.split import VideoItem, make_split
 from stresnet.data.store.location import store_path
 from stresnet.data.store.reader import StoredVideo
@@ -173,7 +173,7 @@ def test_parts_keep_an_index_each_and_all_are_read(world: World) -> None:
     """Two machines must not write one SQLite file over a network."""
     (world.out / index.FILE).unlink()
     for number in (1, 2):
-        world.prepare(shard=Shard(number, 2))
+        world.prepare(part=Part(number, 2))
     assert not (world.out / index.FILE).exists()
     assert world.prepare().skipped == NAMES
     assert world.read == []

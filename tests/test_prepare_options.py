@@ -13,7 +13,7 @@ from making_stores import contents, without_processes
 from making_videos import moving_texture, write_sound, write_video
 from stresnet.data.prepare.estimate import estimate_preparation
 from stresnet.data.prepare.many import prepare
-from stresnet.data.prepare.shard import WHOLE, Shard
+from stresnet.data.prepare.part import WHOLE, Part
 from stresnet.data.video.folders import find_videos
 from stresnet.data.video.probe import probe
 from stresnet.errors import UsageError, VideoError
@@ -40,29 +40,29 @@ def written(folder: Path, count: int = 3) -> list[tuple[Path, str]]:
 @pytest.mark.parametrize("of", [1, 2, 3, 8, 100])
 def test_every_video_is_in_exactly_one_part(of):
     names = [f"CLASS/clip {number}.avi" for number in range(200)]
-    parts = [[name for name in names if Shard(number + 1, of).holds(name)] for number in range(of)]
+    parts = [[name for name in names if Part(number + 1, of).holds(name)] for number in range(of)]
     assert sorted(name for part in parts for name in part) == sorted(names)
     assert max(map(len, parts)) < 3 * len(names) / of + 5
 
 
 def test_a_part_depends_on_the_name_alone():
     """So these must never change: parts of one job may run under different versions."""
-    parts = [next(i for i in range(1, 9) if Shard(i, 8).holds(name)) for name in ("a", "b/c.avi")]
+    parts = [next(i for i in range(1, 9) if Part(i, 8).holds(name)) for name in ("a", "b/c.avi")]
     assert parts == [3, 6]
-    assert Shard(1, 1).holds("\udcff")
+    assert Part(1, 1).holds("\udcff")
 
 
 @pytest.mark.parametrize("text", ["0/8", "9/8", "1/0", "2", "2/8/3", "-1/8", "a/b", "", "2/8 "])
 def test_what_is_no_part_is_refused(text):
-    with pytest.raises(UsageError, match="shard"):
-        Shard.parse(text)
+    with pytest.raises(UsageError, match="part"):
+        Part.parse(text)
 
 
 def test_parts_share_a_folder_and_never_a_file(tmp_path):
     videos = written(tmp_path / "videos")
     prepare(videos, tmp_path / "whole")
-    parts = [Shard.parse(f"{number}/3") for number in (1, 2, 3)]
-    reports = [prepare(videos, tmp_path / "parts", shard=part) for part in parts]
+    parts = [Part.parse(f"{number}/3") for number in (1, 2, 3)]
+    reports = [prepare(videos, tmp_path / "parts", part=part) for part in parts]
     assert sum(len(report.done) for report in reports) == 3
     whole, in_parts = contents(tmp_path / "whole"), contents(tmp_path / "parts")
     (failing,) = (part for part in parts if part.holds("bad.mp4"))
@@ -127,8 +127,8 @@ def test_a_dry_run_foretells_and_writes_nothing(tmp_path):
 
 def test_a_dry_run_of_a_part(tmp_path):
     videos = [video for video in written(tmp_path / "videos") if video[1] != "bad.mp4"]
-    part = Shard(1, 2)
-    estimate = estimate_preparation(videos, tmp_path / "out", shard=part)
+    part = Part(1, 2)
+    estimate = estimate_preparation(videos, tmp_path / "out", part=part)
     assert estimate.videos == sum(part.holds(name) for _, name in videos)
 
 

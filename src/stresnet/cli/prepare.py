@@ -39,7 +39,7 @@ def prepare(
     ] = "quick",
     workers: Workers = None,
     device: Device = "auto",
-    shard: Annotated[
+    part: Annotated[
         str, typer.Option(metavar="I/N", help="Prepare only the I-th of N parts, for a job array.")
     ] = "1/1",
     format: Annotated[
@@ -61,12 +61,12 @@ def prepare(
     from stresnet.data.formats.layouts import layout_names
     from stresnet.data.formats.write import export
     from stresnet.data.prepare import estimate, many
-    from stresnet.data.prepare.shard import Shard
+    from stresnet.data.prepare.part import Part
     from stresnet.data.splits.inputs import videos_of
     from stresnet.data.store.location import default_store
     from stresnet.training.recipes import recipe_named
 
-    part = Shard.parse(shard)
+    of_parts = Part.parse(part)
     preparing = recipe_named(recipe).preparing
     out = out or default_store(videos, **preparing)
     found = videos_of(videos)
@@ -78,7 +78,7 @@ def prepare(
         )
     if dry_run:
         expected = estimate.estimate_preparation(
-            found, out, **preparing, workers=workers, device=device, shard=part
+            found, out, **preparing, workers=workers, device=device, part=of_parts
         )
         say_preparation(expected, out)
         if format is not Layout.STORE:
@@ -92,12 +92,12 @@ def prepare(
             **preparing,
             workers=workers,
             device=device,
-            shard=part,
+            part=of_parts,
             verify=verify,
             engine=engine,
             on_progress=on_progress,
         )
-    say_report(report, "prepared", out, part.failures_file)
+    say_report(report, "prepared", out, of_parts.failures_file)
     failed = bool(report.failures)
     if format is not Layout.STORE:
         folder = layout_folder(out, format)
@@ -110,11 +110,11 @@ def prepare(
                 folder,
                 format,
                 workers=workers,
-                shard=part,
+                part=of_parts,
                 engine=engine,
                 on_progress=on_progress,
             )
-        say_report(written, "written", folder, part.failures_file)
+        say_report(written, "written", folder, of_parts.failures_file)
         failed = failed or bool(written.failures)
     raise typer.Exit(1 if failed else 0)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stresnet.data.formats.layouts import AUTHORS_FOLDERS, AUTHORS_PICTURE, Layout, layout_names
-from stresnet.data.prepare.shard import WHOLE, Shard
+from stresnet.data.prepare.part import WHOLE, Part
 from stresnet.data.store.format import INDEX
 from stresnet.data.store.index import place_of
 from stresnet.data.store.jpeg import encode_grey
@@ -42,7 +42,7 @@ def export(
     layout: Layout,
     *,
     workers: int | None = None,
-    shard: Shard = WHOLE,
+    part: Part = WHOLE,
     engine: Engine = map_in_processes,
     on_progress: OnProgress = silent,
 ) -> JobReport:
@@ -52,9 +52,9 @@ def export(
     missing in the store, or damaged, are listed in `out`/failures.csv.
 
     Args:
-        videos: names of the videos of this shard.
+        videos: names of the videos of this part.
         store: folder that `prepare` filled.
-        shard: the part of the videos to write.
+        part: the part of the videos to write.
         engine: what runs the jobs: worker processes here, or a cluster (`stresnet.cluster`).
 
     Raises:
@@ -67,12 +67,12 @@ def export(
     jobs = {
         video: _Job(StoredVideo(place_of(store, video)), name, out, layout)
         for video, name in layout_names(videos, layout).items()
-        if shard.holds(video)
+        if part.holds(video)
     }
     require_writable(out)
     remove_stale_partials(target for job in jobs.values() for target in (*job.targets, job.mark))
     outcomes = engine(_export_unless_done, jobs, workers=workers, on_progress=on_progress)
-    return job_report(outcomes, out / shard.failures_file)
+    return job_report(outcomes, out / part.failures_file)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 from stresnet.data.prepare.job import PrepareJob, prepare_jobs
 from stresnet.data.prepare.many import known_done, packed_report, workers_for
 from stresnet.data.prepare.one import prepare_frames
-from stresnet.data.prepare.shard import WHOLE, Shard
+from stresnet.data.prepare.part import WHOLE, Part
 from stresnet.data.store.index import is_packed
 from stresnet.data.video.decode import iter_frames
 from stresnet.data.video.probe import VideoInfo, probe
@@ -71,7 +71,7 @@ def estimate_preparation(
     short_side: int = SHORT_SIDE,
     workers: int | None = None,
     device: str = "auto",
-    shard: Shard = WHOLE,
+    part: Part = WHOLE,
 ) -> PreparationEstimate:
     """Estimate what `prepare` will take; nothing is written to `out`.
 
@@ -82,7 +82,7 @@ def estimate_preparation(
         raise UsageError(
             "what is in an object store is not estimated", remedy="leave --dry-run out"
         )
-    jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
+    jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, part=part)
     if is_packed(out):
         report = packed_report(jobs, out)
         return PreparationEstimate(

@@ -10,8 +10,8 @@ from typing import Any
 
 from stresnet.cloud import fetched, sent
 from stresnet.data.prepare.one import prepare_video
+from stresnet.data.prepare.part import WHOLE, Part
 from stresnet.data.prepare.preparation import preparation
-from stresnet.data.prepare.shard import WHOLE, Shard
 from stresnet.data.store.format import differences
 from stresnet.data.store.index import Indexed, Look
 from stresnet.data.store.location import store_path
@@ -79,9 +79,9 @@ def prepare_jobs(
     *,
     parameters: TVL1Parameters = AUTHORS,
     short_side: int = SHORT_SIDE,
-    shard: Shard = WHOLE,
+    part: Part = WHOLE,
 ) -> list[PrepareJob]:
-    """The shard's jobs, in the order given; arguments and errors as in `prepare`."""
+    """The part's jobs, in the order given; arguments and errors as in `prepare`."""
     named = [video if isinstance(video, tuple) else (video, video.name) for video in videos]
     jobs = [
         PrepareJob(name, video, store_path(out, name), parameters, short_side)
@@ -93,7 +93,7 @@ def prepare_jobs(
             f"{len(twice)} videos share their names: {in_short(twice)}",
             remedy="name them by their paths, relative to a folder that holds them all",
         )
-    return [job for job in jobs if shard.holds(job.name)]
+    return [job for job in jobs if part.holds(job.name)]
 
 
 def prepare_unless_done(job: PrepareJob, *, threads: int = 1, device: str = "auto") -> Done:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stresnet.cloud import listing, records
 from stresnet.data.prepare.job import KEEP, PrepareJob, prepare_jobs, prepare_unless_done
-from stresnet.data.prepare.shard import WHOLE, Shard
+from stresnet.data.prepare.part import WHOLE, Part
 from stresnet.data.splits.inputs import videos_of
 from stresnet.data.store.index import (
     PARTS,
@@ -60,7 +60,7 @@ def prepare(
     workers: int | None = None,
     parameters: TVL1Parameters = AUTHORS,
     short_side: int = SHORT_SIDE,
-    shard: Shard = WHOLE,
+    part: Part = WHOLE,
     device: str = "auto",
     deadline: float | None = DEADLINE,
     verify: bool = False,
@@ -85,7 +85,7 @@ def prepare(
             prepared video is sent there when it is finished.
         workers: videos at a time; None is one for each processor core, on GPUs at most
             `WORKERS_A_GPU` for each.
-        shard: the part of the videos to prepare; its failures go to a file of its own.
+        part: the part of the videos to prepare; its failures go to a file of its own.
         device: where the optical flow is computed (see `stresnet.device`); "auto" and "cuda" take
             all GPUs.
         deadline: seconds without a decoded frame after which a video counts as hung, and fails.
@@ -112,10 +112,10 @@ def prepare(
             f"{address_of(out)}: there, each prepared video would be a commit",
             remedy="prepare to a disk, then: stresnet pack STORE --out hf://...",
         )
-    jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, shard=shard)
+    jobs = prepare_jobs(videos, out, parameters=parameters, short_side=short_side, part=part)
     if is_packed(out):
         return packed_report(jobs, out)
-    with records(out, PARTS, shard.failures_file) as notes:
+    with records(out, PARTS, part.failures_file) as notes:
         known = known_done(jobs, notes)
         if verify:
             known = {}
@@ -127,7 +127,7 @@ def prepare(
         fresh: dict[str, Indexed] = {}
 
         def save() -> None:
-            add_to_index(notes, fresh, part=shard.index_file)
+            add_to_index(notes, fresh, part=part.index_file)
             fresh.clear()
 
         def keep(name: str, done: Done) -> None:
@@ -142,7 +142,7 @@ def prepare(
             on_progress=on_progress,
         )
         outcomes = saving(outcomes, save, SAVE_SECONDS)
-        report = job_report(outcomes, notes / shard.failures_file, on_done=keep)
+        report = job_report(outcomes, notes / part.failures_file, on_done=keep)
         if report.failures:  # of workers that were killed
             remove_stale_partials(job.store for job in to_do.values())
     return PrepareReport(

@@ -3,7 +3,7 @@
     STORE/index.sqlite          seal, origin, preparation, warnings, and how its source and its
                                 store looked (size, times of change, inode) when their contents
                                 were compared
-    STORE/index-2-of-8.sqlite   the same, of the process that prepares with --shard 2/8
+    STORE/index-2-of-8.sqlite   the same, of the process that prepares with --part 2/8
     SHARDS/shards.sqlite        the same of packed videos, and where each lies (see `pack`)
 
 Only the process that drives `prepare` writes it, so that no two machines write one file. A file

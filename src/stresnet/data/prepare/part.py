@@ -12,7 +12,7 @@ from stresnet.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Shard:
+class Part:
     """Part `number` of `of`, counted from 1. Which videos it holds depends on their names alone.
 
     By a hash, not by the place in a list: machines that see different lists, because a video was
@@ -25,12 +25,12 @@ class Shard:
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.of:
             raise UsageError(
-                f"there is no shard {self.number}/{self.of}",
-                remedy="count from 1, as in --shard 1/8 ... --shard 8/8",
+                f"there is no part {self.number}/{self.of}",
+                remedy="count from 1, as in --part 1/8 ... --part 8/8",
             )
 
     @classmethod
-    def parse(cls, text: str) -> Shard:
+    def parse(cls, text: str) -> Part:
         """`2/8` -> the second of eight parts.
 
         Raises:
@@ -38,7 +38,7 @@ class Shard:
         """
         pair = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
         if pair is None:
-            raise UsageError(f"--shard is {text!r}, expected i/n, as in 2/8")
+            raise UsageError(f"--part is {text!r}, expected i/n, as in 2/8")
         return cls(int(pair[1]), int(pair[2]))
 
     def holds(self, name: str) -> bool:
@@ -57,4 +57,4 @@ class Shard:
         return f"index-{self.number}-of-{self.of}.sqlite" if self.of > 1 else FILE
 
 
-WHOLE = Shard(1, 1)
+WHOLE = Part(1, 1)
