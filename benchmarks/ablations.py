@@ -27,7 +27,7 @@ from stresnet.errors import StresnetError, UsageError
 from stresnet.evaluation.bootstrap import estimate
 from stresnet.evaluation.comparison import ROWS, EvaluationResult
 from stresnet.evaluation.evaluate import evaluate
-from stresnet.evaluation.protocols import PROTOCOLS, protocols_named
+from stresnet.evaluation.protocols import PROTOCOLS
 from stresnet.evaluation.report import signed
 from stresnet.training.recipe import PhaseName, Recipe
 from stresnet.training.recipes import recipe_named
@@ -189,7 +189,7 @@ class Study:
             fold=self.fold,
             seed=seed,
             store=self.store,
-            protocols=protocols_named([self.protocol]),
+            protocols=self.protocol,
             out=folder.parent,
             precision="fp32",
         ).main.results

@@ -40,7 +40,7 @@ from stresnet.data.loading.chunks import Chunks
 from stresnet.data.prepare.one import prepare_video
 from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.video.decode import iter_frames
-from stresnet.evaluation.protocols import protocols_named, views
+from stresnet.evaluation.protocols import protocol_of, views
 from stresnet.exporting import FORMATS, captured
 from stresnet.flow import grey
 from stresnet.inference import InferenceNetwork
@@ -239,7 +239,7 @@ def whole_prediction(options: argparse.Namespace) -> None:
             short_side=short_side(net.preparation),
             threads=2,
         )
-        (protocol,) = protocols_named([options.protocol])
+        protocol = protocol_of(options.protocol)
         seen = list(views(stored, protocol, size=net.config["input_size"]))
     ways = {
         "ours, fp32": lambda: fresh_process(options, bf16=False),

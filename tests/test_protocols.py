@@ -17,7 +17,7 @@ from stresnet.evaluation.protocols import (
     RELEASED_CODE,
     TEN_CROP,
     Protocol,
-    protocols_named,
+    protocol_of,
     views,
 )
 from stresnet.model import STResNet
@@ -128,7 +128,6 @@ def test_a_pool_over_time_needs_five_chunks(video: InMemoryVideo) -> None:
 
 
 def test_protocols_have_names() -> None:
-    assert protocols_named(["ten-crop", "paper", "ten-crop"]) == (TEN_CROP, PAPER)
-    for names in (["papper"], []):
-        with pytest.raises(UsageError, match="centre-crop"):
-            protocols_named(names)
+    assert (protocol_of("ten-crop"), protocol_of(PAPER)) == (TEN_CROP, PAPER)
+    with pytest.raises(UsageError, match=r"'papper'.*centre-crop"):
+        protocol_of("papper")

@@ -321,7 +321,7 @@ def test_a_network_that_was_trained_on_tested_videos_is_told(world: Path, tmp_pa
         errors="surrogateescape",
     )
     comparison = evaluate(
-        tmp_path / "run", world / "toy.csv", fold=1, store=world / "store", protocols=CENTRE_CROP
+        tmp_path / "run", world / "toy.csv", fold=1, store=world / "store", protocols="centre-crop"
     )
     (warning,) = comparison.warnings
     assert "trained on 1 of the 4 test videos" in warning
@@ -397,8 +397,8 @@ def test_a_network_in_memory_and_where_it_was_computed(world: Path, tmp_path: Pa
     net = load_model(world / "run" / "two_stream")
     seen: list[Progress] = []
     found = evaluate(
-        net, world / "toy.csv", fold=2, store=world / "store", protocols=CENTRE_CROP,
-        precision="fp32", on_progress=seen.append,
+        net, world / "toy.csv", fold=2, store=world / "store",
+        protocols=["centre-crop", CENTRE_CROP], precision="fp32", on_progress=seen.append,
     )  # fmt: skip
     assert (found.main.model, found.main.network, len(found.entries)) == (
         "network", "two-stream", 1,
@@ -413,6 +413,8 @@ def test_a_network_in_memory_and_where_it_was_computed(world: Path, tmp_path: Pa
     )
     with pytest.raises(UsageError, match="2 folds"):
         evaluate(net, world / "toy.csv", fold=[1, 2], store=world / "store")
+    with pytest.raises(UsageError, match=r"no protocol.*choose from paper"):
+        evaluate(net, world / "toy.csv", fold=2, store=world / "store", protocols=[])
 
 
 def test_a_device_without_memory_is_named(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,6 +237,15 @@ def test_unusable_frames_are_refused(frames):
         tv_l1(frames)
 
 
+def test_frames_may_be_tensors_or_a_list():
+    colour = np.random.default_rng(0).integers(0, 256, (3, 24, 32, 3), np.uint8)
+    frames = grey(torch.from_numpy(colour))
+    np.testing.assert_array_equal(frames, grey(colour))
+    flow = tv_l1(frames, parameters=FAST)
+    for given in (torch.from_numpy(frames), list(frames)):
+        np.testing.assert_array_equal(tv_l1(given, parameters=FAST), flow)
+
+
 def test_unusable_arguments_are_refused():
     frames = np.zeros((2, 8, 8), np.uint8)
     with pytest.raises(UsageError, match="threads is 0"):

@@ -80,7 +80,7 @@ def main() -> None:
         fold=folds,
         out=options.out / "report",
         store=options.store,
-        protocols=PROTOCOLS[options.protocol],
+        protocols=options.protocol,
     )
     net = stresnet.load_model(trained)
     temperature = fit_temperature(comparison.main.scores(), comparison.main.truth)

@@ -103,7 +103,6 @@ def evaluate(
     from stresnet.cluster import cluster
     from stresnet.data.splits.open import holds_recordings
     from stresnet.evaluation.evaluate import evaluate
-    from stresnet.evaluation.protocols import PAPER, protocols_named
     from stresnet.evaluation.report import console_table, write_report
     from stresnet.files import require_writable
     from stresnet.timelines.evaluate import evaluate_timelines
@@ -153,7 +152,7 @@ def evaluate(
             lists=lists,
             seed=seed,
             store=store,
-            protocols=protocols_named(words(protocols or PAPER.name)),
+            protocols=words(protocols or "paper"),
             calibrated=calibrate,
             with_idt=with_idt,
             device=device,

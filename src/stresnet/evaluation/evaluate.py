@@ -21,7 +21,7 @@ from stresnet.errors import DatasetError, UsageError
 from stresnet.evaluation.calibration import calibrate
 from stresnet.evaluation.comparison import Calibration, Comparison, Entry, EvaluationResult
 from stresnet.evaluation.models import FOLD, Fold, Network, find_models, in_folds, network_kind
-from stresnet.evaluation.protocols import PAPER, Protocol
+from stresnet.evaluation.protocols import PROTOCOLS, Protocol, protocol_of
 from stresnet.evaluation.score_files import read_scores
 from stresnet.evaluation.scoring import require_known, score_videos
 from stresnet.evaluation.with_idt import add_idt
@@ -43,7 +43,7 @@ def evaluate(
     seed: int = 0,
     store: str | Path | None = None,
     out: str | Path | None = None,
-    protocols: Protocol | Sequence[Protocol] = PAPER,
+    protocols: Protocol | str | Sequence[Protocol | str] = "paper",
     calibrated: bool = False,
     with_idt: str | Path | None = None,
     device: str = "auto",
@@ -64,7 +64,7 @@ def evaluate(
         store: folder of prepared videos; what is missing is prepared. None: the data's own.
         out: keeps the scores of finished videos in `out`/scores, one .npz for each network,
             protocol and fold; an interrupted call resumes from them.
-        protocols: one or several of `stresnet.evaluation.protocols`.
+        protocols: one or several of `stresnet.evaluation.protocols`, or their names.
         calibrated: fit a temperature on training videos; see `calibrate`.
         with_idt: score file of improved dense trajectories, with `{fold}` in its path where there
             are several folds; see `with_idt.py`.
@@ -86,7 +86,11 @@ def evaluate(
     folds: Sequence[Fold] = (
         [fold] if fold is None or isinstance(fold, int) else list(dict.fromkeys(fold)) or [None]
     )
-    protocols = [protocols] if isinstance(protocols, Protocol) else list(dict.fromkeys(protocols))
+    if isinstance(protocols, Protocol | str):
+        protocols = [protocols]
+    asked = list(dict.fromkeys(map(protocol_of, protocols)))
+    if not asked:
+        raise UsageError("no protocol is given", remedy=f"choose from {', '.join(PROTOCOLS)}")
     if engine is not None and isinstance(models, STResNet):
         raise UsageError(
             "a network in memory cannot be sent to a cluster", remedy="save it; give its folder"
@@ -136,7 +140,7 @@ def evaluate(
             stored = (video for _, video in videos.usable())
             require_same_preparation(net.preparation, stored, model=label)
         for label, net in nets.items():
-            for protocol in protocols:
+            for protocol in asked:
                 logger.info(f"{label}, {protocol.name}{'' if each is None else f', fold {each}'}")
                 result = score_videos(
                     net,
@@ -155,9 +159,9 @@ def evaluate(
                     nets[main],
                     split,
                     folder,
-                    protocol=protocols[0],
+                    protocol=asked[0],
                     precision=precision,
-                    cache=cache(f"{main}.training", protocols[0], each),
+                    cache=cache(f"{main}.training", asked[0], each),
                     workers=workers,
                     on_progress=on_progress,
                 )

@@ -14,7 +14,7 @@ padded symmetrically (`stresnet.data.loading.sampling`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,17 +59,19 @@ PROTOCOLS: Mapping[str, Protocol] = {
 }
 
 
-def protocols_named(names: Sequence[str]) -> tuple[Protocol, ...]:
-    """Protocols by their names, in the order given.
+def protocol_of(given: Protocol | str) -> Protocol:
+    """A protocol, given by its name or itself.
 
     Raises:
-        UsageError: there is none of that name, or no name is given.
+        UsageError: there is none of that name.
     """
-    if unknown := [name for name in names if name not in PROTOCOLS] or (not names and ["nothing"]):
+    if isinstance(given, Protocol):
+        return given
+    if given not in PROTOCOLS:
         raise UsageError(
-            f"unknown protocol {unknown[0]!r}", remedy=f"choose from {', '.join(PROTOCOLS)}"
+            f"unknown protocol {given!r}", remedy=f"choose from {', '.join(PROTOCOLS)}"
         )
-    return tuple(PROTOCOLS[name] for name in dict.fromkeys(names))
+    return PROTOCOLS[given]
 
 
 def views(

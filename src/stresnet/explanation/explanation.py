@@ -18,7 +18,7 @@ from stresnet.data.prepare.preparation import flow_parameters, short_side
 from stresnet.data.store.reader import StoredVideo
 from stresnet.errors import UsageError
 from stresnet.evaluation.fully_convolutional import VideoScores, score_video
-from stresnet.evaluation.protocols import Protocol, protocols_named
+from stresnet.evaluation.protocols import Protocol, protocol_of
 from stresnet.explanation.class_activation_map import cell_centres, class_index, evidence, margin_of
 from stresnet.explanation.occlusion import interval_edges, losses
 from stresnet.model import STResNet
@@ -183,7 +183,7 @@ def explain(
     net = network_on(model, device)
     if intervals < 0:
         raise UsageError(f"{intervals} intervals, expected 0 or more")
-    protocol = protocols_named([protocol])[0] if isinstance(protocol, str) else protocol
+    protocol = protocol_of(protocol)
     if protocol.crops != "whole" or protocol.as_released:
         raise UsageError(
             f"protocol {protocol.name!r} cannot be explained", remedy="choose from: quick, paper"

@@ -23,7 +23,7 @@ from stresnet.workers import cores
 
 
 def tv_l1(
-    frames: npt.NDArray[np.uint8],
+    frames: npt.ArrayLike,
     *,
     parameters: TVL1Parameters = AUTHORS,
     device: str = "auto",
@@ -32,7 +32,7 @@ def tv_l1(
     """Flow from each frame to the next (Zach, Pock, Bischof, DAGM 2007).
 
     Args:
-        frames: (N, H, W) uint8 grey, N and H and W at least 1.
+        frames: (N, H, W) uint8 grey, an array or a tensor; N and H and W at least 1.
         parameters: AUTHORS, the default, as the paper's flow was made; OPENCV_CPU; FAST; or your
             own.
         device: see `stresnet.device`. On a GPU torch computes the same up to rounding: at most 0.02
@@ -48,6 +48,7 @@ def tv_l1(
         UsageError: frames of another type or shape, threads below 1, an unknown device.
         EnvironmentProblem: the device is not on this machine, or it is out of memory, busy or gone.
     """
+    frames = np.asarray(frames)
     if frames.dtype != np.uint8 or frames.ndim != 3 or 0 in frames.shape:
         raise UsageError(
             f"frames are {frames.dtype} of shape {frames.shape}, not uint8 of shape (N, H, W)",
@@ -87,12 +88,13 @@ def kernel(device: str = "auto") -> dict[str, str]:
     return found
 
 
-def grey(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def grey(frames: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     """(N, H, W, 3) uint8 RGB -> (N, H, W) uint8 luma.
 
     Raises:
         UsageError: the frames are not uint8 or have another shape.
     """
+    frames = np.asarray(frames)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
         raise UsageError(
             f"frames are {frames.dtype} of shape {frames.shape}, not uint8 of shape (N, H, W, 3)",

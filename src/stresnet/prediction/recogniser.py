@@ -18,7 +18,7 @@ from stresnet.data.store.reader import StoredVideo
 from stresnet.device import resolve_device, resolve_precision
 from stresnet.errors import UsageError, WeightsError
 from stresnet.evaluation.fully_convolutional import VideoScores, score_video
-from stresnet.evaluation.protocols import Protocol, protocols_named
+from stresnet.evaluation.protocols import Protocol, protocol_of
 from stresnet.model import STResNet, load_model
 from stresnet.prediction.result import Prediction, Timeline, TimelineSettings, ranked
 from stresnet.prediction.windows import Window, windows_of_store
@@ -65,9 +65,7 @@ class Recogniser:
         self.short_side = short_side(self.net.preparation)
         self.device = str(self.net.device)
         self.precision = resolve_precision(precision, self.net.device)
-        if isinstance(protocol, str):
-            (protocol,) = protocols_named([protocol])
-        self.protocol = protocol
+        self.protocol = protocol_of(protocol)
 
     def settings(
         self, asked: TimelineSettings | Mapping[str, Any] | None = None
