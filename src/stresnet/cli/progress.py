@@ -34,13 +34,15 @@ def progress(title: str) -> Iterator[OnProgress]:
         def on_progress(progress: Progress) -> None:
             nonlocal shown
             total = progress.total or 1
+            if progress.done < bar.tasks[0].completed:  # a job's next stage counts from 1 again
+                bar.reset(task)
+                shown = 0
             bar.update(task, completed=progress.done, total=total)
             left = bar.tasks[0].time_remaining  # by the recent speed: skipped items mislead
             eta = "" if left is None else f", ETA {timedelta(seconds=round(left))}"
             words = f"{progress.done:.0f} of {total:.0f}{eta}"
             bar.update(task, words=f"{words} {escape(progress.item)}")
             tenths = int(10 * progress.done / total + 1e-9)
-            shown = 0 if tenths < shown else shown  # a job's next stage counts from the beginning
             if bar.disable and tenths > shown:
                 shown = tenths
                 logger.info(f"{title}: {words}")
