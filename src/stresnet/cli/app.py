@@ -109,10 +109,11 @@ def stresnet(
     context: typer.Context, version: Version = False, verbose: Verbose = False, quiet: Quiet = False
 ) -> None:
     """Recognise human actions in video with Spatiotemporal Residual Networks (ST-ResNet)."""
-    handler = PlainLines()
+    handler, level = PlainLines(), logger.level
     logger.addHandler(handler)
-    context.call_on_close(lambda: logger.removeHandler(handler))
     logger.setLevel(logging.INFO)
+    context.call_on_close(lambda: logger.setLevel(level))
+    context.call_on_close(lambda: logger.removeHandler(handler))
     _set_level(verbose=verbose, quiet=quiet)
 
 
