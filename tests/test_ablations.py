@@ -14,7 +14,6 @@ import pytest
 
 from stresnet.errors import UsageError
 from stresnet.evaluation.comparison import ROWS, EvaluationResult
-from stresnet.evaluation.protocols import QUICK as QUICK_PROTOCOL
 from stresnet.training.initialisation import network
 from stresnet.training.recipe import Recipe
 from stresnet.training.recipes import QUICK
@@ -129,8 +128,8 @@ def test_folds_are_averaged_before_seeds(
         assert phases in (study.STREAMS, ("st_resnet",))
         return run / "two_stream"
 
-    def evaluate(model: Path, *_: object, fold: int, protocols: Any, **__: object) -> Any:
-        assert protocols == (QUICK_PROTOCOL,)
+    def evaluate(model: Path, *_: object, fold: int, protocols: str, **__: object) -> Any:
+        assert protocols == "quick"
         return recognised(5 if fold == 1 else 7)
 
     monkeypatch.setattr(study, "train", train)
