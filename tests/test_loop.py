@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal, cast
 
 import pytest
@@ -189,6 +191,20 @@ def test_rows_that_were_cut_off_are_dropped(tmp_path: Path) -> None:
     RunLog(tmp_path, "motion", 12, 30).close()
     with (tmp_path / "log.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["0"]
+
+
+def test_a_line_holds_means_since_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock = iter([0, 5, 11, 12, 13])
+    watch = SimpleNamespace(monotonic=lambda: float(next(clock)))
+    monkeypatch.setattr("stresnet.training.log.time", watch)
+    log = RunLog(tmp_path, "motion", 0, 4)
+    for step, loss in enumerate((4.0, 2.0, 1.0, 0.0)):
+        log.row(step, {"loss": loss})
+    log.close()
+    assert [message.split()[-1] for message in caplog.messages] == ["3", "0.5"]
 
 
 @pytest.mark.parametrize("passed", ["forward", "backward"])

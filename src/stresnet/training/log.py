@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -44,7 +45,8 @@ logger = logging.getLogger(__name__)
 class RunLog:
     """Appends rows to `log.csv` and TensorBoard (if installed), and logs a line now and then.
 
-    A resumed phase first drops the rows of the steps that it will repeat.
+    A line holds means over the iterations since the one before. A resumed phase first drops the
+    rows of the steps that it will repeat.
     """
 
     def __init__(self, folder: Path, phase: str, first_step: int, total_steps: int) -> None:
@@ -60,6 +62,7 @@ class RunLog:
 
             self._events = SummaryWriter(folder / "tensorboard" / phase, purge_step=first_step)
         self._began = self._last_line = time.monotonic()
+        self._since_line: list[Mapping[str, float]] = []
 
     def _keep_rows_before(self, step: int) -> None:
         rows: list[dict[str, str]] = []
@@ -87,12 +90,15 @@ class RunLog:
         if self._events is not None:
             for tag, value in values.items():
                 self._events.add_scalar(tag, value, step)
+        self._since_line.append(values)
         now, done = time.monotonic(), step + 1
         if now - self._last_line < LINE_SECONDS and done < self.total_steps:
             return
         self._last_line = now
         minutes = (now - self._began) / (done - self.first_step) * (self.total_steps - done) / 60
-        text = "  ".join(f"{tag.replace('_', ' ')} {value:.3g}" for tag, value in values.items())
+        means = {tag: fmean(row[tag] for row in self._since_line) for tag in values}
+        self._since_line.clear()
+        text = "  ".join(f"{tag.replace('_', ' ')} {value:.3g}" for tag, value in means.items())
         logger.info(f"{self.phase} {done}/{self.total_steps}  ETA {minutes:.1f} min  {text}")
 
     def close(self) -> None:
