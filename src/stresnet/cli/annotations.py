@@ -17,7 +17,7 @@ def annotations(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="Files of ELAN (.eaf), BORIS (exported events, .tsv or .csv), VIA (.csv or "
             ".json), CVAT (.xml or .zip), Label Studio (.json), ActivityNet (.json) or THUMOS "
             "(.txt).",

@@ -43,7 +43,7 @@ def evaluate(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...",
+            metavar="MODEL",
             help="Models, or a run's folder for all its networks; for several folds, with "
             "{fold} in the path.",
         ),
@@ -171,7 +171,7 @@ def fuse(
     scores: Annotated[
         list[str],
         typer.Argument(
-            metavar="SCORES...",
+            metavar="SCORES",
             help="Score files of the same videos: .npz or .csv; FILE.npz#motion takes one stream.",
         ),
     ],

@@ -32,7 +32,7 @@ def predict(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="Video files, folders, patterns, CSV or .txt lists of them; or a camera, as 0.",
         ),
     ],

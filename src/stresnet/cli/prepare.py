@@ -184,7 +184,8 @@ def import_(
 
 def check(
     store: Annotated[
-        Path, typer.Argument(metavar="STORE", help="A prepared video, or a folder of them.")
+        Path,
+        typer.Argument(metavar="STORE", help="A prepared video, or a folder of them or of shards."),
     ],
     workers: Workers = None,
     index: Annotated[
