@@ -66,7 +66,7 @@ def prepare(
     from stresnet.data.store.location import default_store
     from stresnet.training.recipes import recipe_named
 
-    of_parts = Part.parse(part)
+    our_part = Part.parse(part)
     preparing = recipe_named(recipe).preparing
     out = out or default_store(videos, **preparing)
     found = videos_of(videos)
@@ -78,7 +78,7 @@ def prepare(
         )
     if dry_run:
         expected = estimate.estimate_preparation(
-            found, out, **preparing, workers=workers, device=device, part=of_parts
+            found, out, **preparing, workers=workers, device=device, part=our_part
         )
         say_preparation(expected, out)
         if format is not Layout.STORE:
@@ -92,12 +92,12 @@ def prepare(
             **preparing,
             workers=workers,
             device=device,
-            part=of_parts,
+            part=our_part,
             verify=verify,
             engine=engine,
             on_progress=on_progress,
         )
-    say_report(report, "prepared", out, of_parts.failures_file)
+    say_report(report, "prepared", out, our_part.failures_file)
     failed = bool(report.failures)
     if format is not Layout.STORE:
         folder = layout_folder(out, format)
@@ -110,11 +110,11 @@ def prepare(
                 folder,
                 format,
                 workers=workers,
-                part=of_parts,
+                part=our_part,
                 engine=engine,
                 on_progress=on_progress,
             )
-        say_report(written, "written", folder, of_parts.failures_file)
+        say_report(written, "written", folder, our_part.failures_file)
         failed = failed or bool(written.failures)
     raise typer.Exit(1 if failed else 0)
 

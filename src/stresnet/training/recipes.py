@@ -199,7 +199,7 @@ QUICK = Recipe(
 # --------------------------------------------------------------------------------------------
 # The same with half of the network (the model `fight`), and with the paper's size of pictures:
 # four times the work, and better where pictures tell much (the model `exercise`). Their appearance
-# phase is longer, as in all that docs/results.md says of them; the short one was not tried there.
+# phase is longer, as in all that docs/results.md says of them.
 #   stresnet train FOLDER --recipe quick-small
 #   stresnet train FOLDER --recipe quick-large
 # --------------------------------------------------------------------------------------------
